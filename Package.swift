@@ -1,0 +1,110 @@
+// swift-tools-version: 6.2
+// Martlet: the broker, its command line, and every plugin, from one `swift build`.
+import PackageDescription
+
+#if arch(arm64)
+    let arch = "aarch64"
+#else
+    let arch = "x86_64"
+#endif
+
+let root = Context.packageDirectory
+
+// A plugin image exports martlet_plugin_entry and nothing else, binds its own symbols, and may leave none open.
+let hide = [
+    "-use-ld=lld", "-Xlinker", "--version-script=\(root)/Sources/PluginKit/plugin.map", "-Xlinker", "-Bsymbolic",
+    "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-z", "-Xlinker", "now",
+]
+let embedded: [SwiftSetting] = [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])]
+let embeddedLink: [LinkerSetting] = [
+    .unsafeFlags(
+        ["-enable-experimental-feature", "Embedded"] + hide + [
+            "-Xlinker", "-l:../embedded/\(arch)-unknown-linux-gnu/libswiftUnicodeDataTables.a", "-lm",
+        ])
+]
+// The Embedded flag at link time keeps swiftrt.o, and with it libswiftCore, out of a plugin written in C.
+let cLink: [LinkerSetting] = [.unsafeFlags(["-enable-experimental-feature", "Embedded"] + hide)]
+
+// The data path: exclusivity is proven by design there (one owner thread), cross-module inlining is what makes it fast.
+let fast: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"]),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+func plugin(_ name: String, _ more: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(
+        name: "Plugin_\(name)", dependencies: ["CMartlet", "CPluginKit", "PluginKit"] + more, path: "Plugins/\(name)",
+        exclude: ["README.md", "\(name).conf"] + exclude, swiftSettings: embedded, linkerSettings: embeddedLink)
+}
+
+func cPlugin(_ name: String) -> Target {
+    .target(
+        name: "Plugin_\(name)", dependencies: ["CMartlet"], path: "Plugins/\(name)",
+        exclude: ["README.md", "\(name).conf"], publicHeadersPath: ".", linkerSettings: cLink)
+}
+
+func product(_ name: String) -> Product { .library(name: name, type: .dynamic, targets: ["Plugin_\(name)"]) }
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .executable(name: "martlet_ctl", targets: ["martlet_ctl"]),
+        .executable(name: "martlet_bench", targets: ["martlet_bench"]),
+        product("plugin_template"), product("plugin_template_c"),
+        product("retainer"), product("auth_username"), product("acl_file"),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // The plugin line.
+        .target(name: "CMartlet"),
+        .target(name: "CPluginKit"),
+        .target(name: "PluginKit", dependencies: ["CMartlet", "CPluginKit"], exclude: ["plugin.map"], swiftSettings: embedded),
+
+        // Pure cores.
+        .target(name: "MQTTCodec", swiftSettings: fast),
+        .target(name: "Topics", swiftSettings: fast),
+        .target(name: "Sessions", dependencies: ["MQTTCodec", "Topics", "CReactor"], swiftSettings: fast),
+        .target(name: "Config"),
+
+        // The host.
+        .target(name: "CReactor"),
+        .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: fast),
+        .target(
+            name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"], swiftSettings: fast),
+        .target(name: "Net", dependencies: ["Broker", "Reactor"], swiftSettings: fast),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
+        .target(name: "PluginHost", dependencies: ["Broker", "Config", "CMartlet", "CSQLite", "CFFI"], swiftSettings: fast),
+        .target(name: "Control", dependencies: ["Broker", "Config", "PluginHost"]),
+        .executableTarget(name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"]),
+        .executableTarget(name: "martlet_ctl", dependencies: ["CReactor"]),
+        .executableTarget(
+            name: "martlet_bench",
+            dependencies: [
+                "MQTTCodec", "CReactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: fast),
+
+        // Plugins. Nothing may depend on these: their linker flags would travel along.
+        .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        plugin("plugin_template"),
+        cPlugin("plugin_template_c"),
+        plugin("retainer", ["CLMDB"]),
+        plugin("auth_username", ["CCrypto"]),
+        plugin("acl_file"),
+
+        // Tests.
+        .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"]),
+        .testTarget(name: "TopicsTests", dependencies: ["Topics"]),
+        .testTarget(name: "SessionsTests", dependencies: ["Sessions"]),
+        .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
+        .testTarget(name: "ConfigTests", dependencies: ["Config"]),
+        .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
+        .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"]),
+        .testTarget(name: "ControlTests", dependencies: ["Control"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+/* The ABI is headers only; SwiftPM wants one source file in a C target. */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * martlet/martlet.h - everything at once.
+ * martlet.net/1, martlet.http/1 and martlet.httpc/1 (listeners, connections, HTTP) will join this list.
+ */
+#ifndef MARTLET_H
+#define MARTLET_H
+#include "plugin.h"
+#include "log.h"
+#include "config.h"
+#include "client.h"
+#include "message.h"
+#include "hooks.h"
+#include "auth.h"
+#include "pubsub.h"
+#include "exec.h"
+#include "kv.h"
+#include "metrics.h"
+#include "ctl.h"
+#include "service.h"
+#include "upgrade.h"
+#endif
