@@ -1,1 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "CReactor.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+__thread int32_t cr_tls_loop = -2;
+
+void cr_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int cr_accept(int fd, void *address, uint32_t *length) {
+  return accept4(fd, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+ptrdiff_t cr_send(int fd, const void *p, size_t n) { return send(fd, p, n, MSG_NOSIGNAL); }
+
+ptrdiff_t cr_sendv(int fd, void *v, size_t n) {
+  struct msghdr m;
+  memset(&m, 0, sizeof m);
+  m.msg_iov = (struct iovec *)v;
+  m.msg_iovlen = n;
+  return sendmsg(fd, &m, MSG_NOSIGNAL);
+}
+
+_Static_assert(sizeof(cr_event) == sizeof(struct epoll_event), "cr_event mirrors epoll_event");
+_Static_assert(offsetof(cr_event, key) == offsetof(struct epoll_event, data), "cr_event mirrors epoll_event");
+_Static_assert(CR_IN == EPOLLIN && CR_OUT == EPOLLOUT && CR_ERR == EPOLLERR && CR_HUP == EPOLLHUP, "epoll bits");
+_Static_assert(CR_RDHUP == EPOLLRDHUP && CR_EDGE == EPOLLET, "epoll bits");
+
+int cr_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+static int control(int epoll, int op, int fd, uint32_t events, uint64_t key) {
+  struct epoll_event e = {.events = events, .data.u64 = key};
+  return epoll_ctl(epoll, op, fd, &e);
+}
+
+int cr_epoll_add(int epoll, int fd, uint32_t events, uint64_t key) {
+  return control(epoll, EPOLL_CTL_ADD, fd, events, key);
+}
+
+int cr_epoll_modify(int epoll, int fd, uint32_t events, uint64_t key) {
+  return control(epoll, EPOLL_CTL_MOD, fd, events, key);
+}
+
+int cr_epoll_remove(int epoll, int fd) { return control(epoll, EPOLL_CTL_DEL, fd, 0, 0); }
+
+int cr_epoll_wait(int epoll, cr_event *events, int capacity, int timeout_ms) {
+  return epoll_wait(epoll, (struct epoll_event *)events, capacity, timeout_ms);
+}
+
+int cr_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }

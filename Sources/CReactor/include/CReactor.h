@@ -1,3 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What Swift cannot say itself: atomics on raw memory, thread-local words, and calls with variable arguments.
+ * Everything here is static inline, so it costs what the instruction costs. */
 #ifndef CREACTOR_H
 #define CREACTOR_H
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+/* ---- atomics ---------------------------------------------------------------------------------------- */
+
+#define CR_ATOMICS(T, N)                                                                                          \
+  static inline T cr_load_##N(const T *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }                       \
+  static inline T cr_load_relaxed_##N(const T *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }               \
+  static inline void cr_store_##N(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }                       \
+  static inline void cr_store_relaxed_##N(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }               \
+  static inline void cr_store_seq_##N(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }                   \
+  static inline T cr_load_seq_##N(const T *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }                   \
+  static inline T cr_exchange_##N(T *p, T v) { return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL); }             \
+  static inline T cr_add_##N(T *p, T v) { return __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL); }                   \
+  static inline T cr_add_relaxed_##N(T *p, T v) { return __atomic_fetch_add(p, v, __ATOMIC_RELAXED); }           \
+  static inline bool cr_cas_##N(T *p, T *expected, T v) {                                                        \
+    return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);               \
+  }
+CR_ATOMICS(uint32_t, u32)
+CR_ATOMICS(int32_t, i32)
+CR_ATOMICS(uint64_t, u64)
+CR_ATOMICS(int64_t, i64)
+
+/* Pointers travel as uintptr_t in an atomic cell. */
+static inline void *cr_load_ptr(void *const *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline void cr_store_ptr(void **p, void *v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+static inline void *cr_exchange_ptr(void **p, void *v) { return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL); }
+static inline bool cr_cas_ptr(void **p, void **expected, void *v) {
+  return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+static inline void cr_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+/* ---- the thread's own words ----------------------------------------------------------------------------- */
+
+/* -2: a thread no loop runs on; -1: the control thread; >= 0: index of the data loop. */
+extern __thread int32_t cr_tls_loop;
+static inline int32_t cr_current_loop(void) { return cr_tls_loop; }
+static inline void cr_set_current_loop(int32_t i) { cr_tls_loop = i; }
+
+/* ---- odds and ends ---------------------------------------------------------------------------------------- */
+
+static inline int cr_errno(void) { return errno; }
+void cr_name_thread(const char *name);
+/* accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC. */
+int cr_accept(int fd, void *address, uint32_t *length);
+static inline uint64_t cr_clock_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+static inline uint64_t cr_clock_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+static inline int64_t cr_unix_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+/* epoll and eventfd: their headers do not import beside Glibc's. cr_event is laid out as the kernel's epoll_event. */
+#if defined(__x86_64__)
+typedef struct __attribute__((packed)) cr_event { uint32_t events; uint64_t key; } cr_event;
+#else
+typedef struct cr_event { uint32_t events; uint64_t key; } cr_event;
+#endif
+enum { CR_IN = 1, CR_OUT = 4, CR_ERR = 8, CR_HUP = 16, CR_RDHUP = 0x2000 };
+#define CR_EDGE 0x80000000u
+int cr_epoll_create(void);
+int cr_epoll_add(int epoll, int fd, uint32_t events, uint64_t key);
+int cr_epoll_modify(int epoll, int fd, uint32_t events, uint64_t key);
+int cr_epoll_remove(int epoll, int fd);
+int cr_epoll_wait(int epoll, cr_event *events, int capacity, int timeout_ms);
+int cr_eventfd(void);
+
+/* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
+ptrdiff_t cr_send(int fd, const void *p, size_t n);
+ptrdiff_t cr_sendv(int fd, void *v, size_t n);
 #endif

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Glibc
+
+extension EventLoop {
+    /// Takes a connected, non-blocking socket over. Edge-triggered, registered once for its whole life.
+    public func adopt(fd: Int32) -> TransportRef? {
+        let (slot, t) = transports.take()
+        let generation = t.pointee.generation &+ 1
+        t.initialize(
+            to: Transport(
+                fd: fd, slot: slot, generation: generation, flags: [.open], rest: nil, restCount: 0, restRoom: 0,
+                needed: 0, outHead: nil, outTail: nil, pending: 0, owner: nil, lastRead: now, lastProgress: now,
+                bytesIn: 0, bytesOut: 0, nextDirty: .max))
+        guard cr_epoll_add(epoll, fd, UInt32(CR_IN | CR_OUT | CR_RDHUP) | CR_EDGE, key(t)) == 0 else {
+            transports.give(slot)
+            return nil
+        }
+        return t
+    }
+
+    /// Lets a socket go without closing it, with the input that is not consumed yet: for a move to another loop.
+    /// What waits to be written is lost, so move before anything is written.
+    public func release(_ t: TransportRef) -> (fd: Int32, rest: [UInt8]) {
+        let fd = t.pointee.fd
+        cr_epoll_remove(epoll, fd)
+        var rest: [UInt8] = []
+        if let p = t.pointee.rest {
+            rest = Array(UnsafeRawBufferPointer(start: p, count: t.pointee.restCount))
+        }
+        t.pointee.fd = -1
+        bury(t)
+        return (fd, rest)
+    }
+
+    /// Presents bytes to the owner as if they had just been received.
+    public func inject(_ t: TransportRef, _ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { deliver(t, $0) }
+    }
+
+    public func transport(slot: UInt32, generation: UInt32) -> TransportRef? {
+        guard Int(slot) < transports.capacity else { return nil }
+        let t = transports[slot]
+        return t.pointee.generation == generation && t.pointee.flags.contains(.open) ? t : nil
+    }
+
+    private func key(_ t: TransportRef) -> UInt64 {
+        UInt64(t.pointee.generation & 0x7fff_ffff) << 32 | UInt64(t.pointee.slot)
+    }
+
+    func transportEvent(_ key: UInt64, _ events: UInt32) {
+        let slot = UInt32(truncatingIfNeeded: key)
+        let t = transports[slot]
+        guard t.pointee.generation & 0x7fff_ffff == UInt32(truncatingIfNeeded: key >> 32),
+            t.pointee.flags.contains(.open)
+        else { return }
+        if events & UInt32(CR_OUT) != 0, t.pointee.flags.contains(.blocked) {
+            t.pointee.flags.remove(.blocked)
+            markDirty(t)
+        }
+        if events & UInt32(CR_IN | CR_RDHUP | CR_HUP | CR_ERR) != 0 {
+            read(t)
+        }
+    }
+
+    // MARK: - Reading
+
+    /// No input is taken from this connection until `resume`.
+    public func pause(_ t: TransportRef) { t.pointee.flags.insert(.paused) }
+
+    /// Takes input again, beginning with what is already here.
+    public func resume(_ t: TransportRef) {
+        guard t.pointee.flags.contains(.paused) else { return }
+        t.pointee.flags.remove(.paused)
+        // Not from here: the caller may be inside `received` of this or another connection.
+        queueAgain(t)
+    }
+
+    func queueAgain(_ t: TransportRef) {
+        guard !t.pointee.flags.contains(.again) else { return }
+        t.pointee.flags.insert(.again)
+        again.append(t.pointee.slot)
+    }
+
+    func readAgain() {
+        guard !again.isEmpty else { return }
+        let batch = again
+        again.removeAll(keepingCapacity: true)
+        for slot in batch {
+            let t = transports[slot]
+            guard t.pointee.flags.contains(.again) else { continue }
+            t.pointee.flags.remove(.again)
+            guard t.pointee.flags.contains(.open), !t.pointee.flags.contains(.paused) else { continue }
+            if t.pointee.restCount > 0 && !t.pointee.flags.contains(.lingering) { redeliver(t) }
+            if t.pointee.flags.contains(.open), !t.pointee.flags.contains(.paused),
+                t.pointee.flags.contains(.readable)
+            {
+                read(t)
+            }
+        }
+    }
+
+    /// One receive of up to 64 KiB a turn, so that one busy peer cannot starve the others.
+    func read(_ t: TransportRef) {
+        t.pointee.flags.insert(.readable)
+        guard !t.pointee.flags.contains(.paused) else { return }
+        let inPlace = t.pointee.restCount > ReceiveBuffer.headroom
+        let wanted: Int
+        let got: Int
+        if inPlace {
+            (wanted, got) = receiveInPlace(t)
+        } else {
+            (wanted, got) = receiveShared(t)
+        }
+        if got > 0 {
+            noteReceived(t, got)
+            if got < wanted { t.pointee.flags.remove(.readable) } else { queueAgain(t) }
+            if inPlace { afterInPlace(t, got) } else { afterShared(t, got) }
+        } else if got == 0 {
+            end(t, .peer)
+        } else {
+            readFailed(t, cr_errno())
+        }
+    }
+
+    private func noteReceived(_ t: TransportRef, _ n: Int) {
+        t.pointee.lastRead = now
+        t.pointee.bytesIn &+= UInt64(n)
+    }
+
+    private func readFailed(_ t: TransportRef, _ code: Int32) {
+        if code == EAGAIN {
+            t.pointee.flags.remove(.readable)
+        } else if code == EINTR {
+            queueAgain(t)
+        } else {
+            end(t, .error)
+        }
+    }
+
+    /// What is left of a small packet goes in front of the new bytes, so that the owner sees one run.
+    private func receiveShared(_ t: TransportRef) -> (Int, Int) {
+        (ReceiveBuffer.size, recv(t.pointee.fd, receive.base, ReceiveBuffer.size, 0))
+    }
+
+    private func afterShared(_ t: TransportRef, _ got: Int) {
+        if t.pointee.flags.contains(.lingering) { return }
+        let kept = t.pointee.restCount
+        let start = receive.base - kept
+        if kept > 0 {
+            start.copyMemory(from: t.pointee.rest!, byteCount: kept)
+            dropRest(t)
+        }
+        deliver(t, UnsafeRawBufferPointer(start: start, count: kept + got))
+    }
+
+    /// A large packet is received where it will be parsed; surplus lands in the shared buffer.
+    private func receiveInPlace(_ t: TransportRef) -> (Int, Int) {
+        let room = t.pointee.restRoom - t.pointee.restCount
+        var vectors = (
+            iovec(iov_base: t.pointee.rest! + t.pointee.restCount, iov_len: room),
+            iovec(iov_base: receive.base, iov_len: ReceiveBuffer.size)
+        )
+        let fd = t.pointee.fd
+        let got = withUnsafeMutableBytes(of: &vectors) { raw in
+            readv(fd, raw.baseAddress!.assumingMemoryBound(to: iovec.self), 2)
+        }
+        return (room + ReceiveBuffer.size, got)
+    }
+
+    private func afterInPlace(_ t: TransportRef, _ got: Int) {
+        let placed = min(got, t.pointee.restRoom - t.pointee.restCount)
+        t.pointee.restCount += placed
+        let surplus = got - placed
+        guard t.pointee.restCount == t.pointee.restRoom || t.pointee.needed == 0 else { return }
+        // The surplus must outlive the owner's look at the packet, which may send, not receive: it is safe there.
+        redeliver(t)
+        guard surplus > 0, t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering) else { return }
+        if t.pointee.restCount > 0 {
+            appendRest(t, UnsafeRawBufferPointer(start: receive.base, count: surplus))
+            if !t.pointee.flags.contains(.paused) { redeliver(t) }
+        } else {
+            deliver(t, UnsafeRawBufferPointer(start: receive.base, count: surplus))
+        }
+    }
+
+    /// Presents what is kept.
+    private func redeliver(_ t: TransportRef) {
+        let base = t.pointee.rest!
+        let count = t.pointee.restCount
+        t.pointee.rest = nil
+        t.pointee.restCount = 0
+        t.pointee.restRoom = 0
+        deliver(t, UnsafeRawBufferPointer(start: base, count: count))
+        base.deallocate()
+    }
+
+    private func deliver(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
+        if t.pointee.flags.contains(.paused) {
+            appendRest(t, bytes)
+            return
+        }
+        t.pointee.needed = 0
+        let consumed = received(t, bytes)
+        guard consumed < bytes.count, t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering)
+        else { return }
+        appendRest(t, UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
+    }
+
+    private func appendRest(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
+        let total = t.pointee.restCount + bytes.count
+        // Exactly the packet when it is large: receiveInPlace fills this room and no more.
+        let room = max(total, t.pointee.needed)
+        if room > t.pointee.restRoom {
+            let p = UnsafeMutableRawPointer.allocate(byteCount: room, alignment: 16)
+            if let old = t.pointee.rest {
+                p.copyMemory(from: old, byteCount: t.pointee.restCount)
+                old.deallocate()
+            }
+            t.pointee.rest = p
+            t.pointee.restRoom = room
+        }
+        (t.pointee.rest! + t.pointee.restCount).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        t.pointee.restCount = total
+    }
+
+    private func dropRest(_ t: TransportRef) {
+        t.pointee.rest?.deallocate()
+        t.pointee.rest = nil
+        t.pointee.restCount = 0
+        t.pointee.restRoom = 0
+    }
+
+    // MARK: - Writing
+
+    /// Room for exactly `count` bytes at the end of what this connection will be sent, in one piece. The caller fills
+    /// all of it before the tick ends.
+    @inlinable public func reserve(_ t: TransportRef, _ count: Int) -> UnsafeMutableRawPointer {
+        if let tail = t.pointee.outTail, tail.pointee.room >= count {
+            let p = tail.pointee.start + tail.pointee.count
+            tail.pointee.count += count
+            tail.pointee.room -= count
+            t.pointee.pending += count
+            if !t.pointee.flags.contains(.dirty) { markDirty(t) }
+            return p
+        }
+        return reserveSlow(t, count)
+    }
+
+    @usableFromInline func reserveSlow(_ t: TransportRef, _ count: Int) -> UnsafeMutableRawPointer {
+        let last = t.pointee.outTail.map { $0.pointee.sizeClass > 3 ? 2 : $0.pointee.sizeClass } ?? -1
+        let segment = pool.take(count, after: last)
+        link(t, segment)
+        segment.pointee.count = count
+        segment.pointee.room -= count
+        t.pointee.pending += count
+        markDirty(t)
+        return segment.pointee.start
+    }
+
+    /// Queues bytes that somebody else owns; `release(owner)` is called when they are written or given up.
+    public func appendShared(
+        _ t: TransportRef, _ bytes: UnsafeRawBufferPointer, owner: UnsafeMutableRawPointer,
+        release: @escaping @convention(c) (UnsafeMutableRawPointer) -> Void
+    ) {
+        let segment = pool.takeShared()
+        segment.pointee.start = UnsafeMutableRawPointer(mutating: bytes.baseAddress!)
+        segment.pointee.count = bytes.count
+        segment.pointee.shared = owner
+        segment.pointee.release = release
+        link(t, segment)
+        t.pointee.pending += bytes.count
+        markDirty(t)
+    }
+
+    private func link(_ t: TransportRef, _ segment: UnsafeMutablePointer<OutSegment>) {
+        if let tail = t.pointee.outTail { tail.pointee.next = segment } else { t.pointee.outHead = segment }
+        t.pointee.outTail = segment
+    }
+
+    @usableFromInline func markDirty(_ t: TransportRef) {
+        guard !t.pointee.flags.contains(.dirty) else { return }
+        t.pointee.flags.insert(.dirty)
+        t.pointee.nextDirty = dirty
+        dirty = t.pointee.slot
+    }
+
+    func flushDirty() {
+        while dirty != .max {
+            let t = transports[dirty]
+            dirty = t.pointee.nextDirty
+            t.pointee.flags.remove(.dirty)
+            if t.pointee.flags.contains(.open) { flush(t) }
+        }
+    }
+
+    /// Writes as much as the kernel takes.
+    public func flush(_ t: TransportRef) {
+        while let head = t.pointee.outHead, !t.pointee.flags.contains(.blocked) {
+            let sent = head.pointee.next == nil
+                ? cr_send(t.pointee.fd, head.pointee.start, head.pointee.count) : sendMany(t, head)
+            if sent < 0 {
+                writeFailed(t, cr_errno())
+                return
+            }
+            t.pointee.bytesOut &+= UInt64(sent)
+            t.pointee.lastProgress = now
+            consume(t, sent)
+        }
+        if t.pointee.outHead == nil { finishedWriting(t) }
+    }
+
+    private func sendMany(_ t: TransportRef, _ head: UnsafeMutablePointer<OutSegment>) -> Int {
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
+            var n = 0
+            var segment: UnsafeMutablePointer<OutSegment>? = head
+            while let s = segment, n < 64 {
+                vectors[n] = iovec(iov_base: s.pointee.start, iov_len: s.pointee.count)
+                n += 1
+                segment = s.pointee.next
+            }
+            return cr_sendv(t.pointee.fd, vectors.baseAddress!, n)
+        }
+    }
+
+    private func consume(_ t: TransportRef, _ sent: Int) {
+        t.pointee.pending -= sent
+        var left = sent
+        while let head = t.pointee.outHead {
+            if left < head.pointee.count {
+                head.pointee.start += left
+                head.pointee.count -= left
+                return
+            }
+            left -= head.pointee.count
+            t.pointee.outHead = head.pointee.next
+            if head.pointee.next == nil { t.pointee.outTail = nil }
+            pool.give(head)
+        }
+    }
+
+    private func writeFailed(_ t: TransportRef, _ code: Int32) {
+        if code == EAGAIN {
+            t.pointee.flags.insert(.blocked)
+        } else if code == EINTR {
+            markDirty(t)
+        } else {
+            end(t, .error)
+        }
+    }
+
+    private func finishedWriting(_ t: TransportRef) {
+        if t.pointee.flags.contains(.lingering) {
+            if !t.pointee.flags.contains(.halfClosed) {
+                t.pointee.flags.insert(.halfClosed)
+                shutdown(t.pointee.fd, Int32(SHUT_WR))
+            }
+        } else {
+            drained(t)
+        }
+    }
+
+    // MARK: - Ending
+
+    /// Writes what waits, then half-closes and discards input until the peer closes too, so that the peer can read a
+    /// last packet even while it is still sending. The owner bounds the time and calls `close`.
+    public func linger(_ t: TransportRef) {
+        guard t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering) else { return }
+        t.pointee.flags.insert(.lingering)
+        t.pointee.flags.remove(.paused)
+        dropRest(t)
+        markDirty(t)
+        if t.pointee.flags.contains(.readable) { queueAgain(t) }
+    }
+
+    /// Closes at once; `closed` is not called.
+    public func close(_ t: TransportRef) {
+        guard t.pointee.flags.contains(.open) else { return }
+        bury(t)
+    }
+
+    /// The socket ended by itself.
+    private func end(_ t: TransportRef, _ reason: CloseReason) {
+        guard t.pointee.flags.contains(.open) else { return }
+        closed(t, reason)
+        if t.pointee.flags.contains(.open) { bury(t) }
+    }
+
+    /// Releases everything but the slot, which other code may still point to until the tick is over.
+    private func bury(_ t: TransportRef) {
+        t.pointee.flags.remove(.open)
+        t.pointee.flags.remove(.again)
+        if t.pointee.fd >= 0 { Glibc.close(t.pointee.fd) }
+        t.pointee.fd = -1
+        dropRest(t)
+        while let head = t.pointee.outHead {
+            t.pointee.outHead = head.pointee.next
+            pool.give(head)
+        }
+        t.pointee.outTail = nil
+        t.pointee.pending = 0
+        dead.append(t.pointee.slot)
+    }
+
+    func buryDead() {
+        guard !dead.isEmpty else { return }
+        for slot in dead { transports.give(slot) }
+        dead.removeAll(keepingCapacity: true)
+    }
+}
+
+/// The loop's one receive buffer, with room in front for the beginning of a packet that came earlier.
+struct ReceiveBuffer {
+    static let size = 65536
+    static let headroom = 4096
+    let base: UnsafeMutableRawPointer
+
+    init() {
+        base = UnsafeMutableRawPointer.allocate(byteCount: Self.size + Self.headroom, alignment: 64) + Self.headroom
+    }
+}

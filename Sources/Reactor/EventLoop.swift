@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Glibc
+import Synchronization
+
+/// One thread, one epoll, its sockets, timers and tasks. The data loops are subclasses that own MQTT state; the
+/// control thread is a plain instance.
+///
+/// Everything but `post`, `wake` and `stop` belongs to the loop's own thread. A tick is: wait, receive, tasks, timers,
+/// `endOfTick`, one write per connection that has something to say.
+open class EventLoop: @unchecked Sendable {
+    /// Index of a data loop, or -1 for the control thread.
+    public let index: Int32
+    /// Monotonic time of this tick, in milliseconds.
+    public internal(set) var now: UInt64
+    /// Wall-clock time of this tick, Unix milliseconds.
+    public internal(set) var unixMS: Int64
+    public var pool = BufferPool()
+    public var timers: TimerWheel
+    public internal(set) var transports = Slab<Transport>()
+    public internal(set) var ticks: UInt64 = 0
+
+    let epoll: Int32
+    let wakeFD: Int32
+    var dirty: UInt32 = .max
+    var again: [UInt32] = []
+    var dead: [UInt32] = []
+    let receive: ReceiveBuffer
+    private let sleeping: UnsafeMutablePointer<UInt32>
+    private let tasks = Mutex<[@Sendable () -> Void]>([])
+    private let taskCount: UnsafeMutablePointer<UInt32>
+    private let stopping: UnsafeMutablePointer<UInt32>
+    var watches: [UInt64: Watch] = [:]
+    var nextWatch: UInt64 = 1
+    var loopTimers: [UInt64: LoopTimer] = [:]
+    var nextTimer: UInt64 = 1
+
+    static let wakeKey = UInt64.max
+    static let watchBit = UInt64(1) << 63
+
+    public init(index: Int32) {
+        self.index = index
+        now = cr_clock_ms()
+        unixMS = cr_unix_ms()
+        timers = TimerWheel(now: now)
+        epoll = cr_epoll_create()
+        wakeFD = cr_eventfd()
+        receive = ReceiveBuffer()
+        sleeping = Self.cell()
+        taskCount = Self.cell()
+        stopping = Self.cell()
+        precondition(epoll >= 0 && wakeFD >= 0, "epoll and eventfd are needed: out of file descriptors?")
+        cr_epoll_add(epoll, wakeFD, UInt32(CR_IN), Self.wakeKey)
+    }
+
+    deinit {
+        Glibc.close(epoll)
+        Glibc.close(wakeFD)
+        sleeping.deallocate()
+        taskCount.deallocate()
+        stopping.deallocate()
+    }
+
+    private static func cell() -> UnsafeMutablePointer<UInt32> {
+        let p = UnsafeMutablePointer<UInt32>.allocate(capacity: 16)
+        p.initialize(repeating: 0, count: 16)
+        return p
+    }
+
+    // MARK: - What a subclass does
+
+    /// Bytes arrived. Returns how many were consumed; the rest is presented again, with more, later. Bytes are
+    /// borrowed. May set `needed` when the length of the next packet is known.
+    open func received(_ transport: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int { bytes.count }
+    /// The connection is gone; the slot is reused after this tick.
+    open func closed(_ transport: TransportRef, _ reason: CloseReason) {}
+    /// Everything that waited for this connection has been written.
+    open func drained(_ transport: TransportRef) {}
+    /// Work of other threads that does not travel as tasks. True when there was any.
+    open func takeInbox() -> Bool { false }
+    /// All input of this tick is handled; writes follow.
+    open func endOfTick() {}
+
+    // MARK: - From any thread
+
+    /// Runs a task on this loop, after those posted before it.
+    public func post(_ task: @escaping @Sendable () -> Void) {
+        tasks.withLock { $0.append(task) }
+        cr_store_seq_u32(taskCount, 1)
+        wakeIfSleeping()
+    }
+
+    /// Runs a task on this loop and waits for it. Not for use on a data loop, where waiting is forbidden.
+    public func sync(_ task: @escaping @Sendable () -> Void) {
+        if cr_current_loop() == index && index != -1 { return task() }
+        if pthread_equal(pthread_self(), thread) != 0 { return task() }
+        let done = Semaphore()
+        post {
+            task()
+            done.signal()
+        }
+        done.wait()
+    }
+
+    /// After something was put where `takeInbox` looks: the loop notices now, not at its next timer.
+    @inlinable public func wakeIfSleeping() {
+        cr_fence()
+        if isSleeping { wake() }
+    }
+
+    public var isSleeping: Bool { cr_load_seq_u32(sleeping) != 0 }
+
+    public func wake() {
+        var one: UInt64 = 1
+        _ = write(wakeFD, &one, 8)
+    }
+
+    /// `run` returns after the tick at hand.
+    public func stop() {
+        cr_store_seq_u32(stopping, 1)
+        wake()
+    }
+
+    // MARK: - The loop
+
+    public private(set) var thread = pthread_t()
+
+    public func run() {
+        cr_set_current_loop(index)
+        thread = pthread_self()
+        let capacity = 512
+        let events = UnsafeMutablePointer<cr_event>.allocate(capacity: capacity)
+        defer { events.deallocate() }
+        while cr_load_relaxed_u32(stopping) == 0 {
+            tick(events, capacity)
+        }
+    }
+
+    private func tick(_ events: UnsafeMutablePointer<cr_event>, _ capacity: Int) {
+        let n = waitForEvents(events, capacity)
+        now = cr_clock_ms()
+        unixMS = cr_unix_ms()
+        ticks &+= 1
+        for i in 0..<max(0, Int(n)) { dispatch(events[i]) }
+        readAgain()
+        runTasks()
+        _ = takeInbox()
+        timers.advance(to: now) { node in
+            if let fire = node.pointee.fire, let context = node.pointee.context { fire(context) }
+        }
+        endOfTick()
+        flushDirty()
+        buryDead()
+    }
+
+    private func waitForEvents(_ events: UnsafeMutablePointer<cr_event>, _ capacity: Int) -> Int32 {
+        if !again.isEmpty { return cr_epoll_wait(epoll, events, Int32(capacity), 0) }
+        let timeout = timers.untilNext(now: now).map { Int32(min($0, 60_000)) } ?? 60_000
+        cr_store_seq_u32(sleeping, 1)
+        // Whoever adds work after this look sees `sleeping` and wakes us; whoever added it before is seen here.
+        cr_fence()
+        let idle = cr_load_seq_u32(taskCount) == 0 && !hasInbox && cr_load_seq_u32(stopping) == 0
+        let n = cr_epoll_wait(epoll, events, Int32(capacity), idle ? timeout : 0)
+        cr_store_seq_u32(sleeping, 0)
+        return n
+    }
+
+    /// Whether `takeInbox` would find something; asked before the loop goes to sleep.
+    open var hasInbox: Bool { false }
+
+    private func dispatch(_ event: cr_event) {
+        let key = event.key
+        if key == Self.wakeKey {
+            var drain: UInt64 = 0
+            _ = Glibc.read(wakeFD, &drain, 8)
+        } else if key & Self.watchBit != 0 {
+            fireWatch(key & ~Self.watchBit, event.events)
+        } else {
+            transportEvent(key, event.events)
+        }
+    }
+
+    private func runTasks() {
+        guard cr_load_relaxed_u32(taskCount) != 0 else { return }
+        let batch = tasks.withLock { waiting in
+            cr_store_seq_u32(taskCount, 0)
+            let batch = waiting
+            waiting = []
+            return batch
+        }
+        for task in batch { task() }
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a connection ended, as the transport saw it.
+public enum CloseReason: UInt8, Sendable {
+    /// The peer closed its side.
+    case peer
+    /// The socket failed (reset, timed out).
+    case error
+    /// Our own decision; the owner knows why.
+    case local
+}
+
+/// One socket of a loop: a slot of its slab. Input not yet understood and output not yet written exist only while
+/// there are any, so an idle connection is this struct and nothing else.
+@frozen
+public struct Transport {
+    public var fd: Int32
+    public var slot: UInt32
+    /// Counts the uses of the slot, so that a late epoll event for an earlier use is recognised.
+    public var generation: UInt32
+    @usableFromInline var flags: Flags
+    /// Bytes received and not consumed yet.
+    @usableFromInline var rest: UnsafeMutableRawPointer?
+    @usableFromInline var restCount: Int
+    @usableFromInline var restRoom: Int
+    /// Length of the packet at the head of `rest` when the owner knows it: lets the loop receive a large packet in
+    /// place. 0: not known.
+    public var needed: Int
+    @usableFromInline var outHead: UnsafeMutablePointer<OutSegment>?
+    @usableFromInline var outTail: UnsafeMutablePointer<OutSegment>?
+    /// Bytes that wait to be written.
+    public var pending: Int
+    /// The owner's state for this connection.
+    public var owner: UnsafeMutableRawPointer?
+    /// Loop time of the last received byte, in ms.
+    public var lastRead: UInt64
+    /// Loop time when the peer last took bytes from us.
+    public var lastProgress: UInt64
+    public var bytesIn: UInt64
+    public var bytesOut: UInt64
+    @usableFromInline var nextDirty: UInt32
+
+    @frozen
+    public struct Flags: OptionSet, Sendable {
+        public let rawValue: UInt16
+        @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
+        public static let open = Flags(rawValue: 1)
+        /// The owner asked for no more input for now.
+        public static let paused = Flags(rawValue: 2)
+        /// The kernel may hold bytes we have not read (edge-triggered: nobody will tell us again).
+        public static let readable = Flags(rawValue: 4)
+        /// In the list of connections with something to write this tick.
+        public static let dirty = Flags(rawValue: 8)
+        /// The socket buffer is full: wait for the kernel.
+        public static let blocked = Flags(rawValue: 16)
+        /// Queued for another round of reading.
+        public static let again = Flags(rawValue: 32)
+        /// Write what waits, then half-close and discard what comes until the peer closes.
+        public static let lingering = Flags(rawValue: 64)
+        public static let halfClosed = Flags(rawValue: 128)
+        public static let dead = Flags(rawValue: 256)
+        /// Inside the owner's `received`.
+        public static let busy = Flags(rawValue: 512)
+        public static let ended = Flags(rawValue: 1024)
+    }
+
+    @inlinable public var isOpen: Bool { flags.contains(.open) && !flags.contains(.lingering) }
+    @inlinable public var isPaused: Bool { flags.contains(.paused) }
+    /// The peer does not take what we send.
+    @inlinable public var isBlocked: Bool { flags.contains(.blocked) }
+}
+
+public typealias TransportRef = UnsafeMutablePointer<Transport>
