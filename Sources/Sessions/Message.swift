@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Glibc
+
+/// A run of bytes that somebody else owns.
+public typealias Bytes = UnsafeRawBufferPointer
+
+/// One application message, immutable once made.
+///
+/// A message that has just been received is *borrowed*: a value on the stack whose fields point into the receive
+/// buffer; forwarding it at QoS 0 needs nothing more. Who wants to keep it calls `own`, which copies everything into
+/// one allocation with a reference count. Any thread may hold references.
+@frozen
+public struct Message {
+    /// References; 0 marks a borrowed message.
+    public var references: UInt32
+    public var flags: Flags
+    public var qos: UInt8
+    /// Seconds of the message expiry interval that were left at `timestamp`; valid with `.expires`. MQTT 5 §3.3.2.3.3.
+    public var expiry: UInt32
+    /// Unix milliseconds of arrival.
+    public var timestamp: Int64
+    /// Unique per node, ascending.
+    public var id: UInt64
+    public var topic: Bytes
+    public var payload: Bytes
+    /// Property block to pass on, without length prefix, topic alias, expiry and subscription identifiers.
+    public var properties: Bytes
+    /// Empty when the broker itself or a plugin published it.
+    public var clientID: Bytes
+    public var username: Bytes
+
+    @frozen
+    public struct Flags: OptionSet, Sendable {
+        public let rawValue: UInt8
+        @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public static let retain = Flags(rawValue: 1)
+        public static let dup = Flags(rawValue: 2)
+        /// `$SYS`: not counted as traffic.
+        public static let sys = Flags(rawValue: 4)
+        public static let expires = Flags(rawValue: 8)
+        /// Published to `$local/...`: not for peers.
+        public static let local = Flags(rawValue: 16)
+    }
+
+    @inlinable
+    public init(
+        topic: Bytes, payload: Bytes, properties: Bytes = Bytes(start: nil, count: 0), qos: UInt8 = 0,
+        flags: Flags = [], expiry: UInt32 = 0, timestamp: Int64 = 0, id: UInt64 = 0,
+        clientID: Bytes = Bytes(start: nil, count: 0), username: Bytes = Bytes(start: nil, count: 0)
+    ) {
+        references = 0
+        self.flags = flags
+        self.qos = qos
+        self.expiry = expiry
+        self.timestamp = timestamp
+        self.id = id
+        self.topic = topic
+        self.payload = payload
+        self.properties = properties
+        self.clientID = clientID
+        self.username = username
+    }
+
+    /// Bytes of a copy in memory.
+    @inlinable public var footprint: Int {
+        MemoryLayout<Message>.stride + topic.count + payload.count + properties.count + clientID.count + username.count
+    }
+
+    /// Unix milliseconds after which it must not be delivered; nil: never expires.
+    @inlinable public var deadline: Int64? {
+        flags.contains(.expires) ? timestamp + Int64(expiry) * 1000 : nil
+    }
+
+    @inlinable public func isExpired(at unixMS: Int64) -> Bool {
+        flags.contains(.expires) && unixMS >= timestamp + Int64(expiry) * 1000
+    }
+
+    /// The interval a receiver is told: what was left minus the time waited here. [MQTT-3.3.2-6]
+    @inlinable public func expiryLeft(at unixMS: Int64) -> UInt32 {
+        let waited = max(0, (unixMS - timestamp) / 1000)
+        return UInt32(max(0, Int64(expiry) - waited))
+    }
+}
+
+public typealias MessageRef = UnsafeMutablePointer<Message>
+
+extension UnsafeMutablePointer where Pointee == Message {
+    /// One reference to a message that outlives this call: the same one, or a copy when it was borrowed.
+    public func own() -> MessageRef {
+        if pointee.references != 0 {
+            retain()
+            return self
+        }
+        return copied()
+    }
+
+    /// A counted copy of everything, with one reference.
+    public func copied() -> MessageRef {
+        let raw = malloc(pointee.footprint)!
+        let copy = raw.bindMemory(to: Message.self, capacity: 1)
+        copy.initialize(to: pointee)
+        copy.pointee.references = 1
+        var at = raw + MemoryLayout<Message>.stride
+        copy.pointee.topic = place(pointee.topic, &at)
+        copy.pointee.payload = place(pointee.payload, &at)
+        copy.pointee.properties = place(pointee.properties, &at)
+        copy.pointee.clientID = place(pointee.clientID, &at)
+        copy.pointee.username = place(pointee.username, &at)
+        return copy
+    }
+
+    private func place(_ bytes: Bytes, _ at: inout UnsafeMutableRawPointer) -> Bytes {
+        guard let base = bytes.baseAddress, bytes.count > 0 else { return Bytes(start: nil, count: 0) }
+        at.copyMemory(from: base, byteCount: bytes.count)
+        defer { at += bytes.count }
+        return Bytes(start: at, count: bytes.count)
+    }
+
+    @inlinable public func retain() { _ = cr_add_relaxed_u32(&pointee.references, 1) }
+
+    @inlinable public func release() {
+        if cr_add_u32(&pointee.references, UInt32.max) == 1 { free(self) }
+    }
+}
