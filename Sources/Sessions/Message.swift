@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
 import Glibc
+public import Topics
 
-/// A run of bytes that somebody else owns.
-public typealias Bytes = UnsafeRawBufferPointer
 
 /// One application message, immutable once made.
 ///

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import MQTTCodec
+import Reactor
+import Sessions
+
+typealias ConnectionRef = UnsafeMutablePointer<Connection>
+
+/// One MQTT connection: what lives from accept to close. A slot in its shard's slab.
+struct Connection {
+    var slot: UInt32
+    var generation: UInt32
+    var transport: TransportRef
+    var session: SessionRef?
+    var phase: Phase
+    var version: ProtocolVersion
+    var flags: Flags
+    var listener: UInt16
+    /// Seconds in force; 0: none.
+    var keepAlive: UInt16
+    /// The client's Maximum Packet Size; larger packets are not sent. [MQTT-3.1.2-24]
+    var maxPacketOut: UInt32
+    var peer: PeerAddress
+    var zone: UnsafePointer<Zone>
+    /// Idle time before CONNECT, keep-alive after it, linger at the end.
+    var timer: TimerNode
+    var will: UnsafeMutablePointer<Will>?
+    var aliasesIn: UnsafeMutablePointer<InboundAliases>?
+    var aliasesOut: UnsafeMutablePointer<OutboundAliases>?
+    /// The packet at the head of the input that waits for a plugin's answer.
+    var replay: UnsafeMutablePointer<Replay>?
+    /// Enhanced authentication under way or done: method, owner of the exchange.
+    var enhanced: UnsafeMutablePointer<EnhancedAuth>?
+    /// Owned; empty: none.
+    var mountpoint: Bytes
+    var connectedAt: Int64
+    /// Cached ACL answers of this connection are of this generation or worthless.
+    var aclGeneration: UInt32
+    /// Reason it is being closed with, for hooks and counters.
+    var closeReason: UInt8
+
+    enum Phase: UInt8 {
+        case waitingForConnect, authenticating, connected, closing
+    }
+
+    struct Flags: OptionSet {
+        let rawValue: UInt16
+        static let superuser = Flags(rawValue: 1)
+        static let bridge = Flags(rawValue: 2)
+        static let problemInformation = Flags(rawValue: 4)
+        static let responseInformation = Flags(rawValue: 8)
+        static let reauthenticating = Flags(rawValue: 16)
+        /// Reading is paused because a receiver cannot keep up.
+        static let held = Flags(rawValue: 32)
+        static let takenOver = Flags(rawValue: 64)
+        static let cleanStart = Flags(rawValue: 128)
+        static let willSuppressed = Flags(rawValue: 256)
+        static let counted = Flags(rawValue: 512)
+    }
+
+    var isV5: Bool { version == .v5 }
+}
+
+/// Where a client connects from: address and port in 19 bytes.
+struct PeerAddress {
+    var isIPv6: Bool
+    /// Network order; an IPv4 address in the first four bytes.
+    var address: InlineArray<16, UInt8>
+    var port: UInt16
+
+    var isLoopback: Bool {
+        if !isIPv6 { return address[0] == 127 }
+        for i in 0..<15 where address[i] != 0 { return isMappedLoopback }
+        return address[15] == 1
+    }
+
+    /// ::ffff:127.x.y.z
+    private var isMappedLoopback: Bool {
+        for i in 0..<10 where address[i] != 0 { return false }
+        return address[10] == 0xFF && address[11] == 0xFF && address[12] == 127
+    }
+}
+
+/// An enhanced authentication exchange. MQTT 5 §4.12.
+struct EnhancedAuth {
+    /// Owned.
+    var method: Bytes
+    var step: UInt32
+    /// Owned copy of the CONNECT packet's body until the exchange is complete.
+    var connect: Bytes
+    var connectFlags: UInt8
+}
+
+/// Answers already given for the packet at the head of a connection's input: when a plugin defers, the packet stays
+/// where it is and is processed again, from the start, once the answer is there; recorded answers are used instead of
+/// asking again. So no code needs to save its state half-way.
+struct Replay {
+    struct Answer {
+        var verdict: Int32
+        /// Chain position the answer belongs to.
+        var position: Int32
+        /// Publish hook: the message that replaces the packet's, one reference owned; or nil.
+        var message: MessageRef?
+        /// Auth: details of the answer, owned.
+        var auth: UnsafeMutablePointer<AuthAnswer>?
+    }
+    var answers: [Answer] = []
+    /// Next answer to use in this processing round.
+    var cursor = 0
+    /// The open deferral, 0 when the answer is in.
+    var deferral: UInt64 = 0
+}
+
+struct AuthAnswer {
+    var superuser = false
+    var reason: UInt8 = 0
+    var username: [UInt8] = []
+    var mountpoint: [UInt8] = []
+    var data: [UInt8] = []
+}

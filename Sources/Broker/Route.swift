@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Glibc
+import Sessions
+import Topics
+
+/// Where a message goes on this shard: one entry a session, however many of its filters match.
+struct RouteTarget {
+    var session: SessionRef
+    /// The only subscription identifier, or 0.
+    var identifier: UInt32
+    /// Where several identifiers stand in the route's list (count first), or 0.
+    var moreIDs: UInt32
+    /// The greatest QoS of the matching subscriptions. [MQTT-3.3.4-2]
+    var qos: UInt8
+    /// The same without those with No Local, for the session's own messages; `none`: not delivered. [MQTT-3.8.3-3]
+    var ownQoS: UInt8
+    var retainAsPublished: Bool
+
+    static let none: UInt8 = 0xFF
+}
+
+/// The answer to "who gets this topic", as one shard sees it: its own sessions, the other shards that have
+/// subscribers, and the share groups. One allocation; immutable once made.
+struct Route {
+    var hash: UInt64
+    /// Sum of the epochs it depends on when it was made; a different sum makes it worthless.
+    var epoch: UInt64
+    var topic: Bytes
+    var targets: UnsafeMutablePointer<RouteTarget>
+    var targetCount: Int
+    var remote: UInt64
+    var groups: UnsafeMutablePointer<UInt32>
+    var groupCount: Int
+    var ids: UnsafeMutablePointer<UInt32>
+    var bytes: Int
+
+    var isEmpty: Bool { targetCount == 0 && remote == 0 && groupCount == 0 }
+}
+
+typealias RouteRef = UnsafeMutablePointer<Route>
+
+/// Routes by topic. Two-way set associative: bounded, no clearing, and a flood of topics that never come again pushes
+/// out at most the older of two neighbours.
+struct RouteCache: ~Copyable {
+    private var slots: UnsafeMutablePointer<RouteRef?>
+    private var capacity = 1024
+    private var evictions = 0
+    private var bytes = 0
+
+    private static let maxCapacity = 65536
+    private static let maxBytes = 64 << 20
+
+    init() {
+        slots = .allocate(capacity: 1024)
+        slots.initialize(repeating: nil, count: 1024)
+    }
+
+    func find(_ topic: Bytes, _ hash: UInt64, epoch: UInt64) -> RouteRef? {
+        let pair = Int(truncatingIfNeeded: hash) & (capacity - 2)
+        if let r = slots[pair], Self.isHit(r, topic, hash, epoch) { return r }
+        if let r = slots[pair + 1], Self.isHit(r, topic, hash, epoch) { return r }
+        return nil
+    }
+
+    private static func isHit(_ r: RouteRef, _ topic: Bytes, _ hash: UInt64, _ epoch: UInt64) -> Bool {
+        r.pointee.hash == hash && r.pointee.epoch == epoch && r.pointee.topic.count == topic.count
+            && memcmp(r.pointee.topic.baseAddress!, topic.baseAddress!, topic.count) == 0
+    }
+
+    mutating func insert(_ route: RouteRef) {
+        if bytes + route.pointee.bytes > Self.maxBytes { clear() }
+        if evictions > capacity && capacity < Self.maxCapacity { grow() }
+        let pair = Int(truncatingIfNeeded: route.pointee.hash) & (capacity - 2)
+        bytes += route.pointee.bytes
+        if slots[pair] == nil || slots[pair]!.pointee.hash == route.pointee.hash {
+            replace(pair, route)
+        } else {
+            // The newcomer takes the first place, the first the second, the second goes.
+            if slots[pair + 1] != nil { evictions += 1 }
+            replace(pair + 1, slots[pair]!)
+            slots[pair] = route
+        }
+    }
+
+    mutating func clear() {
+        for i in 0..<capacity {
+            if let r = slots[i] { free(r) }
+            slots[i] = nil
+        }
+        bytes = 0
+    }
+
+    private mutating func replace(_ at: Int, _ route: RouteRef) {
+        if let old = slots[at] {
+            bytes -= old.pointee.bytes
+            free(old)
+        }
+        slots[at] = route
+    }
+
+    private mutating func grow() {
+        let old = slots
+        let count = capacity
+        capacity *= 4
+        evictions = 0
+        slots = .allocate(capacity: capacity)
+        slots.initialize(repeating: nil, count: capacity)
+        bytes = 0
+        for i in 0..<count {
+            if let r = old[i] { insert(r) }
+        }
+        old.deallocate()
+    }
+}
+
+/// Collects the matches of one topic before they become a route.
+struct RouteBuilder: ~Copyable {
+    private var targets: [RouteTarget] = []
+    private var groups: [UInt32] = []
+    private var ids: [UInt32] = [0]
+    /// Identifiers of targets that have more than one, in order of arrival.
+    private var chains: [(target: Int, identifier: UInt32)] = []
+    private var remote: UInt64 = 0
+    private var serial: UInt32 = 0
+
+    mutating func begin() {
+        targets.removeAll(keepingCapacity: true)
+        groups.removeAll(keepingCapacity: true)
+        chains.removeAll(keepingCapacity: true)
+        ids.removeAll(keepingCapacity: true)
+        ids.append(0)
+        remote = 0
+        serial &+= 1
+        if serial == 0 { serial = 1 }
+    }
+
+    mutating func add(remote shards: UInt64) { remote |= shards }
+    mutating func add(group: UInt32) { groups.append(group) }
+
+    /// Overlapping subscriptions of one client become one delivery: the greatest QoS, all identifiers.
+    mutating func add(_ s: Subscriber) {
+        let qos = s.options.qos
+        if s.session.pointee.mark == serial {
+            let at = Int(s.session.pointee.markIndex)
+            targets[at].qos = max(targets[at].qos, qos)
+            if !s.options.noLocal {
+                targets[at].ownQoS = targets[at].ownQoS == RouteTarget.none ? qos : max(targets[at].ownQoS, qos)
+            }
+            if s.options.retainAsPublished { targets[at].retainAsPublished = true }
+            if s.identifier != 0 { chains.append((at, s.identifier)) }
+            return
+        }
+        s.session.pointee.mark = serial
+        s.session.pointee.markIndex = UInt32(targets.count)
+        if s.identifier != 0 { chains.append((targets.count, s.identifier)) }
+        targets.append(
+            RouteTarget(
+                session: s.session, identifier: 0, moreIDs: 0, qos: qos,
+                ownQoS: s.options.noLocal ? RouteTarget.none : qos, retainAsPublished: s.options.retainAsPublished))
+    }
+
+    /// The finished route in one allocation.
+    mutating func build(topic: Bytes, hash: UInt64, epoch: UInt64) -> RouteRef {
+        placeIdentifiers()
+        let header = MemoryLayout<Route>.stride
+        let targetBytes = targets.count * MemoryLayout<RouteTarget>.stride
+        let total = header + targetBytes + (groups.count + ids.count) * 4 + topic.count
+        let raw = malloc(total)!
+        let targetsAt = (raw + header).bindMemory(to: RouteTarget.self, capacity: targets.count)
+        targets.withUnsafeBufferPointer { if let p = $0.baseAddress { targetsAt.update(from: p, count: targets.count) } }
+        let groupsAt = (raw + header + targetBytes).bindMemory(to: UInt32.self, capacity: groups.count)
+        groups.withUnsafeBufferPointer { if let p = $0.baseAddress { groupsAt.update(from: p, count: groups.count) } }
+        let idsAt = groupsAt + groups.count
+        ids.withUnsafeBufferPointer { idsAt.update(from: $0.baseAddress!, count: ids.count) }
+        let topicAt = UnsafeMutableRawPointer(idsAt + ids.count)
+        topicAt.copyMemory(from: topic.baseAddress!, byteCount: topic.count)
+        let route = raw.bindMemory(to: Route.self, capacity: 1)
+        route.initialize(
+            to: Route(
+                hash: hash, epoch: epoch, topic: Bytes(start: topicAt, count: topic.count), targets: targetsAt,
+                targetCount: targets.count, remote: remote, groups: groupsAt, groupCount: groups.count, ids: idsAt,
+                bytes: total))
+        return route
+    }
+
+    private mutating func placeIdentifiers() {
+        guard !chains.isEmpty else { return }
+        chains.sort { $0.target < $1.target }
+        var i = 0
+        while i < chains.count {
+            var j = i
+            while j < chains.count && chains[j].target == chains[i].target { j += 1 }
+            if j - i == 1 {
+                targets[chains[i].target].identifier = chains[i].identifier
+            } else {
+                targets[chains[i].target].moreIDs = UInt32(ids.count)
+                ids.append(UInt32(j - i))
+                for k in i..<j { ids.append(chains[k].identifier) }
+            }
+            i = j
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Glibc
+import Reactor
+import Sessions
+import Topics
+
+typealias SessionRef = UnsafeMutablePointer<Session>
+
+/// One client's state, online or not. A slot in its shard's slab; only that shard touches it.
+struct Session {
+    var slot: UInt32
+    /// Counts the uses of the slot: part of the handle plugins hold.
+    var generation: UInt32
+    /// Owned.
+    var clientID: Bytes
+    /// Owned; of the connection that used the session last.
+    var username: Bytes
+    /// Nil while offline.
+    var connection: ConnectionRef?
+    /// Made with the first QoS 1 or 2 message or the first message to wait.
+    var outbound: UnsafeMutablePointer<Outbound>?
+    var awaiting: UnsafeMutablePointer<AwaitingRelease>?
+    var subs: UnsafeMutablePointer<Subscription>?
+    var subCount: UInt32
+    var subRoom: UInt32
+    /// Seconds after the end of the connection; 0: ends with it; UInt32.max: never.
+    var expiryInterval: UInt32
+    var version: UInt8
+    var flags: Flags
+    /// Scratch of the route filler: index of this session's target, plus one, valid for fill number `mark`.
+    var mark: UInt32
+    var markIndex: UInt32
+    /// Session expiry while offline.
+    var timer: TimerNode
+    /// A will that waits for its delay.
+    var will: UnsafeMutablePointer<Will>?
+    var zone: UnsafePointer<Zone>
+    var createdAt: Int64
+    var feeds: UnsafeMutablePointer<Feed>?
+    var delivered: UInt64
+    var enqueued: UInt64
+    var dropped: UInt64
+    /// Publishers paused on behalf of this session are to be woken when it has caught up.
+    var congestedSince: UInt64
+
+    struct Flags: OptionSet {
+        let rawValue: UInt8
+        static let cleanStart = Flags(rawValue: 1)
+        /// In the shard's list of sessions that hold publishers back.
+        static let holdsPublishers = Flags(rawValue: 2)
+        static let queueAlarm = Flags(rawValue: 4)
+        static let feeding = Flags(rawValue: 8)
+        static let hasShares = Flags(rawValue: 16)
+        static let dead = Flags(rawValue: 32)
+    }
+
+    var isOnline: Bool { connection != nil }
+}
+
+/// A session's own view of one subscription.
+struct Subscription {
+    var node: UInt32
+    /// Where the table's list for (node, shard) has it, or where the share group has it.
+    var position: UInt32
+    /// MQTT 5 Subscription Identifier; 0: none.
+    var identifier: UInt32
+    /// Index of the share group, 0: not shared.
+    var group: UInt32
+    var options: SubOptions
+}
+
+/// QoS and options of a subscription in one byte, laid out as in SUBSCRIBE (MQTT 5 §3.8.3.1), with `$local` above.
+struct SubOptions {
+    var rawValue: UInt8
+    var qos: UInt8 { rawValue & 3 }
+    var noLocal: Bool { rawValue & 4 != 0 }
+    var retainAsPublished: Bool { rawValue & 8 != 0 }
+    var retainHandling: UInt8 { rawValue >> 4 & 3 }
+    var isLocal: Bool { rawValue & 64 != 0 }
+}
+
+/// A will on its way: made at CONNECT, published at the end of the connection or after its delay. MQTT 5 §3.1.3.2.
+struct Will {
+    var message: MessageRef
+    /// Seconds.
+    var delay: UInt32
+    var timer: TimerNode
+}
+
+/// Copies bytes that a struct in a slab is to own; release with `freeBytes`.
+func ownBytes(_ bytes: Bytes) -> Bytes {
+    guard let base = bytes.baseAddress, bytes.count > 0 else { return Bytes(start: nil, count: 0) }
+    let copy = malloc(bytes.count)!
+    copy.copyMemory(from: base, byteCount: bytes.count)
+    return Bytes(start: copy, count: bytes.count)
+}
+
+func freeBytes(_ bytes: Bytes) {
+    free(UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+}
+
+let noBytes = Bytes(start: nil, count: 0)
+
+func sameBytes(_ a: Bytes, _ b: Bytes) -> Bool {
+    a.count == b.count && (a.count == 0 || memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0)
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Sessions
+
+/// Who may come in without an auth plugin saying so. `mqtt.allow_anonymous`
+public enum AnonymousAccess: UInt8, Sendable { case none, loopback, all }
+
+/// How a share group picks its member. `mqtt.shared_subscription_strategy`
+public enum ShareStrategy: UInt8, Sendable { case random, roundRobin, sticky, hashClientID, hashTopic, local }
+
+/// The limits of a group of clients: everything a zone may set. Plain values, read on the data path.
+public struct Zone: Sendable {
+    public var allowAnonymous = AnonymousAccess.loopback
+    public var aclNomatchAllows = true
+    public var enableACL = true
+    public var aclDenyDisconnects = false
+    public var cacheACL = true
+    public var aclCacheTTL: UInt64 = 60_000
+    /// Bytes, fixed header included.
+    public var maxPacketSize = 1 << 20
+    public var maxClientIDLength = 65535
+    /// 0: no limit.
+    public var maxTopicLevels = 128
+    public var maxQoS: UInt8 = 2
+    public var maxTopicAlias: UInt16 = 10
+    public var retainAvailable = true
+    public var wildcardSubscription = true
+    public var sharedSubscription = true
+    public var subscriptionIdentifiers = true
+    /// Seconds the server imposes; 0: the client's own.
+    public var serverKeepAlive: UInt16 = 0
+    /// Times two, times the interval, is the silence after which a client is gone: 0.75 makes the 1.5 of the
+    /// specification. [MQTT-3.1.2-22]
+    public var keepAliveBackoff = 0.75
+    /// Milliseconds in which CONNECT must arrive.
+    public var idleTimeout: UInt64 = 15_000
+    /// 0: no limit.
+    public var maxSubscriptions = 0
+    public var upgradeQoS = false
+    public var maxInflight = 32
+    /// Milliseconds after which an unacknowledged message is sent again to a 3.x client; 0: only on reconnect.
+    public var retryInterval: UInt64 = 20_000
+    /// QoS 2 messages awaiting PUBREL, and the Receive Maximum MQTT 5 clients are told; 0: 65535.
+    public var maxAwaitingRel = 100
+    /// Milliseconds.
+    public var awaitRelTimeout: UInt64 = 300_000
+    /// Seconds: of 3.x persistent sessions, and the cap for MQTT 5; UInt32.max: no cap.
+    public var sessionExpiry: UInt32 = 7200
+    public var queue = QueueLimits()
+    public var ignoreLoopDeliver = false
+    public var useUsernameAsClientID = false
+    /// 3.1 clients may have client ids longer than 23 bytes.
+    public var longClientIDs31 = true
+    public var mountpoint = ""
+    public var name = "default"
+    /// Above this many bytes of unwritten output a client is slow: publishers wait for it a moment, then its QoS 0
+    /// is dropped.
+    public var outputHighWater = 512 << 10
+    /// Hard bound of unwritten output.
+    public var outputLimit = 4 << 20
+
+    public init() {}
+}
+
+/// What the broker is told once at start.
+public struct BrokerSettings: Sendable {
+    public var nodeName = "martlet@127.0.0.1"
+    public var version = "0.1.0"
+    /// Data loops; 0: one per core.
+    public var loops = 0
+    /// Zones by number; the first is the default.
+    public var zones = [Zone()]
+    public var shareStrategy = ShareStrategy.random
+    /// Milliseconds, and upper bound of what a plugin may ask for.
+    public var authDeferTimeout: UInt32 = 5000
+    public var hookDeferTimeout: UInt32 = 5000
+    /// Milliseconds a closing connection is given to read our last packet.
+    public var lingerTimeout: UInt64 = 2000
+    /// Bytes one loop may have waiting for another before publishers are slowed.
+    public var inboxLimit = 4 << 20
+
+    public init() {}
+}
