@@ -29,8 +29,10 @@ struct NodeStore: ~Copyable {
     /// Bytes in blocks for long level names.
     private var blockBytes = 0
     private(set) var count = 0
-    /// One more than the highest id given out.
+    /// No node at or above this id; at most the highest id ever given out plus one.
     private(set) var limit = 0
+    /// When so few nodes are left, the upper end is looked at for memory to give back.
+    private var trimCount = 0
 
     init() {
         room = 4
@@ -88,6 +90,7 @@ struct NodeStore: ~Copyable {
         count -= 1
         firstRoom = min(firstRoom, index)
         if chunks[index].used == 0 { keepOrUnmap(index) }
+        if count < trimCount { trim() }
         if spare >= 0, mappedCount * NodeStore.chunkNodes - count > NodeStore.chunkNodes * 3 / 2 { unmap(spare) }
     }
 
@@ -122,7 +125,10 @@ struct NodeStore: ~Copyable {
         chunks[firstRoom].used += 1
         count += 1
         let id = firstRoom << Int(NodeStore.chunkBits) | local
-        limit = max(limit, id + 1)
+        if id >= limit {
+            limit = id + 1
+            trimCount = limit / 8
+        }
         return UInt32(id)
     }
 
@@ -176,6 +182,21 @@ struct NodeStore: ~Copyable {
         while chunkCount > 0, chunks[chunkCount - 1].free == nil { chunkCount -= 1 }
         limit = min(limit, chunkCount * NodeStore.chunkNodes)
         firstRoom = min(firstRoom, chunkCount)
+    }
+
+    /// Gives the pages behind the highest node back, which unmapping chunks never does for the first one. Halving the
+    /// threshold bounds how often a trie with one high node is searched in vain.
+    private mutating func trim() {
+        trimCount = count / 2
+        guard chunkCount > 0, let map = chunks[chunkCount - 1].free else { return }
+        var wordIndex = NodeStore.mapWords - 1
+        while wordIndex >= 0, map[wordIndex] == .max { wordIndex -= 1 }
+        let used = wordIndex < 0 ? 0 : wordIndex << 6 | (63 - (~map[wordIndex]).leadingZeroBitCount)
+        let kept = ((used + 1) * MemoryLayout<Node>.stride + 4095) & ~4095
+        if kept < NodeStore.chunkBytes {
+            madvise(UnsafeMutableRawPointer(bases[chunkCount - 1]!) + kept, NodeStore.chunkBytes - kept, MADV_DONTNEED)
+        }
+        limit = (chunkCount - 1) << Int(NodeStore.chunkBits) | (used + 1)
     }
 
     private func unmapMemory(_ index: Int) {
