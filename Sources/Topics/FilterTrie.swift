@@ -108,6 +108,12 @@ public struct FilterTrie: ~Copyable {
             active = found
             mayUseWildcards = true
         } while active > 0 && !scan.isLast
+        appendEnds(of: active, inHalf: half, into: &out)
+    }
+
+    /// The topic ended at the nodes of the frontier: their own filters match and those with one `#` more.
+    @inline(__always)
+    private func appendEnds(of active: Int, inHalf half: Int, into out: inout NodeList) {
         for index in 0..<active {
             let at = out.frontier[half * out.frontierCapacity + index]
             let node = nodes[at]
