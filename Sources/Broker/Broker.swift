@@ -1,5 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import Reactor
+import Sessions
+import Synchronization
+import Topics
 
 /// The broker: its loops, the table of filters, the registry of client ids, the chains.
 public final class Broker: @unchecked Sendable {
+    public let settings: BrokerSettings
+    let table: FilterTable
+    let registry: Registry
+    let deferrals = Deferrals()
+    let priorities: TopicPriorities
+    private(set) var shards: [Shard] = []
+    /// Pointer to the ChainSet in force, an atomic cell.
+    let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    /// Loop objects by index, for C callbacks that only know their thread.
+    nonisolated(unsafe) static let loopObjects: UnsafeMutablePointer<UnsafeMutableRawPointer?> = {
+        let p = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: 64)
+        p.initialize(repeating: nil, count: 64)
+        return p
+    }()
+    let zones: UnsafeMutablePointer<Zone>
+    let turns: UnsafeMutablePointer<UInt64>
+    let state: Mutex<SharedState>
+    private let threads = Mutex<[pthread_t]>([])
+    let responseInformation: [UInt8]
+    public let startedAt = cr_unix_ms()
+    /// Events for the log, alarms, and others outside; set before `start`.
+    public var events = BrokerEvents()
+    let bans = BanList()
+
+    /// What several threads write, rarely.
+    struct SharedState {
+        var listeners: [ListenerState] = []
+    }
+
+    public init(settings: BrokerSettings, priorities: [(topic: String, priority: Int)] = []) {
+        self.settings = settings
+        self.priorities = TopicPriorities(priorities)
+        let count = settings.loops > 0 ? min(settings.loops, 63) : max(1, min(63, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        var seed: UInt64 = 0
+        getentropy(&seed, 8)
+        table = FilterTable(shards: count, seed: seed)
+        registry = Registry(seed: ~seed)
+        chainCell = .allocate(capacity: 8)
+        chainCell.initialize(repeating: nil, count: 8)
+        let empty = UnsafeMutablePointer<ChainSet>.allocate(capacity: 1)
+        empty.initialize(to: ChainSet())
+        chainCell.pointee = UnsafeMutableRawPointer(empty)
+        zones = .allocate(capacity: settings.zones.count)
+        zones.initialize(from: settings.zones, count: settings.zones.count)
+        turns = .allocate(capacity: 1024)
+        turns.initialize(repeating: 0, count: 1024)
+        state = Mutex(SharedState())
+        responseInformation = Array("martlet/response/\(settings.nodeName)/".utf8)
+        for i in 0..<count {
+            let shard = Shard(broker: self, number: i)
+            Self.loopObjects[i] = Unmanaged.passUnretained(shard).toOpaque()
+            shards.append(shard)
+        }
+    }
+
+    /// Starts the loops' threads.
+    public func start() {
+        for shard in shards {
+            let thread = startThread("loop-\(shard.number)") { shard.run() }
+            threads.withLock { $0.append(thread) }
+        }
+    }
+
+    /// Closes every connection with "server shutting down" and stops the loops. Wills and sessions end as they would
+    /// with the process.
+    public func stop() {
+        for shard in shards { shard.sync { shard.closeAll() } }
+        for shard in shards { shard.stop() }
+        for thread in threads.withLock({ $0 }) { pthread_join(thread, nil) }
+        threads.withLock { $0 = [] }
+    }
+
+    /// A number for the round-robin strategy, one sequence a group.
+    func nextTurn(of group: UInt32) -> UInt64 { cr_add_relaxed_u64(turns + Int(group & 1023), 1) }
+
+    func newClientID(random: UInt64) -> [UInt8] {
+        let alphabet = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
+        var entropy: (UInt64, UInt64) = (0, 0)
+        getentropy(&entropy, 16)
+        var id = Array("martlet_".utf8)
+        for value in [entropy.0, entropy.1] {
+            var left = value
+            for _ in 0..<7 {
+                id.append(alphabet[Int(left % 62)])
+                left /= 62
+            }
+        }
+        return id
+    }
+
+    func expand(_ template: [UInt8], clientID: Bytes, username: Bytes) -> [UInt8] {
+        var out: [UInt8] = []
+        template.withUnsafeBytes { _ = expandPlaceholders($0, clientID: clientID, username: username, into: &out) }
+        return out
+    }
+}
+
+extension Shard {
+    /// Server shutdown: every client is told. [MQTT-3.14.0-1]
+    func closeAll() {
+        for slot in 0..<UInt32(connections.capacity) {
+            let c = connections[slot]
+            guard c.pointee.generation & 1 == 1, c.pointee.phase != .closing else { continue }
+            close(c, .serverShuttingDown, counted: "shutdown")
+        }
+        flushAll()
+    }
+}
+
+/// What the broker has to say to the outside, away from the data path.
+public struct BrokerEvents: Sendable {
+    /// Level as MARTLET_LOG_*, text, client id.
+    public var log: @Sendable (Int32, String) -> Void = { _, _ in }
+    public var alarm: @Sendable (_ id: String, _ raised: Bool, _ title: String, _ summary: String) -> Void = { _, _, _, _ in }
+    /// A plugin answered something its hook does not know: owner index and hook number.
+    public var badVerdict: @Sendable (UInt32, Int) -> Void = { _, _ in }
+
+    public init() {}
+}
+
+extension Broker {
+    func reportVerdict(owner: UInt32, hook: Int) { events.badVerdict(owner, hook) }
+
+    func queueAlarm(_ clientID: String, raised: Bool, length: Int, watermark: Int) {
+        events.alarm(
+            "queue_high_watermark.\(clientID)", raised, "Queue \(clientID) high-water mark",
+            "queue len \(length) > high_watermark \(watermark)")
+    }
+}
+
+/// `mqtt.mqueue.priority`: exact topics with a priority; a higher number is sent first.
+struct TopicPriorities: Sendable {
+    private let table: [(topic: [UInt8], lane: Int)]
+    let lanes: Int
+    private let defaultLane: Int
+
+    init(_ list: [(topic: String, priority: Int)]) {
+        let distinct = Set(list.map(\.priority)).union([0]).sorted(by: >)
+        lanes = list.isEmpty ? 1 : distinct.count
+        defaultLane = list.isEmpty ? 0 : distinct.firstIndex(of: 0)!
+        table = list.map { (Array($0.topic.utf8), distinct.firstIndex(of: $0.priority)!) }
+    }
+
+    func lane(_ topic: Bytes) -> Int {
+        guard lanes > 1 else { return 0 }
+        for entry in table where entry.topic.count == topic.count {
+            if entry.topic.withUnsafeBytes({ sameBytes($0, topic) }) { return entry.lane }
+        }
+        return defaultLane
+    }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import CMartlet
+import CMartlet
 
 /// What one loop knows of the cost of one chain entry. Written by that loop alone; readers may see a sum that is a
 /// call old. One cache line, so that loops do not disturb each other.

@@ -2,6 +2,7 @@
 import MQTTCodec
 import Reactor
 import Sessions
+import Topics
 
 typealias ConnectionRef = UnsafeMutablePointer<Connection>
 
@@ -17,6 +18,8 @@ struct Connection {
     var listener: UInt16
     /// Seconds in force; 0: none.
     var keepAlive: UInt16
+    /// The client's Receive Maximum.
+    var receiveMaximum: UInt16
     /// The client's Maximum Packet Size; larger packets are not sent. [MQTT-3.1.2-24]
     var maxPacketOut: UInt32
     var peer: PeerAddress
@@ -95,6 +98,8 @@ struct EnhancedAuth {
 /// asking again. So no code needs to save its state half-way.
 struct Replay {
     struct Answer {
+        /// Which decision of the packet it belongs to.
+        var decision = 0
         var verdict: Int32
         /// Chain position the answer belongs to.
         var position: Int32
@@ -104,10 +109,11 @@ struct Replay {
         var auth: UnsafeMutablePointer<AuthAnswer>?
     }
     var answers: [Answer] = []
-    /// Next answer to use in this processing round.
-    var cursor = 0
-    /// The open deferral, 0 when the answer is in.
+    /// The open deferral, 0 when the answer is in, and the decision it is for.
     var deferral: UInt64 = 0
+    var decision = 0
+    /// The chains that were asked: positions mean nothing in others.
+    var chains: UnsafeMutableRawPointer?
 }
 
 struct AuthAnswer {

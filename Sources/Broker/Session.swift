@@ -100,7 +100,7 @@ func freeBytes(_ bytes: Bytes) {
     free(UnsafeMutableRawPointer(mutating: bytes.baseAddress))
 }
 
-let noBytes = Bytes(start: nil, count: 0)
+var noBytes: Bytes { Bytes(start: nil, count: 0) }
 
 func sameBytes(_ a: Bytes, _ b: Bytes) -> Bool {
     a.count == b.count && (a.count == 0 || memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Sessions
+import Sessions
+import Topics
 
 /// Who may come in without an auth plugin saying so. `mqtt.allow_anonymous`
 public enum AnonymousAccess: UInt8, Sendable { case none, loopback, all }

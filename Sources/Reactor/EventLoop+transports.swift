@@ -285,6 +285,9 @@ extension EventLoop {
         dirty = t.pointee.slot
     }
 
+    /// Writes now what the tick would write at its end.
+    public func flushAll() { flushDirty() }
+
     func flushDirty() {
         while dirty != .max {
             let t = transports[dirty]

@@ -99,6 +99,22 @@ public struct Inflight: ~Copyable {
         count = 0
     }
 
+    /// Takes out messages the client has not received for which `body` answers true; the caller owns them then.
+    public mutating func removeUnreceived(_ body: (Delivery) -> Bool) {
+        for i in head..<tail {
+            let at = i & (room - 1)
+            switch ring[at].state {
+            case .awaitingPuback, .awaitingPubrec:
+                if body(ring[at].delivery) {
+                    ring[at].state = .hole
+                    count -= 1
+                }
+            default: break
+            }
+        }
+        while head < tail && ring[head & (room - 1)].state == .hole { head += 1 }
+    }
+
     // MARK: -
 
     private mutating func nextID() -> UInt16 {

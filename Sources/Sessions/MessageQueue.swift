@@ -94,6 +94,16 @@ public struct MessageQueue: ~Copyable {
         alarmed = false
     }
 
+    /// Takes out the messages for which `body` answers true, keeping the order of the others.
+    public mutating func removeWhere(_ body: (Delivery) -> Bool) {
+        for lane in 0..<laneCount {
+            for _ in 0..<lanes[lane].count {
+                let delivery = lanes[lane].popFirst()!
+                if body(delivery) { took(delivery) } else { lanes[lane].append(delivery) }
+            }
+        }
+    }
+
     private func isFull(adding size: Int, _ limits: QueueLimits) -> Bool {
         limits.maxLength > 0 && count >= limits.maxLength || limits.maxBytes > 0 && bytes + size > limits.maxBytes
     }
@@ -131,6 +141,7 @@ private struct Lane: ~Copyable {
     private var head = 0
     private var tail = 0
     private var qos0 = 0
+    var count: Int { tail - head }
 
     deinit { ring?.deallocate() }
 

@@ -26,6 +26,13 @@ public struct Outbound: ~Copyable {
         guard !queue.isEmpty, hasRoom else { return nil }
         return queue.pop(limits: limits)
     }
+
+    /// Takes out the messages of share groups that `body` wants for other members: those waiting, and those sent and
+    /// not received (a QoS 2 message whose PUBREC has come stays). Their packet identifiers become free.
+    public mutating func takeShared(_ body: (Delivery) -> Bool) {
+        inflight.removeUnreceived { $0.shareGroup != 0 && body($0) }
+        queue.removeWhere { $0.shareGroup != 0 && body($0) }
+    }
 }
 
 /// Packet identifiers of QoS 2 messages received and not yet released by PUBREL. [MQTT-4.3.3-10]

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import Sessions
+import Synchronization
+
+/// Answers that plugins owe. A slot is open, then answered exactly once by whoever wins its compare-and-swap: the
+/// plugin, the timeout, or the unloading of the plugin. All others see MARTLET_E_STALE.
+final class Deferrals: @unchecked Sendable {
+    struct Slot {
+        /// generation << 1 | open
+        var state: UInt64
+        var shard: Int32
+        var owner: UInt32
+        var connection: UInt64
+        var position: Int32
+        var kind: CallContext.Kind
+        var timer: UInt64
+    }
+
+    private let lock = Mutex<[UInt32]>([])
+    private let slots: UnsafeMutablePointer<Slot>
+    static let capacity = 1 << 16
+    private var made: UInt32 = 0
+
+    init() {
+        slots = .allocate(capacity: Self.capacity)
+    }
+
+    deinit { slots.deallocate() }
+
+    /// 0 when 65,536 answers are owed already.
+    func open(
+        shard: Int32, owner: UInt32, connection: UInt64, position: Int32, kind: CallContext.Kind
+    ) -> UInt64 {
+        let index: UInt32? = lock.withLock { free in
+            if let i = free.popLast() { return i }
+            guard made < Self.capacity else { return nil }
+            (slots + Int(made)).initialize(
+                to: Slot(state: 0, shard: 0, owner: 0, connection: 0, position: 0, kind: .hook, timer: 0))
+            made += 1
+            return made - 1
+        }
+        guard let index else { return 0 }
+        let slot = slots + Int(index)
+        let generation = (slot.pointee.state >> 1) + 1
+        slot.pointee.shard = shard
+        slot.pointee.owner = owner
+        slot.pointee.connection = connection
+        slot.pointee.position = position
+        slot.pointee.kind = kind
+        cr_store_u64(&slot.pointee.state, generation << 1 | 1)
+        return (generation & 0xFFFF_FFFF) << 32 | UInt64(index) + 1
+    }
+
+    /// The slot if this call is the one that answers it.
+    func take(_ id: UInt64, kind: CallContext.Kind? = nil) -> Slot? {
+        let index = Int(id & 0xFFFF_FFFF) - 1
+        guard index >= 0, index < Int(made) else { return nil }
+        let slot = slots + index
+        var expected = cr_load_u64(&slot.pointee.state)
+        guard expected & 1 == 1, expected >> 1 & 0xFFFF_FFFF == id >> 32 else { return nil }
+        let copy = slot.pointee
+        if let kind, copy.kind != kind { return nil }
+        guard cr_cas_u64(&slot.pointee.state, &expected, expected & ~1) else { return nil }
+        lock.withLock { $0.append(UInt32(index)) }
+        return copy
+    }
+
+    func abandon(_ id: UInt64) { _ = take(id) }
+
+    func open(of owner: UInt32) -> [UInt64] {
+        let count = lock.withLock { _ in made }
+        var ids: [UInt64] = []
+        for i in 0..<Int(count) {
+            let state = cr_load_u64(&slots[i].state)
+            if state & 1 == 1, slots[i].owner == owner {
+                ids.append((state >> 1 & 0xFFFF_FFFF) << 32 | UInt64(i) + 1)
+            }
+        }
+        return ids
+    }
+}
+
+extension Shard {
+    /// From inside a plugin's call: the answer will follow.
+    func makeDeferral(_ context: UnsafeMutablePointer<CallContext>, timeoutMS: UInt32) -> UInt64 {
+        guard context.pointee.isDeferrable, let c = context.pointee.connection, context.pointee.deferral == 0
+        else { return 0 }
+        let bound = context.pointee.kind == .auth ? broker.settings.authDeferTimeout : broker.settings.hookDeferTimeout
+        let id = broker.deferrals.open(
+            shard: index, owner: context.pointee.owner, connection: handle(c), position: context.pointee.position,
+            kind: context.pointee.kind)
+        guard id != 0 else { return 0 }
+        context.pointee.deferral = id
+        let timeout = UInt64(timeoutMS == 0 ? bound : min(timeoutMS, bound))
+        _ = after(timeout) { [unowned self] in
+            guard let slot = broker.deferrals.take(id) else { return }
+            counters.count(slot.kind == .auth ? .authTimeouts : .hookTimeouts)
+            answered(id, slot, .defaulted(slot.kind))
+        }
+        return id
+    }
+
+    /// The packet at the head of the input waits for this answer.
+    func openReplay(_ c: ConnectionRef, _ deferral: UInt64) {
+        if c.pointee.replay == nil {
+            c.pointee.replay = .allocate(capacity: 1)
+            c.pointee.replay!.initialize(to: Replay())
+        }
+        c.pointee.replay!.pointee.deferral = deferral
+        c.pointee.replay!.pointee.decision = decision
+        c.pointee.replay!.pointee.chains = UnsafeMutableRawPointer(chains)
+    }
+
+    /// Counts the decision at hand and returns the answer recorded for it, if a plugin has already given one.
+    func nextAnswer(_ c: ConnectionRef) -> Replay.Answer? {
+        decision += 1
+        guard let replay = c.pointee.replay else { return nil }
+        return replay.pointee.answers.last { $0.decision == decision }
+    }
+
+    /// Where the chain goes on after an answer that decided nothing.
+    func nextPosition(_ c: ConnectionRef, _ answer: Replay.Answer) -> Int {
+        c.pointee.replay?.pointee.chains == UnsafeMutableRawPointer(chains) ? Int(answer.position) + 1 : 0
+    }
+
+    func dropReplay(_ c: ConnectionRef) {
+        guard let replay = c.pointee.replay else { return }
+        c.pointee.replay = nil
+        if replay.pointee.deferral != 0 { broker.deferrals.abandon(replay.pointee.deferral) }
+        for answer in replay.pointee.answers {
+            answer.message?.release()
+            if let auth = answer.auth {
+                auth.deinitialize(count: 1)
+                auth.deallocate()
+            }
+        }
+        replay.deinitialize(count: 1)
+        replay.deallocate()
+    }
+
+    /// On the owning shard: records the answer and looks at the packet again.
+    func answered(_ id: UInt64, _ slot: Deferrals.Slot, _ answer: Replay.Answer) {
+        guard let c = connection(slot.connection), let replay = c.pointee.replay, replay.pointee.deferral == id else {
+            answer.message?.release()
+            if let auth = answer.auth {
+                auth.deinitialize(count: 1)
+                auth.deallocate()
+            }
+            return
+        }
+        var answer = answer
+        answer.position = slot.position
+        answer.decision = replay.pointee.decision
+        replay.pointee.deferral = 0
+        replay.pointee.answers.append(answer)
+        resume(c.pointee.transport)
+    }
+}
+
+extension Replay.Answer {
+    /// What counts when no answer came: a refused login, a denial, a stopped message.
+    static func defaulted(_ kind: CallContext.Kind) -> Replay.Answer {
+        switch kind {
+        case .auth:
+            let auth = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
+            auth.initialize(to: AuthAnswer(reason: 0x88))
+            return Replay.Answer(verdict: Int32(MARTLET_DENY), position: 0, auth: auth)
+        case .acl: return Replay.Answer(verdict: Int32(MARTLET_DENY), position: 0)
+        case .hook: return Replay.Answer(verdict: Int32(MARTLET_STOP), position: 0)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Glibc
+import Sessions
+import Topics
+
+/// A message on its way to another shard, laid out in a chunk: this header, then topic, properties, client id, user
+/// name and payload. A payload over `inlineLimit` stays where it is and travels as a counted reference.
+struct Parcel {
+    var size: UInt32
+    var topicCount: UInt32
+    var propertiesCount: UInt32
+    var payloadCount: UInt32
+    var clientIDCount: UInt32
+    var usernameCount: UInt32
+    var expiry: UInt32
+    var qos: UInt8
+    var flags: Message.Flags
+    /// For one session only: a share group's choice. Then `session`, `options` and `identifier` say how.
+    var isDirected: Bool
+    var options: UInt8
+    var identifier: UInt32
+    var group: UInt32
+    var session: UInt64
+    var hash: UInt64
+    var id: UInt64
+    var timestamp: Int64
+    /// Handle of the connection that published, to hold it back when a receiver cannot keep up; 0: none.
+    var publisher: UInt64
+    /// Large message, one reference; then no bytes follow.
+    var shared: MessageRef?
+
+    static let inlineLimit = 4096
+}
+
+/// A run of parcels from one shard to another. Filled during a tick, pushed once, emptied and recycled by the
+/// receiver: no allocation and no reference count per message.
+struct Chunk {
+    var next: UnsafeMutablePointer<Chunk>?
+    var used: Int
+    var count: Int
+
+    static let size = 65536
+    static let room = size - MemoryLayout<Chunk>.stride
+
+    static func allocate() -> UnsafeMutablePointer<Chunk> {
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+        let chunk = raw.bindMemory(to: Chunk.self, capacity: 1)
+        chunk.initialize(to: Chunk(next: nil, used: 0, count: 0))
+        return chunk
+    }
+}
+
+/// Chunks that wait for a shard: pushed by any, taken all at once by the owner.
+struct Inbox {
+    /// Head of a stack (newest first), an atomic pointer in a cache line of its own.
+    private let head: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    /// Bytes waiting: what publishers are slowed by.
+    let waiting: UnsafeMutablePointer<Int64>
+
+    init() {
+        head = .allocate(capacity: 16)
+        head.initialize(repeating: nil, count: 16)
+        waiting = .allocate(capacity: 16)
+        waiting.initialize(repeating: 0, count: 16)
+    }
+
+    var isEmpty: Bool { cr_load_ptr(head) == nil }
+
+    func push(_ chunk: UnsafeMutablePointer<Chunk>) {
+        _ = cr_add_i64(waiting, Int64(chunk.pointee.used))
+        var expected = cr_load_ptr(head)
+        repeat {
+            chunk.pointee.next = expected?.assumingMemoryBound(to: Chunk.self)
+        } while !cr_cas_ptr(head, &expected, chunk)
+    }
+
+    /// All waiting chunks, oldest first.
+    func takeAll() -> UnsafeMutablePointer<Chunk>? {
+        var newest = cr_exchange_ptr(head, nil)?.assumingMemoryBound(to: Chunk.self)
+        var oldest: UnsafeMutablePointer<Chunk>?
+        while let chunk = newest {
+            newest = chunk.pointee.next
+            chunk.pointee.next = oldest
+            oldest = chunk
+        }
+        return oldest
+    }
+
+    func done(_ bytes: Int) { _ = cr_add_i64(waiting, -Int64(bytes)) }
+}

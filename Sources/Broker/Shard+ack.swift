@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import MQTTCodec
+import Sessions
+
+/// PUBACK, PUBREC, PUBREL, PUBCOMP from a client. MQTT 5 §3.4 to §3.7, §4.3.
+extension Shard {
+    func handleAck(_ c: ConnectionRef, _ type: PacketType, _ packet: AckPacket) -> Step {
+        let s = c.pointee.session!
+        switch type {
+        case .puback: puback(c, s, packet)
+        case .pubrec: pubrec(c, s, packet)
+        case .pubrel: pubrel(c, s, packet)
+        default: pubcomp(c, s, packet)
+        }
+        return .done
+    }
+
+    @inline(__always)
+    private func puback(_ c: ConnectionRef, _ s: SessionRef, _ packet: AckPacket) {
+        counters.count(.packetsPubackReceived)
+        guard let delivery = s.pointee.outbound?.pointee.inflight.puback(packet.packetID) else {
+            return counters.count(.packetsPubackMissed)
+        }
+        runMessageHook(Int(MARTLET_HOOK_MESSAGE_ACKED), c, s, delivery.message)
+        delivery.discard()
+        pump(s)
+    }
+
+    private func pubrec(_ c: ConnectionRef, _ s: SessionRef, _ packet: AckPacket) {
+        counters.count(.packetsPubrecReceived)
+        guard let outbound = s.pointee.outbound else { return answerUnknownPubrec(c, packet) }
+        if packet.reason.isFailure {
+            // The receiver does not want it: the exchange is over. [MQTT-4.3.3-4]
+            guard let delivery = outbound.pointee.inflight.pubrecError(packet.packetID) else {
+                return counters.count(.packetsPubrecMissed)
+            }
+            delivery.discard()
+            return pump(s)
+        }
+        switch outbound.pointee.inflight.pubrec(packet.packetID, now: now) {
+        case .accepted(let delivery):
+            runMessageHook(Int(MARTLET_HOOK_MESSAGE_ACKED), c, s, delivery.message)
+            delivery.discard()
+        case .repeated: break
+        case .unknown: return answerUnknownPubrec(c, packet)
+        }
+        counters.count(.packetsPubrelSent)
+        sendAck(c, .pubrel, packet.packetID)
+    }
+
+    /// PUBREL with 0x92 lets the client forget the identifier too. MQTT 5 §3.6.2.1
+    private func answerUnknownPubrec(_ c: ConnectionRef, _ packet: AckPacket) {
+        counters.count(.packetsPubrecMissed)
+        guard !packet.reason.isFailure else { return }
+        counters.count(.packetsPubrelSent)
+        sendAck(c, .pubrel, packet.packetID, .packetIdentifierNotFound)
+    }
+
+    private func pubrel(_ c: ConnectionRef, _ s: SessionRef, _ packet: AckPacket) {
+        counters.count(.packetsPubrelReceived)
+        let known = s.pointee.awaiting?.pointee.remove(packet.packetID) ?? false
+        if !known { counters.count(.packetsPubrelMissed) }
+        // [MQTT-4.3.3-11]: PUBCOMP always, or the sender would wait for ever.
+        counters.count(.packetsPubcompSent)
+        sendAck(c, .pubcomp, packet.packetID, known ? .success : .packetIdentifierNotFound)
+    }
+
+    private func pubcomp(_ c: ConnectionRef, _ s: SessionRef, _ packet: AckPacket) {
+        counters.count(.packetsPubcompReceived)
+        guard let outbound = s.pointee.outbound, outbound.pointee.inflight.pubcomp(packet.packetID) else {
+            return counters.count(.packetsPubcompMissed)
+        }
+        pump(s)
+    }
+}

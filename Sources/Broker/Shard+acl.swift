@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import MQTTCodec
+import Sessions
+import Topics
+
+/// One cached ACL answer. Direct-mapped by client and topic; the key is the connection's handle and two hashes of
+/// the topic, seeded per process.
+struct ACLCacheEntry {
+    var connection: UInt64 = 0
+    var hash: UInt64 = 0
+    var check: UInt32 = 0
+    var generation: UInt32 = 0
+    var until: UInt64 = 0
+    /// Action in bit 1, allowed in bit 0.
+    var answer: UInt8 = 0
+
+    static let count = 4096
+}
+
+extension Shard {
+    enum Permission {
+        case allowed, denied, wait
+    }
+
+    /// May this client publish to, or subscribe, this topic? Superusers may all; a cached answer costs no call.
+    @inline(__always)
+    func permission(
+        _ c: ConnectionRef, _ topic: Bytes, hash: UInt64, action: UInt8, qos: UInt8, retain: Bool
+    ) -> Permission {
+        guard c.pointee.zone.pointee.enableACL, !c.pointee.flags.contains(.superuser) else { return .allowed }
+        guard chains.pointee.acl.count > 0 else {
+            return c.pointee.zone.pointee.aclNomatchAllows ? .allowed : .denied
+        }
+        return askACL(c, topic, hash, action, qos, retain)
+    }
+
+    @inline(never)
+    private func askACL(
+        _ c: ConnectionRef, _ topic: Bytes, _ hash: UInt64, _ action: UInt8, _ qos: UInt8, _ retain: Bool
+    ) -> Permission {
+        counters.count(.aclChecks)
+        let who = handle(c)
+        let slot = aclCache + Int(truncatingIfNeeded: (hash ^ who &* 0x9E37_79B9_7F4A_7C15) >> 20) & (ACLCacheEntry.count - 1)
+        let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
+        let zone = c.pointee.zone
+        if zone.pointee.cacheACL, slot.pointee.connection == who, slot.pointee.hash == hash, slot.pointee.check == check,
+            slot.pointee.generation == aclGeneration &+ c.pointee.aclGeneration, slot.pointee.until > now,
+            slot.pointee.answer >> 1 == action
+        {
+            counters.count(.aclCacheHits)
+            return slot.pointee.answer & 1 == 1 ? .allowed : .denied
+        }
+        let s = c.pointee.session!
+        let ids = (s.pointee.clientID, s.pointee.username)
+        guard let verdict = runACL(c, ids.0, ids.1, topic, action, qos, retain) else { return .wait }
+        let allowed = isAllowed(verdict, zone)
+        if zone.pointee.cacheACL {
+            slot.pointee = ACLCacheEntry(
+                connection: who, hash: hash, check: check, generation: aclGeneration &+ c.pointee.aclGeneration,
+                until: now + zone.pointee.aclCacheTTL, answer: action << 1 | (allowed ? 1 : 0))
+        }
+        return allowed ? .allowed : .denied
+    }
+
+    private func isAllowed(_ verdict: Int32, _ zone: UnsafePointer<Zone>) -> Bool {
+        verdict == MARTLET_ALLOW || verdict == MARTLET_IGNORE && zone.pointee.aclNomatchAllows
+    }
+
+    /// The will's topic is checked with CONNECT, while a module may still take its time: at the end of the connection
+    /// nobody could wait for the answer.
+    func willPermission(_ c: ConnectionRef, _ connect: ConnectPacket, _ base: UnsafeRawPointer, _ auth: AuthAnswer?) -> Permission {
+        guard let will = connect.will, c.pointee.zone.pointee.enableACL, auth?.superuser != true,
+            chains.pointee.acl.count > 0
+        else { return .allowed }
+        var username = connect.hasUsername ? connect.username.bytes(in: base) : noBytes
+        return (auth?.username ?? []).withUnsafeBytes { replaced in
+            if replaced.count > 0 { username = replaced }
+            let verdict = runACL(
+                c, connect.clientID.bytes(in: base), username, will.topic.bytes(in: base),
+                UInt8(MARTLET_ACL_PUBLISH), will.qos, will.retain)
+            guard let verdict else { return .wait }
+            return isAllowed(verdict, c.pointee.zone) ? .allowed : .denied
+        }
+    }
+
+    /// The chain's verdict; nil: a module answers later.
+    private func runACL(
+        _ c: ConnectionRef, _ clientID: Bytes, _ username: Bytes, _ topic: Bytes, _ action: UInt8, _ qos: UInt8,
+        _ retain: Bool
+    ) -> Int32? {
+        let entries = chains.pointee.acl
+        var start = 0
+        if let answer = nextAnswer(c) {
+            if answer.verdict != MARTLET_IGNORE { return answer.verdict }
+            start = nextPosition(c, answer)
+        }
+        var request = martlet_acl_req()
+        request.size = UInt32(MemoryLayout<martlet_acl_req>.size)
+        request.client = handle(c)
+        request.clientid = clientID.c
+        request.username = username.c
+        request.topic = topic.c
+        request.action = action
+        request.qos = qos
+        request.retain = retain
+        var context = CallContext(
+            kind: .acl, isDeferrable: true, shard: Unmanaged.passUnretained(self), connection: c, owner: 0,
+            position: 0, deferral: 0, topics: nil)
+        return withPeerText(c.pointee.peer) { peer in
+            request.peer = peer.c
+            return withUnsafeMutablePointer(to: &context) { context in
+                request.ctx = UnsafeRawPointer(context)
+                return askModules(entries, from: start, &request, context)
+            }
+        }
+    }
+
+    private func askModules(
+        _ entries: UnsafeMutableBufferPointer<ACLEntry>, from start: Int, _ request: inout martlet_acl_req,
+        _ context: UnsafeMutablePointer<CallContext>
+    ) -> Int32? {
+        var i = start
+        while i < entries.count {
+            let entry = entries.baseAddress! + i
+            context.pointee.owner = entry.pointee.owner
+            context.pointee.position = Int32(i)
+            let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &request) }
+            if verdict == MARTLET_PENDING, context.pointee.deferral != 0 {
+                openReplay(context.pointee.connection!, context.pointee.deferral)
+                return nil
+            }
+            if context.pointee.deferral != 0 {
+                broker.deferrals.abandon(context.pointee.deferral)
+                context.pointee.deferral = 0
+            }
+            if verdict == MARTLET_ALLOW || verdict == MARTLET_DENY { return verdict }
+            if verdict != MARTLET_IGNORE {
+                (entry.pointee.cost + number).pointee.errors &+= 1
+                broker.reportVerdict(owner: entry.pointee.owner, hook: -1)
+                return Int32(MARTLET_DENY)
+            }
+            i += 1
+        }
+        return Int32(MARTLET_IGNORE)
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+/// Authentication: the chain, deferred answers, and the AUTH packets of MQTT 5 §4.12.
+extension Shard {
+    func authenticate(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8
+    ) -> Step {
+        var answer = AuthAnswer()
+        let verdict = runAuth(c, connect, body, data: connect.authData?.bytes(in: body.baseAddress!), step: 0, &answer)
+        return concludeConnect(c, connect, body, flags, verdict, answer)
+    }
+
+    private func concludeConnect(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8,
+        _ verdict: Int32?, _ answer: AuthAnswer
+    ) -> Step {
+        switch verdict {
+        case nil: return .wait
+        case Int32(MARTLET_ALLOW):
+            counters.count(.authAllowed)
+            return admit(c, connect, body, answer)
+        case Int32(MARTLET_IGNORE):
+            if connect.authMethod != nil {
+                // [MQTT-4.12.0-1]
+                refuseConnect(c, .badAuthenticationMethod)
+                return .closed
+            }
+            guard anonymousAllowed(c) else {
+                counters.count(.authDenied)
+                refuseConnect(c, connect.hasUsername ? .badUserNameOrPassword : .notAuthorized)
+                return .closed
+            }
+            counters.count(.authAllowed)
+            return admit(c, connect, body, nil)
+        case Int32(MARTLET_CONTINUE) where connect.authMethod != nil:
+            beginExchange(c, connect, body, flags, answer)
+            return .done
+        default:
+            counters.count(.authDenied)
+            refuseConnect(c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .badUserNameOrPassword)
+            return .closed
+        }
+    }
+
+    private func anonymousAllowed(_ c: ConnectionRef) -> Bool {
+        switch c.pointee.zone.pointee.allowAnonymous {
+        case .all: true
+        case .loopback: c.pointee.peer.isLoopback
+        case .none: false
+        }
+    }
+
+    // MARK: - The chain
+
+    /// Asks the modules in turn. Nil: one of them answers later.
+    private func runAuth(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, data: Bytes?, step: UInt32,
+        _ answer: inout AuthAnswer
+    ) -> Int32? {
+        let entries = chains.pointee.auth
+        var start = 0
+        if let given = nextAnswer(c) {
+            if given.verdict != MARTLET_IGNORE {
+                if let auth = given.auth { answer = auth.pointee }
+                return given.verdict
+            }
+            start = nextPosition(c, given)
+        }
+        let base = body.baseAddress!
+        var request = martlet_auth_req()
+        request.size = UInt32(MemoryLayout<martlet_auth_req>.size)
+        request.client = handle(c)
+        request.clientid = connect.clientID.bytes(in: base).c
+        request.has_username = connect.hasUsername
+        request.has_password = connect.hasPassword
+        if connect.hasUsername { request.username = connect.username.bytes(in: base).c }
+        if connect.hasPassword { request.password = connect.password.bytes(in: base).c }
+        if let method = connect.authMethod { request.auth_method = method.bytes(in: base).c }
+        if let data { request.auth_data = data.c }
+        request.step = step
+        request.reauthenticate = c.pointee.flags.contains(.reauthenticating)
+        var context = CallContext(
+            kind: .auth, isDeferrable: true, shard: Unmanaged.passUnretained(self), connection: c, owner: 0,
+            position: 0, deferral: 0, topics: nil)
+        return withPeerText(c.pointee.peer) { peer in
+            request.peer = peer.c
+            return withUnsafeMutablePointer(to: &context) { context in
+                request.ctx = UnsafeRawPointer(context)
+                return askAuth(entries, from: start, &request, context, &answer)
+            }
+        }
+    }
+
+    private func askAuth(
+        _ entries: UnsafeMutableBufferPointer<AuthEntry>, from start: Int, _ request: inout martlet_auth_req,
+        _ context: UnsafeMutablePointer<CallContext>, _ answer: inout AuthAnswer
+    ) -> Int32? {
+        var i = start
+        while i < entries.count {
+            let entry = entries.baseAddress! + i
+            context.pointee.owner = entry.pointee.owner
+            context.pointee.position = Int32(i)
+            var result = martlet_auth_result()
+            result.size = UInt32(MemoryLayout<martlet_auth_result>.size)
+            let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &request, &result) }
+            if verdict == MARTLET_PENDING, context.pointee.deferral != 0 {
+                openReplay(context.pointee.connection!, context.pointee.deferral)
+                return nil
+            }
+            if context.pointee.deferral != 0 {
+                broker.deferrals.abandon(context.pointee.deferral)
+                context.pointee.deferral = 0
+            }
+            if verdict != MARTLET_IGNORE {
+                answer = AuthAnswer(result)
+                guard verdict == MARTLET_ALLOW || verdict == MARTLET_DENY || verdict == MARTLET_CONTINUE else {
+                    (entry.pointee.cost + number).pointee.errors &+= 1
+                    broker.reportVerdict(owner: entry.pointee.owner, hook: -2)
+                    return Int32(MARTLET_DENY)
+                }
+                return verdict
+            }
+            i += 1
+        }
+        return Int32(MARTLET_IGNORE)
+    }
+
+    // MARK: - Enhanced authentication
+
+    private func beginExchange(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8, _ answer: AuthAnswer
+    ) {
+        c.pointee.phase = .authenticating
+        c.pointee.maxPacketOut = connect.maximumPacketSize
+        c.pointee.enhanced = .allocate(capacity: 1)
+        c.pointee.enhanced!.initialize(
+            to: EnhancedAuth(
+                method: ownBytes(connect.authMethod!.bytes(in: body.baseAddress!)), step: 1, connect: ownBytes(body),
+                connectFlags: flags))
+        // [MQTT-4.12.0-2]
+        sendAuth(c, .continueAuthentication, answer.data)
+    }
+
+    /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.
+    func handleAuth(_ c: ConnectionRef, _ packet: AuthPacket, _ body: UnsafeRawBufferPointer) -> Step {
+        counters.count(.packetsAuth)
+        // A CONNECT without a method excludes AUTH [MQTT-4.12.0-6]; the method never changes [MQTT-4.12.0-5].
+        guard let e = c.pointee.enhanced, let method = packet.method,
+            sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method)
+        else {
+            close(c, c.pointee.enhanced == nil ? .protocolError : .badAuthenticationMethod, counted: "auth_method")
+            return .closed
+        }
+        let isReauthentication = c.pointee.phase == .connected
+        if isReauthentication && !c.pointee.flags.contains(.reauthenticating) {
+            guard packet.reason == .reauthenticate else {
+                close(c, .protocolError, counted: "auth_unexpected")
+                return .closed
+            }
+            c.pointee.flags.insert(.reauthenticating)
+            e.pointee.step = 0
+        } else if packet.reason != .continueAuthentication, c.pointee.replay == nil {
+            // [MQTT-4.12.0-3]
+            close(c, .protocolError, counted: "auth_unexpected")
+            return .closed
+        }
+        let connectBody = e.pointee.connect
+        guard let connect = try? ConnectPacket.decode(connectBody, flags: e.pointee.connectFlags, version: .v5) else { return .closed }
+        var answer = AuthAnswer()
+        let verdict = runAuth(
+            c, connect, connectBody, data: packet.data?.bytes(in: body.baseAddress!), step: e.pointee.step, &answer)
+        guard let verdict else { return .wait }
+        e.pointee.step += 1
+        if isReauthentication { return concludeReauthentication(c, verdict, answer) }
+        if verdict == MARTLET_CONTINUE {
+            sendAuth(c, .continueAuthentication, answer.data)
+            return .done
+        }
+        if verdict == MARTLET_ALLOW {
+            counters.count(.authAllowed)
+            return admit(c, connect, connectBody, answer)
+        }
+        counters.count(.authDenied)
+        refuseConnect(c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .notAuthorized)
+        return .closed
+    }
+
+    private func concludeReauthentication(_ c: ConnectionRef, _ verdict: Int32, _ answer: AuthAnswer) -> Step {
+        switch verdict {
+        case Int32(MARTLET_CONTINUE):
+            sendAuth(c, .continueAuthentication, answer.data)
+            return .done
+        case Int32(MARTLET_ALLOW):
+            c.pointee.flags.remove(.reauthenticating)
+            if answer.superuser { c.pointee.flags.insert(.superuser) } else { c.pointee.flags.remove(.superuser) }
+            sendAuth(c, .success, answer.data)
+            return .done
+        default:
+            // [MQTT-4.12.1-2]
+            close(c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .notAuthorized, counted: "reauth_failed")
+            return .closed
+        }
+    }
+}
+
+extension AuthAnswer {
+    init(_ result: martlet_auth_result) {
+        superuser = result.superuser
+        reason = result.reason_code
+        username = Array(result.username.bytes)
+        mountpoint = Array(result.mountpoint.bytes)
+        data = Array(result.auth_data.bytes)
+    }
+}

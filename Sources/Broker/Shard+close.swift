@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+extension Shard {
+    // MARK: - Accepting
+
+    /// A socket that a listener accepted, or that another shard hands over with the bytes it has read.
+    func accept(fd: Int32, peer: PeerAddress, listener: UInt16, zone: UnsafePointer<Zone>, bytes: [UInt8] = []) {
+        guard let t = adopt(fd: fd) else {
+            Glibc.close(fd)
+            broker.listenerClosed(listener)
+            return
+        }
+        let (slot, c) = connections.take()
+        let generation = c.pointee.generation | 1
+        c.initialize(
+            to: Connection(
+                slot: slot, generation: generation, transport: t, session: nil, phase: .waitingForConnect,
+                version: .v311, flags: [.problemInformation], listener: listener, keepAlive: 0, receiveMaximum: .max,
+                maxPacketOut: .max,
+                peer: peer, zone: zone, timer: TimerNode(), will: nil, aliasesIn: nil, aliasesOut: nil, replay: nil,
+                enhanced: nil, mountpoint: noBytes, connectedAt: unixMS, aclGeneration: 0, closeReason: 0))
+        t.pointee.owner = UnsafeMutableRawPointer(c)
+        c.pointee.timer.context = UnsafeMutableRawPointer(c)
+        c.pointee.timer.fire = { context in
+            let c = context.assumingMemoryBound(to: Connection.self)
+            Shard.current.timerFired(c)
+        }
+        timers.arm(&c.pointee.timer, at: now + zone.pointee.idleTimeout)
+        if bytes.isEmpty { counters.count(.connectionsAccepted) } else { inject(t, bytes) }
+    }
+
+    /// The shard this thread is.
+    static var current: Shard {
+        Unmanaged<Shard>.fromOpaque(Broker.loopObjects[Int(cr_current_loop())]!).takeUnretainedValue()
+    }
+
+    /// Hands the socket to the shard that has the client's session, with the CONNECT packet still unread.
+    /// The session does not move: messages on their way to it from other shards find it where it was.
+    func move(_ c: ConnectionRef, to target: Int, _ packet: UnsafeRawBufferPointer) {
+        counters.count(.connectionsMoved)
+        timers.disarm(&c.pointee.timer)
+        let peer = c.pointee.peer
+        let listener = c.pointee.listener
+        nonisolated(unsafe) let zone = c.pointee.zone
+        let bytes = Array(packet)
+        let t = c.pointee.transport
+        t.pointee.owner = nil
+        let fd = release(t).fd
+        freeConnection(c, keepListener: true)
+        let shard = broker.shards[target]
+        shard.post { shard.accept(fd: fd, peer: peer, listener: listener, zone: zone, bytes: bytes) }
+    }
+
+    // MARK: - Timers
+
+    func timerFired(_ c: ConnectionRef) {
+        switch c.pointee.phase {
+        case .waitingForConnect, .authenticating:
+            close(c, .maximumConnectTime, counted: "idle_timeout")
+        case .connected: checkKeepAlive(c)
+        case .closing:
+            close(c.pointee.transport)
+            freeConnection(c)
+        }
+    }
+
+    func armKeepAlive(_ c: ConnectionRef) {
+        guard c.pointee.keepAlive > 0 else { return timers.disarm(&c.pointee.timer) }
+        timers.arm(&c.pointee.timer, at: c.pointee.transport.pointee.lastRead + keepAliveLimit(c))
+    }
+
+    /// One and a half times the interval, with the default backoff. [MQTT-3.1.2-22]
+    private func keepAliveLimit(_ c: ConnectionRef) -> UInt64 {
+        UInt64(Double(c.pointee.keepAlive) * 2000 * c.pointee.zone.pointee.keepAliveBackoff)
+    }
+
+    /// The timer is not moved with every packet: when it fires it looks how long the silence really was.
+    private func checkKeepAlive(_ c: ConnectionRef) {
+        let silent = now - min(now, c.pointee.transport.pointee.lastRead)
+        // While reading is paused for our own reasons the silence is ours.
+        if silent >= keepAliveLimit(c) && !c.pointee.transport.pointee.isPaused {
+            close(c, .keepAliveTimeout, counted: "keepalive_timeout")
+        } else if c.pointee.transport.pointee.isPaused {
+            timers.arm(&c.pointee.timer, at: now + keepAliveLimit(c))
+        } else {
+            armKeepAlive(c)
+        }
+    }
+
+    // MARK: - Closing
+
+    /// Ends the connection with a reason of ours: DISCONNECT to MQTT 5 clients [MQTT-3.14.0-1], then half-close, so
+    /// that the reason arrives even while the client is still sending.
+    func close(_ c: ConnectionRef, _ reason: ReasonCode, counted name: StaticString) {
+        guard c.pointee.phase != .closing else { return }
+        broker.countShutdown(c.pointee.listener, name)
+        if c.pointee.isV5, c.pointee.phase == .connected || c.pointee.phase == .authenticating, reason.rawValue != 0 {
+            sendDisconnect(c, reason)
+        }
+        let publishWill = reason != .success
+        end(c, reason: reason, publishWill: publishWill)
+        linger(c)
+    }
+
+    func linger(_ c: ConnectionRef) {
+        self.linger(c.pointee.transport)
+        timers.arm(&c.pointee.timer, at: now + broker.settings.lingerTimeout)
+    }
+
+    /// The MQTT side of a connection's end: session, will, hooks. The socket is the caller's.
+    func end(_ c: ConnectionRef, reason: ReasonCode, publishWill: Bool) {
+        let wasConnected = c.pointee.phase == .connected
+        timers.disarm(&c.pointee.timer)
+        c.pointee.phase = .closing
+        c.pointee.closeReason = reason.rawValue
+        dropReplay(c)
+        guard wasConnected, let s = c.pointee.session else { return dropWill(c) }
+        c.pointee.session = nil
+        s.pointee.connection = nil
+        onlineCount -= 1
+        offlineCount += 1
+        runClientHook(MARTLET_HOOK_CLIENT_DISCONNECTED, c, s, code: Int32(reason.rawValue))
+        if s.pointee.flags.contains(.hasShares) { sharesWentOffline(s) }
+        releasePublishers(of: s)
+        if publishWill { willAtEnd(c, s) } else { dropWill(c) }
+        if s.pointee.expiryInterval == 0 {
+            endSession(s, reason: .sessionEnd)
+        } else if s.pointee.expiryInterval != .max {
+            // [MQTT-3.1.2-23]
+            timers.arm(&s.pointee.timer, at: now + UInt64(s.pointee.expiryInterval) * 1000)
+        }
+    }
+
+    func freeConnection(_ c: ConnectionRef, keepListener: Bool = false) {
+        timers.disarm(&c.pointee.timer)
+        dropReplay(c)
+        dropWill(c)
+        freeBytes(c.pointee.mountpoint)
+        if let aliases = c.pointee.aliasesIn {
+            aliases.deinitialize(count: 1)
+            aliases.deallocate()
+        }
+        if let aliases = c.pointee.aliasesOut {
+            aliases.deinitialize(count: 1)
+            aliases.deallocate()
+        }
+        dropEnhanced(c)
+        if !keepListener { broker.listenerClosed(c.pointee.listener) }
+        counters.count(.bytesReceived, Int(c.pointee.transport.pointee.bytesIn))
+        counters.count(.bytesSent, Int(c.pointee.transport.pointee.bytesOut))
+        c.pointee.transport.pointee.owner = nil
+        // Even: free. The next use makes it odd again.
+        c.pointee.generation &+= 1
+        connections.give(c.pointee.slot)
+    }
+
+    func dropEnhanced(_ c: ConnectionRef) {
+        guard let e = c.pointee.enhanced else { return }
+        freeBytes(e.pointee.method)
+        freeBytes(e.pointee.connect)
+        e.deallocate()
+        c.pointee.enhanced = nil
+    }
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+/// CONNECT: version, client id, authentication, session, CONNACK. MQTT 5 §3.1.
+extension Shard {
+    func handleConnect(
+        _ c: ConnectionRef, _ flags: UInt8, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
+    ) -> Step {
+        counters.count(.packetsConnect)
+        guard case .supported(let version) = ConnectPacket.announcement(in: body) else {
+            refuseVersion(c, body)
+            return .closed
+        }
+        c.pointee.version = version
+        let connect: ConnectPacket
+        do {
+            connect = try ConnectPacket.decode(body, flags: flags, version: version)
+        } catch {
+            refuseConnect(c, error.reason)
+            return .closed
+        }
+        if let reason = checkConnect(c, connect, body) {
+            refuseConnect(c, reason)
+            return .closed
+        }
+        let id = connect.clientID.bytes(in: body.baseAddress!)
+        if id.count > 0 {
+            let owner = registry.find(registry.key(id))
+            if owner != 0, Handle.shard(owner) != number {
+                let target = Handle.shard(owner)
+                // Only this packet and what follows it in the buffer; both are still unread.
+                move(c, to: target, packet)
+                return .closed
+            }
+        }
+        return authenticate(c, connect, body, flags)
+    }
+
+    // MARK: - Checks
+
+    private func refuseVersion(_ c: ConnectionRef, _ body: UnsafeRawBufferPointer) {
+        if case .unsupportedLevel(let level) = ConnectPacket.announcement(in: body) {
+            // [MQTT-3.1.2-2]: in the newest language the client may understand.
+            c.pointee.version = level > 5 ? .v5 : .v311
+            refuseConnect(c, .unsupportedProtocolVersion)
+        } else {
+            // [MQTT-3.1.2-1]
+            close(c, .unsupportedProtocolVersion, counted: "not_mqtt")
+        }
+    }
+
+    /// What the specification and the zone say about a well-formed CONNECT; nil: nothing against it.
+    private func checkConnect(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer
+    ) -> ReasonCode? {
+        let zone = c.pointee.zone
+        let idLength = Int(connect.clientID.count)
+        if idLength > zone.pointee.maxClientIDLength { return .clientIdentifierNotValid }
+        if idLength == 0 {
+            // [MQTT-3.1.3-7] [MQTT-3.1.3-8] of 3.1.1; in 3.1 an id of 1 to 23 bytes is required.
+            if connect.version == .v31 || connect.version == .v311 && !connect.cleanStart {
+                return .clientIdentifierNotValid
+            }
+        } else if connect.version == .v31, idLength > 23, !zone.pointee.longClientIDs31 {
+            return .clientIdentifierNotValid
+        }
+        if let will = connect.will {
+            // [MQTT-3.2.2-12] [MQTT-3.2.2-13]
+            if will.qos > zone.pointee.maxQoS { return .qosNotSupported }
+            if will.retain && !zone.pointee.retainAvailable { return .retainNotSupported }
+            if !isPublishable(will.topic.bytes(in: body.baseAddress!), zone) { return .topicNameInvalid }
+            if will.payloadIsText, !isValidUTF8(will.payload.bytes(in: body.baseAddress!)) {
+                return .payloadFormatInvalid
+            }
+        }
+        let base = body.baseAddress!
+        let username = connect.hasUsername ? connect.username.bytes(in: base) : noBytes
+        if broker.isBanned(clientID: connect.clientID.bytes(in: base), username: username, peer: c.pointee.peer) {
+            return .banned
+        }
+        return nil
+    }
+
+    func isPublishable(_ topic: Bytes, _ zone: UnsafePointer<Zone>) -> Bool {
+        guard Topics.isValidTopicName(topic) else { return false }
+        return zone.pointee.maxTopicLevels == 0 || levelCount(topic) <= zone.pointee.maxTopicLevels
+    }
+
+    // MARK: - Accepting
+
+    /// The client may come in: its session, the old connection, CONNACK, the messages that waited.
+    func admit(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ auth: AuthAnswer?
+    ) -> Step {
+        var connect = connect
+        switch willPermission(c, connect, body.baseAddress!, auth) {
+        case .allowed: break
+        case .denied:
+            counters.count(.droppedDenied)
+            connect.will = nil
+        case .wait: return .wait
+        }
+        if connect.sessionExpiry > c.pointee.zone.pointee.sessionExpiry {
+            connect.sessionExpiry = c.pointee.zone.pointee.sessionExpiry
+        }
+        var assigned = false
+        let base = body.baseAddress!
+        var id = connect.clientID.bytes(in: base)
+        var generatedID: [UInt8] = []
+        if c.pointee.zone.pointee.useUsernameAsClientID, connect.hasUsername, connect.username.count > 0 {
+            id = connect.username.bytes(in: base)
+        } else if id.count == 0 {
+            // [MQTT-3.1.3-6] [MQTT-3.2.2-16]
+            generatedID = broker.newClientID(random: nextRandom())
+            assigned = true
+        }
+        let result = generatedID.withUnsafeBytes { generated -> (SessionRef, Bool)? in
+            openSession(c, connect, assigned ? generated : id)
+        }
+        guard let (s, present) = result else {
+            // Another shard took the id between our look and our claim: the client tries again.
+            refuseConnect(c, .serverBusy)
+            return .closed
+        }
+        settle(c, s, connect, body, auth)
+        sendConnack(c, s, present: present, assigned: assigned, auth: auth)
+        runClientHook(MARTLET_HOOK_CLIENT_CONNECTED, c, s)
+        runClientHook(present ? MARTLET_HOOK_SESSION_RESUMED : MARTLET_HOOK_SESSION_CREATED, c, s)
+        if s.pointee.flags.contains(.hasShares) { sharesCameOnline(s) }
+        if present { replayInflight(c, s) }
+        pump(s)
+        return .done
+    }
+
+    /// Finds, takes over or makes the session. Nil when the id belongs to another shard by now.
+    private func openSession(_ c: ConnectionRef, _ connect: ConnectPacket, _ id: Bytes) -> (SessionRef, Bool)? {
+        let key = registry.key(id)
+        let owner = registry.find(key)
+        if owner != 0 {
+            guard Handle.shard(owner) == number, let old = session(owner) else { return nil }
+            takeOver(old)
+            if !connect.cleanStart, let kept = session(owner) {
+                // [MQTT-3.1.2-5]
+                timers.disarm(&kept.pointee.timer)
+                resumeWill(kept)
+                return (kept, true)
+            }
+            // [MQTT-3.1.2-4]
+            if let kept = session(owner) { endSession(kept, reason: .sessionEnd) }
+        }
+        guard let fresh = makeSession(id, c.pointee.zone, key) else { return nil }
+        return (fresh, false)
+    }
+
+    /// The connection that uses the session now is told and closed. [MQTT-3.1.4-3]
+    private func takeOver(_ s: SessionRef) {
+        guard let old = s.pointee.connection else { return }
+        counters.count(.sessionsTakenOver)
+        old.pointee.flags.insert(.takenOver)
+        // A session that ends with its connection ends here, and the newcomer gets a fresh one.
+        close(old, .sessionTakenOver, counted: "conflict")
+    }
+
+    private func makeSession(_ id: Bytes, _ zone: UnsafePointer<Zone>, _ key: Registry.Key) -> SessionRef? {
+        let (slot, s) = sessions.take()
+        let generation = s.pointee.generation | 1
+        s.initialize(
+            to: Session(
+                slot: slot, generation: generation, clientID: ownBytes(id), username: noBytes, connection: nil,
+                outbound: nil, awaiting: nil, subs: nil, subCount: 0, subRoom: 0, expiryInterval: 0, version: 4,
+                flags: [], mark: 0, markIndex: 0, timer: TimerNode(), will: nil, zone: zone, createdAt: unixMS,
+                feeds: nil, delivered: 0, enqueued: 0, dropped: 0, congestedSince: 0))
+        guard registry.claim(key, handle(s)) == handle(s) else {
+            freeBytes(s.pointee.clientID)
+            s.pointee.generation &+= 1
+            sessions.give(slot)
+            return nil
+        }
+        s.pointee.timer.context = UnsafeMutableRawPointer(s)
+        s.pointee.timer.fire = { context in
+            Shard.current.endSession(context.assumingMemoryBound(to: Session.self), reason: .expired)
+        }
+        offlineCount += 1
+        return s
+    }
+
+    /// Joins connection and session and takes over what CONNECT says about both.
+    private func settle(
+        _ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ auth: AuthAnswer?
+    ) {
+        let base = body.baseAddress!
+        let zone = c.pointee.zone
+        c.pointee.phase = .connected
+        c.pointee.session = s
+        s.pointee.connection = c
+        onlineCount += 1
+        offlineCount -= 1
+        s.pointee.version = connect.version.rawValue
+        s.pointee.zone = zone
+        s.pointee.expiryInterval = connect.version == .v5 ? connect.sessionExpiry : connect.cleanStart ? 0 : zone.pointee.sessionExpiry
+        freeBytes(s.pointee.username)
+        if let auth, !auth.username.isEmpty {
+            s.pointee.username = auth.username.withUnsafeBytes { ownBytes($0) }
+        } else {
+            s.pointee.username = ownBytes(connect.hasUsername ? connect.username.bytes(in: base) : noBytes)
+        }
+        settleLimits(c, s, connect)
+        if auth?.superuser == true { c.pointee.flags.insert(.superuser) }
+        if connect.isBridge { c.pointee.flags.insert(.bridge) }
+        if connect.cleanStart { c.pointee.flags.insert(.cleanStart) }
+        setMountpoint(c, s, auth)
+        if let will = connect.will { c.pointee.will = makeWill(c, s, will, base) }
+    }
+
+    private func settleLimits(_ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket) {
+        let zone = c.pointee.zone
+        // [MQTT-3.1.2-21] the server's keep alive replaces the client's.
+        c.pointee.keepAlive = zone.pointee.serverKeepAlive > 0 && connect.version == .v5
+            ? zone.pointee.serverKeepAlive : connect.keepAlive
+        armKeepAlive(c)
+        c.pointee.maxPacketOut = connect.maximumPacketSize
+        if !connect.requestProblemInformation { c.pointee.flags.remove(.problemInformation) }
+        if connect.requestResponseInformation { c.pointee.flags.insert(.responseInformation) }
+        if connect.topicAliasMaximum > 0 {
+            c.pointee.aliasesOut = .allocate(capacity: 1)
+            c.pointee.aliasesOut!.initialize(to: OutboundAliases(maximum: min(Int(connect.topicAliasMaximum), 1024)))
+        }
+        if let outbound = s.pointee.outbound { outbound.pointee.window = window(c, Int(connect.receiveMaximum)) }
+        c.pointee.receiveMaximum = connect.receiveMaximum
+    }
+
+    /// Messages in flight at once: configuration and the client's Receive Maximum. [MQTT-3.3.4-9]
+    func window(_ c: ConnectionRef, _ receiveMaximum: Int) -> Int {
+        let configured = c.pointee.zone.pointee.maxInflight
+        return min(configured == 0 ? 65535 : configured, receiveMaximum)
+    }
+
+    private func setMountpoint(_ c: ConnectionRef, _ s: SessionRef, _ auth: AuthAnswer?) {
+        let template = auth.flatMap { $0.mountpoint.isEmpty ? nil : $0.mountpoint }
+            ?? broker.mountpoint(listener: c.pointee.listener, zone: c.pointee.zone)
+        guard !template.isEmpty else { return }
+        let expanded = broker.expand(template, clientID: s.pointee.clientID, username: s.pointee.username)
+        c.pointee.mountpoint = expanded.withUnsafeBytes { ownBytes($0) }
+    }
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+/// From a message and a session to bytes in its output, to its inflight window, or to its queue.
+extension Shard {
+    /// Everything about one delivery but the message.
+    struct Terms {
+        var qos: UInt8
+        var retain: Bool
+        var identifier: UInt32 = 0
+        /// Count, then identifiers; borrowed.
+        var moreIDs: UnsafeMutablePointer<UInt32>?
+        var group: UInt32 = 0
+    }
+
+    /// - Parameter own: the session that published, which No Local subscriptions leave out. [MQTT-3.8.3-3]
+    @inline(__always)
+    func deliverAll(_ r: RouteRef, _ message: MessageRef, _ hash: UInt64, own: SessionRef?, publisher: UInt64) {
+        // Encoded at most once for all who get the same bytes.
+        var template = Template()
+        for i in 0..<r.pointee.targetCount {
+            let target = r.pointee.targets + i
+            let s = target.pointee.session
+            var qos = target.pointee.qos
+            if s == own {
+                if s.pointee.zone.pointee.ignoreLoopDeliver { continue }
+                qos = target.pointee.ownQoS
+                if qos == RouteTarget.none { continue }
+            }
+            let granted = s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
+            let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
+            // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+            let retain = message.pointee.flags.contains(.retain) && (target.pointee.retainAsPublished || isBridge)
+            var terms = Terms(qos: granted, retain: retain, identifier: target.pointee.identifier)
+            if target.pointee.moreIDs != 0 { terms.moreIDs = r.pointee.ids + Int(target.pointee.moreIDs) }
+            deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: r.pointee.targetCount > 1)
+        }
+    }
+
+    @inline(__always)
+    func deliver(
+        _ message: MessageRef, _ hash: UInt64, to s: SessionRef, _ terms: Terms, publisher: UInt64,
+        _ template: inout Template, shared: Bool
+    ) {
+        guard let c = s.pointee.connection else { return enqueueOffline(message, s, terms) }
+        if c.pointee.transport.pointee.pending > c.pointee.zone.pointee.outputHighWater {
+            guard mayStillSend(message, c, s, terms, publisher) else { return }
+        }
+        if terms.qos == 0 {
+            if shared && canUseTemplate(c, s, terms, message) {
+                sendTemplate(&template, message, c)
+            } else {
+                write(message, hash, c, s, terms, packetID: 0, dup: false)
+            }
+            sent(message, c, s, terms)
+        } else {
+            deliverAcknowledged(message, hash, c, s, terms, publisher)
+        }
+    }
+
+    // MARK: - QoS 1 and 2
+
+    @inline(__always)
+    private func deliverAcknowledged(
+        _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, _ publisher: UInt64
+    ) {
+        let outbound = outbound(s)
+        if !outbound.pointee.maySendNow {
+            enqueue(message, s, terms)
+            if isCongested(s) { hold(publisher, for: s) }
+            return
+        }
+        let delivery = makeDelivery(message, terms)
+        sendNew(delivery, hash, c, s)
+    }
+
+    /// Sends a message for the first time: from here on it is in flight.
+    private func sendNew(_ delivery: Delivery, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef) {
+        let terms = Terms(
+            qos: delivery.qos, retain: delivery.retain, identifier: delivery.subscriptionID, moreIDs: delivery.moreIDs,
+            group: delivery.shareGroup)
+        if !fits(delivery.message, c, terms) {
+            drop(delivery.message, .tooLarge, for: s)
+            delivery.discard()
+            return
+        }
+        let id = outbound(s).pointee.inflight.add(delivery, now: now)
+        write(delivery.message, hash, c, s, terms, packetID: id, dup: false)
+        sent(delivery.message, c, s, terms)
+    }
+
+    func outbound(_ s: SessionRef) -> UnsafeMutablePointer<Outbound> {
+        if let outbound = s.pointee.outbound { return outbound }
+        let outbound = UnsafeMutablePointer<Outbound>.allocate(capacity: 1)
+        let window = s.pointee.connection.map { self.window($0, Int($0.pointee.receiveMaximum)) } ?? 32
+        outbound.initialize(to: Outbound(window: window, lanes: broker.priorities.lanes))
+        s.pointee.outbound = outbound
+        return outbound
+    }
+
+    private func makeDelivery(_ message: MessageRef, _ terms: Terms) -> Delivery {
+        var more: UnsafeMutablePointer<UInt32>?
+        if let ids = terms.moreIDs {
+            let bytes = (Int(ids[0]) + 1) * 4
+            more = malloc(bytes)!.bindMemory(to: UInt32.self, capacity: Int(ids[0]) + 1)
+            memcpy(more!, ids, bytes)
+        }
+        return Delivery(
+            message.own(), qos: terms.qos, retain: terms.retain, subscriptionID: terms.identifier, moreIDs: more,
+            shareGroup: terms.group)
+    }
+
+    // MARK: - Waiting
+
+    private func enqueueOffline(_ message: MessageRef, _ s: SessionRef, _ terms: Terms) {
+        if terms.qos == 0 && !s.pointee.zone.pointee.queue.storeQoS0 {
+            return drop(message, .qos0Queue, for: s)
+        }
+        enqueue(message, s, terms)
+    }
+
+    func enqueue(_ message: MessageRef, _ s: SessionRef, _ terms: Terms) {
+        s.pointee.enqueued += 1
+        let lane = broker.priorities.lane(message.pointee.topic)
+        outbound(s).pointee.queue.push(
+            makeDelivery(message, terms), lane: lane, limits: s.pointee.zone.pointee.queue
+        ) { lost, reason in
+            drop(lost.message, reason, for: s)
+            lost.discard()
+        }
+        checkQueueAlarm(s)
+    }
+
+    /// Sends what waits, as far as window and output allow. After CONNACK and after every acknowledgement.
+    func pump(_ s: SessionRef) {
+        guard let c = s.pointee.connection, let outbound = s.pointee.outbound else { return }
+        let limits = s.pointee.zone.pointee.queue
+        while c.pointee.transport.pointee.pending <= c.pointee.zone.pointee.outputHighWater,
+            let delivery = outbound.pointee.next(limits: limits)
+        {
+            if delivery.message.pointee.isExpired(at: unixMS) {
+                // [MQTT-3.3.2-5]
+                counters.count(.messagesExpired)
+                drop(delivery.message, .expired, for: s)
+                delivery.discard()
+            } else if delivery.qos == 0 {
+                let terms = Terms(qos: 0, retain: delivery.retain, identifier: delivery.subscriptionID, moreIDs: delivery.moreIDs)
+                write(delivery.message, 0, c, s, terms, packetID: 0, dup: false)
+                sent(delivery.message, c, s, terms)
+                delivery.discard()
+            } else {
+                sendNew(delivery, 0, c, s)
+            }
+        }
+        if s.pointee.flags.contains(.queueAlarm) { checkQueueAlarm(s) }
+        if s.pointee.congestedSince != 0 && !isCongested(s) { noteCaughtUp(s) }
+        if !outbound.pointee.queue.isEmpty, outbound.pointee.hasRoom { s.pointee.flags.insert(.feeding) }
+    }
+
+    /// After a resume: everything unacknowledged again, in order, with DUP. [MQTT-4.4.0-1]
+    func replayInflight(_ c: ConnectionRef, _ s: SessionRef) {
+        guard let outbound = s.pointee.outbound else { return }
+        outbound.pointee.window = window(c, Int(c.pointee.receiveMaximum))
+        outbound.pointee.inflight.forEach { entry in
+            entry.sentAt = now
+            if entry.state == .awaitingPubcomp {
+                counters.count(.packetsPubrelSent)
+                sendAck(c, .pubrel, entry.packetID)
+            } else {
+                let d = entry.delivery
+                let terms = Terms(qos: d.qos, retain: d.retain, identifier: d.subscriptionID, moreIDs: d.moreIDs)
+                // [MQTT-3.3.1-1]
+                write(d.message, 0, c, s, terms, packetID: entry.packetID, dup: true)
+            }
+        }
+    }
+
+    // MARK: - Writing
+
+    private func header(
+        _ message: MessageRef, _ c: ConnectionRef, _ terms: Terms, packetID: UInt16, dup: Bool
+    ) -> PublishHeader {
+        var h = PublishHeader(
+            version: c.pointee.version, topic: unmounted(message.pointee.topic, c), qos: terms.qos,
+            retain: terms.retain, dup: dup, packetID: packetID, payloadCount: message.pointee.payload.count)
+        if c.pointee.isV5 {
+            h.passThrough = message.pointee.properties
+            if message.pointee.flags.contains(.expires) { h.messageExpiry = message.pointee.expiryLeft(at: unixMS) }
+        }
+        return h
+    }
+
+    /// The name as the client knows it: its mountpoint comes off.
+    private func unmounted(_ topic: Bytes, _ c: ConnectionRef) -> Bytes {
+        let mount = c.pointee.mountpoint
+        guard mount.count > 0, topic.count > mount.count,
+            memcmp(topic.baseAddress!, mount.baseAddress!, mount.count) == 0
+        else { return topic }
+        return Bytes(rebasing: topic[mount.count...])
+    }
+
+    private func fits(_ message: MessageRef, _ c: ConnectionRef, _ terms: Terms) -> Bool {
+        guard c.pointee.maxPacketOut != .max else { return true }
+        return withHeader(message, c, terms, packetID: 1, dup: false) { $0.packetSize } <= Int(c.pointee.maxPacketOut)
+    }
+
+    @inline(__always)
+    private func withHeader<R>(
+        _ message: MessageRef, _ c: ConnectionRef, _ terms: Terms, packetID: UInt16, dup: Bool,
+        _ body: (inout PublishHeader) -> R
+    ) -> R {
+        var h = header(message, c, terms, packetID: packetID, dup: dup)
+        if let more = terms.moreIDs {
+            h.subscriptionIDs = UnsafeBufferPointer(start: more + 1, count: Int(more[0]))
+            return body(&h)
+        }
+        if terms.identifier != 0 {
+            return withUnsafePointer(to: terms.identifier) {
+                h.subscriptionIDs = UnsafeBufferPointer(start: $0, count: 1)
+                return body(&h)
+            }
+        }
+        return body(&h)
+    }
+
+    /// Encodes one PUBLISH into the output. Large payloads are not copied.
+    func write(
+        _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, packetID: UInt16, dup: Bool
+    ) {
+        withHeader(message, c, terms, packetID: packetID, dup: dup) { h in
+            if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash) }
+            let size = h.packetSize
+            if size > Int(c.pointee.maxPacketOut) {
+                if terms.qos == 0 { drop(message, .tooLarge, for: s) }
+                return
+            }
+            let payload = message.pointee.payload
+            if payload.count > Shard.copyLimit {
+                _ = h.encode(into: reserve(c.pointee.transport, size - payload.count))
+                let kept = message.own()
+                appendShared(
+                    c.pointee.transport, kept.pointee.payload, owner: UnsafeMutableRawPointer(kept),
+                    release: { $0.assumingMemoryBound(to: Message.self).release() })
+            } else {
+                _ = h.encode(into: reserve(c.pointee.transport, size), payload: payload)
+            }
+        }
+    }
+
+    /// Above this a payload is shared between the outputs instead of copied into each.
+    static var copyLimit: Int { 8192 }
+
+    /// The broker's own aliases, from the first message of a topic on. [MQTT-3.3.2-10]
+    private func useAlias(_ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64) {
+        let key = hash == 0 ? Topics.hash(h.topic, seed: table.seed) : hash
+        let (alias, known) = aliases.pointee.alias(for: h.topic, hash: key)
+        guard alias != 0 else { return }
+        h.topicAlias = alias
+        if known { h.topic = noBytes }
+    }
+
+    // MARK: - The same bytes for many
+
+    /// A QoS 0 PUBLISH as most receivers of a fan-out get it: one for 3.x, one for MQTT 5.
+    struct Template {
+        var old: UnsafeMutableRawBufferPointer?
+        var v5: UnsafeMutableRawBufferPointer?
+    }
+
+    @inline(__always)
+    private func canUseTemplate(_ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, _ message: MessageRef) -> Bool {
+        !terms.retain && terms.identifier == 0 && terms.moreIDs == nil && c.pointee.aliasesOut == nil
+            && c.pointee.mountpoint.count == 0 && c.pointee.maxPacketOut == .max
+            && message.pointee.payload.count <= Shard.copyLimit
+    }
+
+    @inline(__always)
+    private func sendTemplate(_ template: inout Template, _ message: MessageRef, _ c: ConnectionRef) {
+        let bytes: UnsafeMutableRawBufferPointer
+        if c.pointee.isV5 {
+            if template.v5 == nil { template.v5 = encodeTemplate(message, c, 1) }
+            bytes = template.v5!
+        } else {
+            if template.old == nil { template.old = encodeTemplate(message, c, 0) }
+            bytes = template.old!
+        }
+        reserve(c.pointee.transport, bytes.count).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+    }
+
+    @inline(never)
+    private func encodeTemplate(_ message: MessageRef, _ c: ConnectionRef, _ which: Int) -> UnsafeMutableRawBufferPointer {
+        let h = header(message, c, Terms(qos: 0, retain: false), packetID: 0, dup: false)
+        let size = h.packetSize
+        let at = templateRoom(which, size)
+        _ = h.encode(into: at, payload: message.pointee.payload)
+        return UnsafeMutableRawBufferPointer(start: at, count: size)
+    }
+
+    // MARK: - After sending
+
+    @inline(__always)
+    func sent(_ message: MessageRef, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms) {
+        counters.count(.packetsSent)
+        counters.count(.packetsPublishSent)
+        counters.count(.messagesSent)
+        switch terms.qos {
+        case 0: counters.count(.messagesQoS0Sent)
+        case 1: counters.count(.messagesQoS1Sent)
+        default: counters.count(.messagesQoS2Sent)
+        }
+        s.pointee.delivered += 1
+        runMessageHook(Int(MARTLET_HOOK_MESSAGE_DELIVERED), c, s, message)
+    }
+}

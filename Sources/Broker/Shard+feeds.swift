@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+/// Stored messages on their way to a session, pulled from a plugin as there is room.
+struct Feed {
+    var next: UnsafeMutablePointer<Feed>?
+    var owner: UInt32
+    var source: martlet_feed
+}
+
+extension Shard {
+    /// Messages one session may take from its feeds in one tick, so that others get their turn.
+    private static var slice: Int { 256 }
+    /// Output a feed keeps waiting at most.
+    private static var feedOutput: Int { 64 << 10 }
+
+    func addFeed(_ s: SessionRef, _ source: martlet_feed, owner: UInt32) {
+        let feed = UnsafeMutablePointer<Feed>.allocate(capacity: 1)
+        feed.initialize(to: Feed(next: nil, owner: owner, source: source))
+        if let first = s.pointee.feeds {
+            var last = first
+            while let n = last.pointee.next { last = n }
+            last.pointee.next = feed
+        } else {
+            s.pointee.feeds = feed
+        }
+        s.pointee.flags.insert(.feeding)
+        wantFeed(s)
+    }
+
+    /// The session has room again: its feeds go on at the end of this tick.
+    func wantFeed(_ s: SessionRef) {
+        feeding.append((s.pointee.slot, s.pointee.generation))
+    }
+
+    func runFeeds() {
+        let batch = feeding
+        feeding.removeAll(keepingCapacity: true)
+        for (slot, generation) in batch {
+            let s = sessions[slot]
+            guard s.pointee.generation == generation, s.pointee.flags.contains(.feeding),
+                let c = s.pointee.connection
+            else { continue }
+            pump(s)
+            runFeed(s, c)
+        }
+    }
+
+    private func runFeed(_ s: SessionRef, _ c: ConnectionRef) {
+        var left = Self.slice
+        while let feed = s.pointee.feeds, left > 0 {
+            guard c.pointee.transport.pointee.pending < Self.feedOutput else { return }
+            guard mayTake(s, feed) else { return }
+            var more = true
+            let message = feed.pointee.source.next(feed.pointee.source.user, &more)
+            left -= 1
+            if let message {
+                deliverFed(MessageRef(message), s, c, feed)
+            } else if !more {
+                finish(s, feed)
+            } else {
+                break
+            }
+        }
+        if s.pointee.feeds == nil {
+            if s.pointee.outbound?.pointee.queue.isEmpty ?? true { s.pointee.flags.remove(.feeding) }
+        } else {
+            wantFeed(s)
+        }
+    }
+
+    /// QoS 1 and 2 only while the window has room: what is stored waits where it is, not in our queue.
+    private func mayTake(_ s: SessionRef, _ feed: UnsafeMutablePointer<Feed>) -> Bool {
+        feed.pointee.source.qos == 0 || s.pointee.outbound == nil || s.pointee.outbound!.pointee.maySendNow
+    }
+
+    private func deliverFed(_ message: MessageRef, _ s: SessionRef, _ c: ConnectionRef, _ feed: UnsafeMutablePointer<Feed>) {
+        defer { message.release() }
+        guard !message.pointee.isExpired(at: unixMS) else { return counters.count(.messagesExpired) }
+        let terms = Terms(
+            qos: min(feed.pointee.source.qos, message.pointee.qos), retain: feed.pointee.source.retain,
+            identifier: feed.pointee.source.subscription_id)
+        var template = Template()
+        deliver(message, 0, to: s, terms, publisher: 0, &template, shared: false)
+    }
+
+    private func finish(_ s: SessionRef, _ feed: UnsafeMutablePointer<Feed>) {
+        s.pointee.feeds = feed.pointee.next
+        feed.pointee.source.end(feed.pointee.source.user)
+        feed.deallocate()
+    }
+
+    func endFeeds(_ s: SessionRef) {
+        while let feed = s.pointee.feeds { finish(s, feed) }
+    }
+
+    /// The plugin goes: its feeds end on every session of this shard.
+    func endFeeds(of owner: UInt32) {
+        for slot in 0..<UInt32(sessions.capacity) {
+            let s = sessions[slot]
+            guard s.pointee.generation & 1 == 1 else { continue }
+            var kept: [UnsafeMutablePointer<Feed>] = []
+            var feed = s.pointee.feeds
+            while let f = feed {
+                feed = f.pointee.next
+                if f.pointee.owner == owner {
+                    f.pointee.source.end(f.pointee.source.user)
+                    f.deallocate()
+                } else {
+                    kept.append(f)
+                }
+            }
+            for i in kept.indices { kept[i].pointee.next = i + 1 < kept.count ? kept[i + 1] : nil }
+            s.pointee.feeds = kept.first
+        }
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import MQTTCodec
+import Sessions
+import Topics
+
+extension Bytes {
+    @inline(__always) var c: martlet_bytes {
+        martlet_bytes(ptr: baseAddress?.assumingMemoryBound(to: UInt8.self), len: count)
+    }
+}
+
+extension martlet_bytes {
+    @inline(__always) var bytes: Bytes { Bytes(start: ptr, count: ptr == nil ? 0 : len) }
+}
+
+extension Shard {
+    @inline(__always)
+    func chain(_ hook: Int) -> UnsafeMutableBufferPointer<HookEntry> { chains.pointee.hooks[hook] }
+
+    func makeEvent(
+        _ hook: Int, _ c: ConnectionRef?, _ s: SessionRef?, code: Int32 = 0, message: MessageRef? = nil
+    ) -> martlet_event {
+        var event = martlet_event()
+        event.size = UInt32(MemoryLayout<martlet_event>.size)
+        event.hook = Int32(hook)
+        if let c { event.client = handle(c) }
+        if let s {
+            event.session = handle(s)
+            event.clientid = s.pointee.clientID.c
+            event.username = s.pointee.username.c
+        }
+        event.code = code
+        if let message { event.msg = OpaquePointer(message) }
+        return event
+    }
+
+    private func makeContext(_ c: ConnectionRef?, deferrable: Bool = false) -> CallContext {
+        CallContext(
+            kind: .hook, isDeferrable: deferrable, shard: Unmanaged.passUnretained(self), connection: c, owner: 0,
+            position: 0, deferral: 0, topics: nil)
+    }
+
+    // MARK: - Notify
+
+    /// Everybody is told; what they answer does not count.
+    func notify(_ event: inout martlet_event, _ c: ConnectionRef?, topic: Bytes? = nil) {
+        let entries = chain(Int(event.hook))
+        var context = makeContext(c)
+        withUnsafePointer(to: &context) { event.ctx = UnsafeRawPointer($0) }
+        for i in 0..<entries.count {
+            let entry = entries.baseAddress! + i
+            if let topic, entry.pointee.filter.count > 0, !matches(filter: entry.pointee.filter, topic: topic) {
+                continue
+            }
+            _ = measured(entry) { entry.pointee.function(entry.pointee.user, &event) }
+        }
+    }
+
+    func runClientHook(_ hook: Int, _ c: ConnectionRef?, _ s: SessionRef?, code: Int32 = 0) {
+        guard chain(hook).count > 0 else { return }
+        var event = makeEvent(hook, c, s, code: code)
+        notify(&event, c)
+    }
+
+    @inline(__always)
+    func runMessageHook(_ hook: Int, _ c: ConnectionRef?, _ s: SessionRef?, _ message: MessageRef, code: Int32 = 0) {
+        guard chain(hook).count > 0 else { return }
+        messageHook(hook, c, s, message, code)
+    }
+
+    @inline(never)
+    private func messageHook(_ hook: Int, _ c: ConnectionRef?, _ s: SessionRef?, _ message: MessageRef, _ code: Int32) {
+        var event = makeEvent(hook, c, s, code: code, message: message)
+        notify(&event, c, topic: message.pointee.topic)
+    }
+
+    func runSubscriptionHook(_ hook: Int, _ c: ConnectionRef?, _ s: SessionRef, _ sub: martlet_sub) {
+        guard chain(hook).count > 0 else { return }
+        var sub = sub
+        var event = makeEvent(hook, c, s)
+        withUnsafeMutablePointer(to: &sub) { p in
+            event.subs = p
+            event.nsubs = 1
+            notify(&event, c, topic: hook == MARTLET_HOOK_SESSION_SUBSCRIBED ? p.pointee.topic.bytes : nil)
+        }
+    }
+
+    // MARK: - Fold
+
+    enum FoldResult {
+        case go
+        case stop
+        case wait
+    }
+
+    /// client.subscribe and client.unsubscribe: the filters may be changed in place.
+    func foldSubscriptions(
+        _ hook: Int, _ c: ConnectionRef, _ subs: UnsafeMutableBufferPointer<martlet_sub>, _ topics: inout [[UInt8]]
+    ) -> FoldResult {
+        let entries = chain(hook)
+        guard entries.count > 0 else { return .go }
+        var start = 0
+        if let answer = nextAnswer(c) {
+            if answer.verdict == MARTLET_STOP { return .stop }
+            start = nextPosition(c, answer)
+        }
+        var event = makeEvent(hook, c, c.pointee.session)
+        event.subs = subs.baseAddress
+        event.nsubs = subs.count
+        var context = makeContext(c, deferrable: hook == MARTLET_HOOK_CLIENT_SUBSCRIBE)
+        return withUnsafeMutablePointer(to: &topics) { topicsRef in
+            context.topics = topicsRef
+            return withUnsafeMutablePointer(to: &context) { context in
+                event.ctx = UnsafeRawPointer(context)
+                return fold(entries, from: start, &event, context, topic: nil)
+            }
+        }
+    }
+
+    /// message.publish: the message may be replaced or stopped. `message` becomes the replacement, and `owned` says
+    /// that one reference of it is ours to release.
+    func foldPublish(
+        _ c: ConnectionRef?, _ s: SessionRef?, _ message: inout MessageRef, owned: inout Bool, skipping: UInt32 = .max
+    ) -> FoldResult {
+        let entries = chain(Int(MARTLET_HOOK_MESSAGE_PUBLISH))
+        guard entries.count > 0 else { return .go }
+        var start = 0
+        if let c, let answer = nextAnswer(c) {
+            if let replacement = answer.message {
+                // The replay keeps its reference until the packet is done.
+                replacement.retain()
+                swap(&message, &owned, replacement)
+            }
+            if answer.verdict == MARTLET_STOP { return .stop }
+            start = nextPosition(c, answer)
+        }
+        var event = makeEvent(Int(MARTLET_HOOK_MESSAGE_PUBLISH), c, s, message: message)
+        var context = makeContext(c, deferrable: c != nil)
+        let result = withUnsafeMutablePointer(to: &context) { context in
+            event.ctx = UnsafeRawPointer(context)
+            return fold(entries, from: start, &event, context, topic: message.pointee.topic, skipping: skipping)
+        }
+        if let replaced = event.msg.map({ MessageRef($0) }), replaced != message {
+            swap(&message, &owned, replaced)
+        }
+        return result
+    }
+
+    private func swap(_ message: inout MessageRef, _ owned: inout Bool, _ new: MessageRef) {
+        if owned { message.release() }
+        message = new
+        owned = true
+    }
+
+    private func fold(
+        _ entries: UnsafeMutableBufferPointer<HookEntry>, from start: Int, _ event: inout martlet_event,
+        _ context: UnsafeMutablePointer<CallContext>, topic: Bytes?, skipping: UInt32 = .max
+    ) -> FoldResult {
+        var i = start
+        while i < entries.count {
+            let entry = entries.baseAddress! + i
+            if entry.pointee.owner == skipping
+                || topic != nil && entry.pointee.filter.count > 0
+                    && !matches(filter: entry.pointee.filter, topic: topic!)
+            {
+                i += 1
+                continue
+            }
+            context.pointee.owner = entry.pointee.owner
+            context.pointee.position = Int32(i)
+            context.pointee.deferral = 0
+            switch measured(entry, { entry.pointee.function(entry.pointee.user, &event) }) {
+            case Int32(MARTLET_NEXT): break
+            case Int32(MARTLET_STOP): return .stop
+            case Int32(MARTLET_DEFER) where context.pointee.deferral != 0:
+                openReplay(context.pointee.connection!, context.pointee.deferral)
+                return .wait
+            default:
+                (entry.pointee.cost + number).pointee.errors &+= 1
+                broker.reportVerdict(owner: entry.pointee.owner, hook: Int(event.hook))
+            }
+            if context.pointee.deferral != 0 { broker.deferrals.abandon(context.pointee.deferral) }
+            i += 1
+        }
+        return .go
+    }
+}

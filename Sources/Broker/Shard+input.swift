@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import MQTTCodec
+import Reactor
+import Sessions
+
+extension Shard {
+    /// What became of one packet.
+    enum Step {
+        case done
+        /// A plugin's answer is awaited: the packet stays where it is.
+        case wait
+        /// The connection is closing or gone.
+        case closed
+    }
+
+    /// Splits the input into packets and handles each. Returns the bytes consumed.
+    func process(_ c: ConnectionRef, _ bytes: UnsafeRawBufferPointer) -> Int {
+        let t = c.pointee.transport
+        var at = 0
+        while at < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[at...])
+            let header: FixedHeader
+            do {
+                let version: ProtocolVersion? = c.pointee.phase == .waitingForConnect ? nil : c.pointee.version
+                guard
+                    let h = try readFixedHeader(
+                        rest, maxPacketSize: c.pointee.zone.pointee.maxPacketSize, version: version)
+                else { break }
+                header = h
+            } catch {
+                refuse(c, error)
+                return bytes.count
+            }
+            if c.pointee.phase == .waitingForConnect && header.type != .connect {
+                // [MQTT-3.1.0-1]
+                close(c, .protocolError, counted: "protocol_not_connected")
+                return bytes.count
+            }
+            if rest.count < header.packetLength {
+                t.pointee.needed = header.packetLength
+                break
+            }
+            let body = UnsafeRawBufferPointer(rebasing: rest[header.headerLength..<header.packetLength])
+            switch dispatch(c, header, body, rest) {
+            case .done:
+                at += header.packetLength
+                if c.pointee.replay != nil { dropReplay(c) }
+                if t.pointee.isPaused { return at }
+            case .wait:
+                pause(t)
+                return at
+            case .closed:
+                return bytes.count
+            }
+        }
+        return at
+    }
+
+    @inline(__always)
+    private func dispatch(
+        _ c: ConnectionRef, _ header: FixedHeader, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
+    ) -> Step {
+        counters.count(.packetsReceived)
+        decision = 0
+        if header.type == .publish && c.pointee.phase == .connected { return handlePublish(c, header.flags, body) }
+        do {
+            return try dispatchRare(c, header, body, packet)
+        } catch {
+            refuse(c, error)
+            return .closed
+        }
+    }
+
+    private func dispatchRare(
+        _ c: ConnectionRef, _ header: FixedHeader, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
+    ) throws(DecodeError) -> Step {
+        if c.pointee.phase != .connected { return try dispatchEarly(c, header, body, packet) }
+        let version = c.pointee.version
+        switch header.type {
+        case .publish: return handlePublish(c, header.flags, body)
+        case .puback, .pubrec, .pubrel, .pubcomp:
+            return handleAck(
+                c, header.type,
+                try AckPacket.decode(body, type: header.type, flags: header.flags, version: version))
+        case .subscribe:
+            return handleSubscribe(c, try SubscribePacket.decode(body, flags: header.flags, version: version), body)
+        case .unsubscribe:
+            return handleUnsubscribe(c, try UnsubscribePacket.decode(body, flags: header.flags, version: version), body)
+        case .pingreq:
+            _ = try PingPacket.decode(body, flags: header.flags, version: version)
+            counters.count(.packetsPingreq)
+            // [MQTT-3.12.4-1]
+            sendPingresp(c)
+            return .done
+        case .disconnect:
+            return try handleDisconnect(c, DisconnectPacket.decode(body, flags: header.flags, version: version))
+        case .auth:
+            guard version == .v5 else { throw .unexpected }
+            return handleAuth(c, try AuthPacket.decode(body, flags: header.flags, version: version), body)
+        case .connect:
+            // [MQTT-3.1.0-2]
+            close(c, .protocolError, counted: "protocol_bad_connect")
+            return .closed
+        default:
+            // Packets only a server sends.
+            throw .unexpected
+        }
+    }
+
+    /// Before the connection is accepted.
+    private func dispatchEarly(
+        _ c: ConnectionRef, _ header: FixedHeader, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
+    ) throws(DecodeError) -> Step {
+        switch (c.pointee.phase, header.type) {
+        case (.waitingForConnect, .connect): return handleConnect(c, header.flags, body, packet)
+        case (.authenticating, .auth):
+            return handleAuth(c, try AuthPacket.decode(body, flags: header.flags, version: .v5), body)
+        case (.authenticating, .disconnect):
+            close(c, .success, counted: "disconnect_in_auth")
+            return .closed
+        case (.closing, _): return .closed
+        default:
+            // [MQTT-4.12.0-1] nothing but AUTH and DISCONNECT while authentication is under way.
+            throw .unexpected
+        }
+    }
+
+    /// A packet that breaks the rules ends the connection with the reason the specification names. [MQTT-4.13.1-1]
+    func refuse(_ c: ConnectionRef, _ error: DecodeError) {
+        if c.pointee.phase == .waitingForConnect {
+            refuseConnect(c, error.reason)
+        } else {
+            close(c, error.reason, counted: "malformed")
+        }
+    }
+}
+
+extension DecodeError {
+    static var unexpected: DecodeError {
+        DecodeError(.protocolError, "MQTT-4.13.1-1", "This packet is not allowed here.")
+    }
+}

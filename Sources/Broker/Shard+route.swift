@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+/// From a message to its receivers.
+extension Shard {
+    /// Delivers on this shard, hands over to the others, picks share members. True when anybody was to get it.
+    /// - Parameter from: the connection that published, for No Local and for holding it back.
+    func route(_ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?) -> Bool {
+        let r = findRoute(message.pointee.topic, hash)
+        let plugins = chains.pointee.deliver
+        if plugins.count > 0 { deliverToPlugins(plugins, message) }
+        guard !r.pointee.isEmpty else {
+            drop(message, .noSubscriber, for: nil)
+            return false
+        }
+        let publisher = c.map { handle($0) } ?? 0
+        if r.pointee.targetCount > 0 {
+            deliverAll(r, message, hash, own: c?.pointee.session, publisher: publisher)
+        }
+        if r.pointee.remote != 0 {
+            var remote = r.pointee.remote
+            while remote != 0 {
+                let i = remote.trailingZeroBitCount
+                remote &= remote - 1
+                send(message, hash, to: i, publisher: publisher)
+            }
+        }
+        for i in 0..<r.pointee.groupCount {
+            dispatchShared(r.pointee.groups[i], message, hash, from: c, publisher: publisher)
+        }
+        return true
+    }
+
+    @inline(__always)
+    func findRoute(_ topic: Bytes, _ hash: UInt64) -> RouteRef {
+        let bucket = Int(truncatingIfNeeded: hash) & (FilterTable.buckets - 1)
+        let epoch =
+            cr_load_u64(table.epochs + bucket) &+ cr_load_u64(table.epochs + FilterTable.buckets)
+            &+ ownEpochs[bucket] &+ ownEpochs[FilterTable.buckets]
+        if let r = routes.find(topic, hash, epoch: epoch) { return r }
+        return makeRoute(topic, hash, epoch)
+    }
+
+    @inline(never)
+    private func makeRoute(_ topic: Bytes, _ hash: UInt64, _ epoch: UInt64) -> RouteRef {
+        builder.begin()
+        nodes.removeAll()
+        table.read(number) { trie, values in
+            trie.match(topic, into: &nodes)
+            for i in 0..<nodes.count {
+                let value = values[Int(nodes[i])]
+                builder.add(remote: value.shards & ~(1 << UInt64(number)))
+                if let list = FilterTable.list(value, number) {
+                    for j in 0..<Int(list.pointee.count) { builder.add(list.pointee.entries![j]) }
+                }
+                var group = value.firstGroup
+                while group != 0 {
+                    builder.add(group: group)
+                    group = table.groups[Int(group)].next
+                }
+            }
+        }
+        let route = builder.build(topic: topic, hash: hash, epoch: epoch)
+        routes.insert(route)
+        return route
+    }
+
+    private func deliverToPlugins(_ entries: UnsafeMutableBufferPointer<DeliverEntry>, _ message: MessageRef) {
+        for i in 0..<entries.count {
+            let entry = entries.baseAddress! + i
+            guard matches(filter: entry.pointee.filter, topic: message.pointee.topic) else { continue }
+            _ = measured(entry) {
+                entry.pointee.function(entry.pointee.user, OpaquePointer(message), entry.pointee.filter.c)
+                return 0
+            }
+        }
+    }
+
+    // MARK: - To other shards
+
+    /// Copies a small message into the chunk for `target`; a large one goes as a reference.
+    func send(
+        _ message: MessageRef, _ hash: UInt64, to target: Int, publisher: UInt64,
+        directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)? = nil
+    ) {
+        let m = message.pointee
+        let isLarge = m.payload.count > Parcel.inlineLimit || m.properties.count + m.clientID.count + m.username.count > Parcel.inlineLimit
+        let body = isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
+        let size = (MemoryLayout<Parcel>.stride + body + 15) & ~15
+        if let chunk = outgoing[target], chunk.pointee.used + size > Chunk.room { pushOutgoing(target) }
+        if outgoing[target] == nil { outgoing[target] = freshChunk() }
+        let chunk = outgoing[target]!
+        let at = UnsafeMutableRawPointer(chunk) + MemoryLayout<Chunk>.stride + chunk.pointee.used
+        chunk.pointee.used += size
+        chunk.pointee.count += 1
+        var parcel = Parcel(
+            size: UInt32(size), topicCount: UInt32(m.topic.count), propertiesCount: UInt32(m.properties.count),
+            payloadCount: UInt32(m.payload.count), clientIDCount: UInt32(m.clientID.count),
+            usernameCount: UInt32(m.username.count), expiry: m.expiry, qos: m.qos, flags: m.flags,
+            isDirected: directed != nil, options: directed?.options ?? 0, identifier: directed?.identifier ?? 0,
+            group: directed?.group ?? 0, session: directed?.session ?? 0, hash: hash, id: m.id, timestamp: m.timestamp,
+            publisher: publisher, shared: nil)
+        if isLarge {
+            parcel.shared = message.own()
+        } else {
+            var p = at + MemoryLayout<Parcel>.stride
+            append(m.topic, &p)
+            append(m.properties, &p)
+            append(m.clientID, &p)
+            append(m.username, &p)
+            append(m.payload, &p)
+        }
+        at.storeBytes(of: parcel, as: Parcel.self)
+        if cr_load_relaxed_i64(broker.shards[target].inbox.waiting) > Int64(broker.settings.inboxLimit) {
+            holdForInbox(publisher)
+        }
+    }
+
+    @inline(__always)
+    private func append(_ bytes: Bytes, _ p: inout UnsafeMutableRawPointer) {
+        guard bytes.count > 0 else { return }
+        p.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        p += bytes.count
+    }
+
+    /// Every parcel of a chunk, in order.
+    func receive(_ chunk: UnsafeMutablePointer<Chunk>) {
+        var at = UnsafeMutableRawPointer(chunk) + MemoryLayout<Chunk>.stride
+        for _ in 0..<chunk.pointee.count {
+            let parcel = at.assumingMemoryBound(to: Parcel.self)
+            if let shared = parcel.pointee.shared {
+                deliver(shared, parcel)
+                shared.release()
+            } else {
+                var message = unpack(parcel)
+                withUnsafeMutablePointer(to: &message) { deliver($0, parcel) }
+            }
+            at += Int(parcel.pointee.size)
+        }
+    }
+
+    private func unpack(_ parcel: UnsafeMutablePointer<Parcel>) -> Message {
+        var p = UnsafeRawPointer(parcel) + MemoryLayout<Parcel>.stride
+        func next(_ count: UInt32) -> Bytes {
+            defer { p += Int(count) }
+            return Bytes(start: count == 0 ? nil : p, count: Int(count))
+        }
+        let topic = next(parcel.pointee.topicCount)
+        let properties = next(parcel.pointee.propertiesCount)
+        let clientID = next(parcel.pointee.clientIDCount)
+        let username = next(parcel.pointee.usernameCount)
+        let payload = next(parcel.pointee.payloadCount)
+        return Message(
+            topic: topic, payload: payload, properties: properties, qos: parcel.pointee.qos,
+            flags: parcel.pointee.flags, expiry: parcel.pointee.expiry, timestamp: parcel.pointee.timestamp,
+            id: parcel.pointee.id, clientID: clientID, username: username)
+    }
+
+    private func deliver(_ message: MessageRef, _ parcel: UnsafeMutablePointer<Parcel>) {
+        if parcel.pointee.isDirected {
+            deliverDirected(message, parcel)
+        } else {
+            let r = findRoute(message.pointee.topic, parcel.pointee.hash)
+            deliverAll(r, message, parcel.pointee.hash, own: nil, publisher: parcel.pointee.publisher)
+        }
+    }
+
+    // MARK: - Dropping
+
+    /// Counts and reports a message that goes nowhere, or not to this session.
+    func drop(_ message: MessageRef, _ reason: DropReason, for s: SessionRef?) {
+        if message.pointee.flags.contains(.sys) && reason == .noSubscriber { return }
+        counters.count(.messagesDropped)
+        counters.count(Shard.metric(reason))
+        if let s { s.pointee.dropped += 1 }
+        runMessageHook(
+            Int(MARTLET_HOOK_MESSAGE_DROPPED), s?.pointee.connection, s, message, code: Int32(reason.rawValue))
+    }
+
+    private static func metric(_ reason: DropReason) -> Metric {
+        switch reason {
+        case .noSubscriber: .droppedNoSubscriber
+        case .hook: .droppedHook
+        case .denied: .droppedDenied
+        case .queueFull: .droppedQueueFull
+        case .qos0Queue: .droppedQoS0Queue
+        case .slow: .droppedSlow
+        case .tooLarge: .droppedTooLarge
+        case .expired: .droppedExpired
+        case .sessionEnd: .droppedSessionEnd
+        }
+    }
+}

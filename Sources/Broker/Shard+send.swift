@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+/// Packets the broker sends of its own, other than PUBLISH.
+extension Shard {
+    /// - Parameter assigned: the server chose the client id and must say which. [MQTT-3.2.2-16]
+    func sendConnack(_ c: ConnectionRef, _ s: SessionRef, present: Bool, assigned: Bool, auth: AuthAnswer?) {
+        counters.count(.packetsConnack)
+        withUnsafeTemporaryAllocation(byteCount: 2048 + s.pointee.clientID.count, alignment: 1) { buffer in
+            var writer = PropertyWriter(buffer)
+            if c.pointee.isV5 {
+                announceLimits(c, s, &writer)
+                if assigned { writer.append(.assignedClientIdentifier, s.pointee.clientID) }
+                if c.pointee.flags.contains(.responseInformation) {
+                    broker.responseInformation.withUnsafeBytes { _ = writer.append(.responseInformation, $0) }
+                }
+                if let e = c.pointee.enhanced {
+                    // [MQTT-4.12.0-4]
+                    writer.append(.authenticationMethod, e.pointee.method)
+                    if let data = auth?.data, !data.isEmpty {
+                        data.withUnsafeBytes { _ = writer.append(.authenticationData, $0) }
+                    }
+                }
+            }
+            let encoder = ConnackEncoder(
+                version: c.pointee.version, sessionPresent: present, reason: .success,
+                properties: OutgoingProperties(required: writer.block), maximumPacketSize: Int(c.pointee.maxPacketOut))
+            let size = encoder.size
+            _ = encoder.encode(into: reserve(c.pointee.transport, size))
+        }
+        counters.count(.packetsSent)
+    }
+
+    /// What this server does not do without limit. MQTT 5 §3.2.2.3.
+    private func announceLimits(_ c: ConnectionRef, _ s: SessionRef, _ writer: inout PropertyWriter) {
+        let zone = c.pointee.zone
+        // [MQTT-3.2.2-17] of the session expiry in force, when it is not what the client asked for: always told.
+        writer.append(.sessionExpiryInterval, s.pointee.expiryInterval)
+        if zone.pointee.maxAwaitingRel > 0 && zone.pointee.maxAwaitingRel < 65535 {
+            writer.append(.receiveMaximum, UInt32(zone.pointee.maxAwaitingRel))
+        }
+        if zone.pointee.maxQoS < 2 { writer.append(.maximumQoS, UInt32(zone.pointee.maxQoS)) }
+        if !zone.pointee.retainAvailable { writer.append(.retainAvailable, false) }
+        writer.append(.maximumPacketSize, UInt32(zone.pointee.maxPacketSize))
+        if zone.pointee.maxTopicAlias > 0 { writer.append(.topicAliasMaximum, UInt32(zone.pointee.maxTopicAlias)) }
+        if !zone.pointee.wildcardSubscription { writer.append(.wildcardSubscriptionAvailable, false) }
+        if !zone.pointee.subscriptionIdentifiers { writer.append(.subscriptionIdentifierAvailable, false) }
+        if !zone.pointee.sharedSubscription { writer.append(.sharedSubscriptionAvailable, false) }
+        if zone.pointee.serverKeepAlive > 0 {
+            // [MQTT-3.2.2-21]
+            writer.append(.serverKeepAlive, UInt32(zone.pointee.serverKeepAlive))
+        }
+    }
+
+    /// CONNACK with a failure, then close. [MQTT-3.2.2-5] [MQTT-3.2.2-7]
+    func refuseConnect(_ c: ConnectionRef, _ reason: ReasonCode) {
+        counters.count(.packetsConnack)
+        counters.count(.packetsSent)
+        counters.count(.connectionsRefused)
+        let encoder = ConnackEncoder(
+            version: c.pointee.version, reason: reason, maximumPacketSize: Int(c.pointee.maxPacketOut))
+        let size = encoder.size
+        _ = encoder.encode(into: reserve(c.pointee.transport, size))
+        broker.countShutdown(c.pointee.listener, Shard.refusalName(reason))
+        end(c, reason: reason, publishWill: false)
+        linger(c)
+    }
+
+    private static func refusalName(_ reason: ReasonCode) -> StaticString {
+        switch reason {
+        case .badUserNameOrPassword, .notAuthorized, .badAuthenticationMethod: "auth_failure"
+        case .clientIdentifierNotValid: "bad_clientid"
+        case .unsupportedProtocolVersion: "bad_protocol"
+        case .banned: "banned"
+        case .malformedPacket, .protocolError: "malformed"
+        default: "refused"
+        }
+    }
+
+    func sendDisconnect(_ c: ConnectionRef, _ reason: ReasonCode) {
+        let encoder = DisconnectEncoder(reason: reason, maximumPacketSize: Int(c.pointee.maxPacketOut))
+        let size = encoder.size
+        guard size <= Int(c.pointee.maxPacketOut) else { return }
+        _ = encoder.encode(into: reserve(c.pointee.transport, size))
+        counters.count(.packetsDisconnectSent)
+        counters.count(.packetsSent)
+    }
+
+    func sendAuth(_ c: ConnectionRef, _ reason: ReasonCode, _ data: [UInt8]) {
+        guard let e = c.pointee.enhanced else { return }
+        withUnsafeTemporaryAllocation(byteCount: 16 + e.pointee.method.count + data.count, alignment: 1) { buffer in
+            var writer = PropertyWriter(buffer)
+            writer.append(.authenticationMethod, e.pointee.method)
+            if !data.isEmpty { data.withUnsafeBytes { _ = writer.append(.authenticationData, $0) } }
+            let encoder = DisconnectEncoder(
+                .auth, reason: reason, properties: OutgoingProperties(required: writer.block))
+            let size = encoder.size
+            _ = encoder.encode(into: reserve(c.pointee.transport, size))
+        }
+        counters.count(.packetsAuth)
+        counters.count(.packetsSent)
+    }
+
+    func sendPingresp(_ c: ConnectionRef) {
+        _ = encodePing(.pingresp, into: reserve(c.pointee.transport, 2))
+        counters.count(.packetsPingresp)
+        counters.count(.packetsSent)
+    }
+
+    /// PUBACK, PUBREC, PUBREL, PUBCOMP in their shortest form.
+    @inline(__always)
+    func sendAck(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ reason: ReasonCode = .success) {
+        let size = c.pointee.isV5 && reason != .success ? 5 : 4
+        let at = reserve(c.pointee.transport, size)
+        _ = AckEncoder.encodeShort(type, packetID: id, reason: reason, version: c.pointee.version, into: at)
+        counters.count(.packetsSent)
+    }
+
+    func sendCodes(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ codes: [ReasonCode]) {
+        counters.count(type == .suback ? .packetsSuback : .packetsUnsuback)
+        counters.count(.packetsSent)
+        codes.withUnsafeBufferPointer { codes in
+            let encoder = SubackEncoder(type, version: c.pointee.version, packetID: id, codes: codes)
+            let size = encoder.size
+            _ = encoder.encode(into: reserve(c.pointee.transport, size))
+        }
+    }
+}

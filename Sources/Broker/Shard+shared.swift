@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import MQTTCodec
+import Sessions
+import Topics
+
+/// Shared subscriptions: one member of a group gets each message. MQTT 5 §4.8.2.
+extension Shard {
+    func dispatchShared(
+        _ group: UInt32, _ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, publisher: UInt64,
+        avoiding: UInt64 = 0
+    ) {
+        guard let g = table.snapshot(group, shard: number),
+            let member = pick(g, group, message, hash, publisherID: message.pointee.clientID, avoiding: avoiding)
+        else { return drop(message, .noSubscriber, for: nil) }
+        if Int(member.shard) == number {
+            guard let s = session(member.session) else { return }
+            deliverShared(message, hash, s, member.options, member.identifier, group, publisher)
+        } else {
+            send(
+                message, hash, to: Int(member.shard), publisher: publisher,
+                directed: (member.session, member.options.rawValue, member.identifier, group))
+        }
+    }
+
+    /// Connected members first: a queue of an absent one is the last resort.
+    private func pick(
+        _ g: ShareGroup, _ group: UInt32, _ message: MessageRef, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64
+    ) -> ShareMember? {
+        var candidates = g.members.filter { $0.isOnline && $0.session != avoiding }
+        if candidates.isEmpty { candidates = g.members.filter { $0.session != avoiding } }
+        guard !candidates.isEmpty else { return nil }
+        let n = UInt64(candidates.count)
+        switch broker.settings.shareStrategy {
+        case .random: return candidates[Int(nextRandom() % n)]
+        case .roundRobin: return candidates[Int(broker.nextTurn(of: group) % n)]
+        case .hashClientID: return candidates[Int(Topics.hash(publisherID, seed: table.seed) % n)]
+        case .hashTopic: return candidates[Int(hash % n)]
+        case .local:
+            let local = candidates.filter { Int($0.shard) == number }
+            let from = local.isEmpty ? candidates : local
+            return from[Int(nextRandom() % UInt64(from.count))]
+        case .sticky:
+            if let stuck = candidates.first(where: { $0.session == g.sticky }) { return stuck }
+            let chosen = candidates[Int(nextRandom() % n)]
+            table.makeSticky(group, chosen.session)
+            return chosen
+        }
+    }
+
+    private func deliverShared(
+        _ message: MessageRef, _ hash: UInt64, _ s: SessionRef, _ options: SubOptions, _ identifier: UInt32,
+        _ group: UInt32, _ publisher: UInt64
+    ) {
+        let retain = message.pointee.flags.contains(.retain) && options.retainAsPublished
+        let terms = Terms(
+            qos: min(options.qos, message.pointee.qos), retain: retain, identifier: identifier, group: group)
+        var template = Template()
+        deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: false)
+    }
+
+    /// A message another shard chose one of our sessions for; that session may be gone by now.
+    func deliverDirected(_ message: MessageRef, _ parcel: UnsafeMutablePointer<Parcel>) {
+        let options = SubOptions(rawValue: parcel.pointee.options)
+        guard let s = session(parcel.pointee.session), s.pointee.isOnline || parcel.pointee.group == 0 else {
+            if parcel.pointee.group != 0 {
+                dispatchShared(
+                    parcel.pointee.group, message, parcel.pointee.hash, from: nil, publisher: parcel.pointee.publisher,
+                    avoiding: session(parcel.pointee.session) == nil ? parcel.pointee.session : 0)
+            }
+            return
+        }
+        deliverShared(
+            message, parcel.pointee.hash, s, options, parcel.pointee.identifier, parcel.pointee.group,
+            parcel.pointee.publisher)
+    }
+
+    /// A message that a leaving member has not acknowledged goes to another. False when there is none.
+    func redispatch(_ delivery: Delivery, avoiding: UInt64 = 0) -> Bool {
+        guard let g = table.snapshot(delivery.shareGroup, shard: number),
+            g.members.contains(where: { $0.session != avoiding })
+        else { return false }
+        let m = delivery.message
+        dispatchShared(
+            delivery.shareGroup, m, Topics.hash(m.pointee.topic, seed: table.seed), from: nil, publisher: 0,
+            avoiding: avoiding)
+        return true
+    }
+
+    /// The session lost its connection: others take what it has not acknowledged, if there are others online.
+    func sharesWentOffline(_ s: SessionRef) {
+        let me = handle(s)
+        var groups: [UInt32] = []
+        for i in 0..<Int(s.pointee.subCount) where s.pointee.subs![i].group != 0 {
+            groups.append(s.pointee.subs![i].group)
+        }
+        for group in groups { table.updateShared(group, session: me) { $0.isOnline = false } }
+        guard let outbound = s.pointee.outbound else { return }
+        var moving: [Delivery] = []
+        outbound.pointee.takeShared { delivery in
+            let others = table.snapshot(delivery.shareGroup, shard: number)?.members
+            guard others?.contains(where: { $0.session != me && $0.isOnline }) == true else { return false }
+            moving.append(delivery)
+            return true
+        }
+        for delivery in moving {
+            _ = redispatch(delivery, avoiding: me)
+            delivery.discard()
+        }
+    }
+
+    func sharesCameOnline(_ s: SessionRef) {
+        for i in 0..<Int(s.pointee.subCount) where s.pointee.subs![i].group != 0 {
+            table.updateShared(s.pointee.subs![i].group, session: handle(s)) { $0.isOnline = true }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import MQTTCodec
+import Sessions
+import Topics
+
+/// SUBSCRIBE and UNSUBSCRIBE. MQTT 5 §3.8 to §3.11.
+extension Shard {
+    func handleSubscribe(_ c: ConnectionRef, _ packet: SubscribePacket, _ body: UnsafeRawBufferPointer) -> Step {
+        counters.count(.packetsSubscribe)
+        let zone = c.pointee.zone
+        if packet.subscriptionID != 0 && !zone.pointee.subscriptionIdentifiers {
+            close(c, .subscriptionIdentifiersNotSupported, counted: "bad_subscribe")
+            return .closed
+        }
+        var requests: [Request] = []
+        requests.reserveCapacity(packet.filterCount)
+        var filters = packet.filters
+        while let f = filters.next(in: body) {
+            requests.append(check(c, f, packet.subscriptionID, body))
+        }
+        // No Local on a shared subscription is a protocol error. [MQTT-3.8.3-4]
+        if requests.contains(where: { $0.code == .protocolError }) {
+            close(c, .protocolError, counted: "bad_subscribe")
+            return .closed
+        }
+        for i in requests.indices where !requests[i].code.isFailure {
+            let r = requests[i]
+            let topic = Bytes(rebasing: body[r.filter])
+            switch permission(
+                c, topic, hash: Topics.hash(topic, seed: table.seed), action: UInt8(MARTLET_ACL_SUBSCRIBE),
+                qos: r.options.qos, retain: false)
+            {
+            case .allowed: break
+            case .denied: requests[i].code = .notAuthorized
+            case .wait: return .wait
+            }
+        }
+        return subscribeAll(c, packet.packetID, &requests, body)
+    }
+
+    /// One filter of a SUBSCRIBE.
+    private struct Request {
+        var filter: Range<Int>
+        var group: Range<Int>
+        var isShared: Bool
+        var options: SubOptions
+        var identifier: UInt32
+        /// Granted QoS, or why not.
+        var code: ReasonCode
+    }
+
+    /// Syntax and what the zone allows. A filter that is refused fails alone.
+    private func check(
+        _ c: ConnectionRef, _ f: SubscribeFilter, _ identifier: UInt32, _ body: UnsafeRawBufferPointer
+    ) -> Request {
+        let zone = c.pointee.zone
+        let whole = f.filter.bytes(in: body.baseAddress!)
+        let start = Int(f.filter.start)
+        var request = Request(
+            filter: 0..<0, group: 0..<0, isShared: false, options: SubOptions(rawValue: f.options.rawValue & 0x3F),
+            identifier: identifier, code: .topicFilterInvalid)
+        guard let parsed = parseSubscription(whole) else { return request }
+        request.filter = parsed.filter.lowerBound + start..<parsed.filter.upperBound + start
+        request.group = parsed.group.lowerBound + start..<parsed.group.upperBound + start
+        request.isShared = parsed.kind != .plain
+        if parsed.isLocal { request.options.rawValue |= 64 }
+        let filter = Bytes(rebasing: whole[parsed.filter])
+        request.code = ReasonCode(rawValue: min(request.options.qos, zone.pointee.maxQoS))
+        request.options.rawValue = request.options.rawValue & ~3 | request.code.rawValue
+        if zone.pointee.maxTopicLevels > 0 && levelCount(filter) > zone.pointee.maxTopicLevels {
+            request.code = .topicFilterInvalid
+        } else if request.isShared && request.options.noLocal {
+            request.code = .protocolError
+        } else if request.isShared && !zone.pointee.sharedSubscription {
+            request.code = .sharedSubscriptionsNotSupported
+        } else if !zone.pointee.wildcardSubscription && hasWildcard(filter) {
+            request.code = .wildcardSubscriptionsNotSupported
+        }
+        return request
+    }
+
+    /// Hook, table, SUBACK, and then whoever delivers retained messages.
+    private func subscribeAll(
+        _ c: ConnectionRef, _ packetID: UInt16, _ requests: inout [Request], _ body: UnsafeRawBufferPointer
+    ) -> Step {
+        let s = c.pointee.session!
+        var subs = requests.map { r in
+            makeSub(
+                Bytes(rebasing: body[r.filter]), group: Bytes(rebasing: body[r.group]), r.options, r.identifier,
+                qos: r.code.rawValue)
+        }
+        var topics: [[UInt8]] = []
+        let folded = subs.withUnsafeMutableBufferPointer {
+            foldSubscriptions(Int(MARTLET_HOOK_CLIENT_SUBSCRIBE), c, $0, &topics)
+        }
+        if folded == .wait { return .wait }
+        var codes: [ReasonCode] = []
+        var done: [martlet_sub] = []
+        for i in subs.indices {
+            var code = folded == .stop ? ReasonCode.implementationSpecificError : ReasonCode(rawValue: subs[i].qos)
+            if requests[i].code.isFailure { code = requests[i].code }
+            if !code.isFailure, limitReached(s, subs[i].topic.bytes) { code = .quotaExceeded }
+            if !code.isFailure, !isValidFilter(subs[i].topic.bytes) { code = .topicFilterInvalid }
+            if !code.isFailure {
+                subs[i].is_new = withMounted(subs[i].topic.bytes, c) { addSubscription(s, $0, subs[i]) }
+                done.append(subs[i])
+            }
+            codes.append(code)
+        }
+        // [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-6]
+        sendCodes(c, .suback, packetID, codes)
+        for sub in done {
+            var sub = sub
+            withMounted(sub.topic.bytes, c) { topic in
+                sub.topic = topic.c
+                runSubscriptionHook(Int(MARTLET_HOOK_SESSION_SUBSCRIBED), c, s, sub)
+            }
+        }
+        return .done
+    }
+
+    func makeSub(
+        _ filter: Bytes, group: Bytes, _ options: SubOptions, _ identifier: UInt32, qos: UInt8
+    ) -> martlet_sub {
+        var sub = martlet_sub()
+        sub.size = UInt32(MemoryLayout<martlet_sub>.size)
+        sub.topic = filter.c
+        sub.share_group = group.c
+        sub.subscription_id = identifier
+        sub.qos = qos
+        sub.retain_handling = options.retainHandling
+        sub.no_local = options.noLocal
+        sub.retain_as_published = options.retainAsPublished
+        sub.local = options.isLocal
+        return sub
+    }
+
+    private func limitReached(_ s: SessionRef, _ filter: Bytes) -> Bool {
+        let limit = s.pointee.zone.pointee.maxSubscriptions
+        return limit > 0 && Int(s.pointee.subCount) >= limit && findSubscription(s, filter, group: noBytes) == nil
+    }
+
+    /// The filter under the connection's mountpoint.
+    func withMounted<R>(_ filter: Bytes, _ c: ConnectionRef, _ body: (Bytes) -> R) -> R {
+        let mount = c.pointee.mountpoint
+        guard mount.count > 0 else { return body(filter) }
+        return withUnsafeTemporaryAllocation(byteCount: mount.count + filter.count, alignment: 1) { buffer in
+            buffer.baseAddress!.copyMemory(from: mount.baseAddress!, byteCount: mount.count)
+            (buffer.baseAddress! + mount.count).copyMemory(from: filter.baseAddress!, byteCount: filter.count)
+            return body(Bytes(buffer))
+        }
+    }
+
+    // MARK: - UNSUBSCRIBE
+
+    func handleUnsubscribe(_ c: ConnectionRef, _ packet: UnsubscribePacket, _ body: UnsafeRawBufferPointer) -> Step {
+        counters.count(.packetsUnsubscribe)
+        let s = c.pointee.session!
+        var subs: [martlet_sub] = []
+        var valid: [Bool] = []
+        var filters = packet.filters
+        while let range = filters.next(in: body) {
+            let whole = range.bytes(in: body.baseAddress!)
+            let parsed = parseSubscription(whole)
+            valid.append(parsed != nil)
+            let filter = parsed.map { Bytes(rebasing: whole[$0.filter]) } ?? whole
+            let group = parsed.map { Bytes(rebasing: whole[$0.group]) } ?? noBytes
+            subs.append(makeSub(filter, group: group, SubOptions(rawValue: 0), 0, qos: 0))
+        }
+        var topics: [[UInt8]] = []
+        _ = subs.withUnsafeMutableBufferPointer {
+            foldSubscriptions(Int(MARTLET_HOOK_CLIENT_UNSUBSCRIBE), c, $0, &topics)
+        }
+        var codes: [ReasonCode] = []
+        for i in subs.indices {
+            var sub = subs[i]
+            guard valid[i] else {
+                codes.append(.topicFilterInvalid)
+                continue
+            }
+            // [MQTT-3.10.4-1] [MQTT-3.11.3-2]
+            let found = withMounted(sub.topic.bytes, c) { topic -> Bool in
+                guard let index = findSubscription(s, topic, group: sub.share_group.bytes) else { return false }
+                removeSubscription(s, index)
+                sub.topic = topic.c
+                runSubscriptionHook(Int(MARTLET_HOOK_SESSION_UNSUBSCRIBED), c, s, sub)
+                return true
+            }
+            codes.append(found ? .success : .noSubscriptionExisted)
+        }
+        // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+        sendCodes(c, .unsuback, packet.packetID, codes)
+        return .done
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import MQTTCodec
+import Sessions
+import Topics
+
+/// A session's subscriptions, in step with the filter table.
+extension Shard {
+    /// Adds or replaces [MQTT-3.8.4-3]. True when there was none before.
+    func addSubscription(_ s: SessionRef, _ filter: Bytes, _ sub: martlet_sub) -> Bool {
+        var options = SubOptions(rawValue: sub.qos & 3)
+        if sub.no_local { options.rawValue |= 4 }
+        if sub.retain_as_published { options.rawValue |= 8 }
+        options.rawValue |= (sub.retain_handling & 3) << 4
+        if sub.local { options.rawValue |= 64 }
+        if let index = findSubscription(s, filter, group: sub.share_group.bytes) {
+            change(s, index, filter, options, sub.subscription_id)
+            return false
+        }
+        growSubscriptions(s)
+        let index = s.pointee.subCount
+        var entry = Subscription(node: 0, position: 0, identifier: sub.subscription_id, group: 0, options: options)
+        if sub.share_group.len > 0 {
+            let member = ShareMember(
+                shard: UInt32(number), session: handle(s), identifier: sub.subscription_id, options: options,
+                isOnline: s.pointee.isOnline)
+            (entry.node, entry.group) = table.addShared(filter, group: sub.share_group.bytes, member)
+            s.pointee.flags.insert(.hasShares)
+        } else {
+            (entry.node, entry.position) = table.add(
+                filter,
+                Subscriber(session: s, index: index, identifier: sub.subscription_id, options: options), shard: number)
+            ownEpochs[table.epochIndex(filter)] &+= 1
+        }
+        s.pointee.subs![Int(index)] = entry
+        s.pointee.subCount += 1
+        return true
+    }
+
+    private func change(_ s: SessionRef, _ index: Int, _ filter: Bytes, _ options: SubOptions, _ identifier: UInt32) {
+        let entry = s.pointee.subs! + index
+        entry.pointee.options = options
+        entry.pointee.identifier = identifier
+        if entry.pointee.group != 0 {
+            table.updateShared(entry.pointee.group, session: handle(s)) {
+                $0.options = options
+                $0.identifier = identifier
+            }
+            return
+        }
+        table.read(number) { _, values in
+            let list = FilterTable.list(values[Int(entry.pointee.node)], number)!
+            list.pointee.entries![Int(entry.pointee.position)].options = options
+            list.pointee.entries![Int(entry.pointee.position)].identifier = identifier
+        }
+        ownEpochs[table.epochIndex(filter)] &+= 1
+    }
+
+    /// Where the session's list has this filter. Looks through the shorter of the filter's list and the session's, so
+    /// neither a client of many filters nor a filter of many clients makes it slow.
+    func findSubscription(_ s: SessionRef, _ filter: Bytes, group: Bytes) -> Int? {
+        guard s.pointee.subCount > 0 else { return nil }
+        return table.read(number) { trie, values -> Int? in
+            guard let node = trie.find(filter) else { return nil }
+            if group.count == 0 {
+                guard let list = FilterTable.list(values[Int(node)], number) else { return nil }
+                if list.pointee.count < s.pointee.subCount {
+                    for i in 0..<Int(list.pointee.count) where list.pointee.entries![i].session == s {
+                        return Int(list.pointee.entries![i].index)
+                    }
+                    return nil
+                }
+            }
+            for i in 0..<Int(s.pointee.subCount) where s.pointee.subs![i].node == node {
+                let g = s.pointee.subs![i].group
+                if group.count == 0 ? g == 0 : g != 0 && table.groups[Int(g)].name.elementsEqual(group) { return i }
+            }
+            return nil
+        }
+    }
+
+    func removeSubscription(_ s: SessionRef, _ index: Int) {
+        let entry = s.pointee.subs![index]
+        withFilter(of: entry.node) { filter in
+            if entry.group != 0 {
+                table.removeShared(entry.group, session: handle(s), filter: filter)
+            } else {
+                if let moved = table.remove(entry.node, position: entry.position, filter: filter, shard: number) {
+                    moved.session.pointee.subs![Int(moved.index)].position = entry.position
+                }
+                ownEpochs[table.epochIndex(filter)] &+= 1
+            }
+        }
+        let last = Int(s.pointee.subCount) - 1
+        if index != last {
+            s.pointee.subs![index] = s.pointee.subs![last]
+            tellIndex(s, index)
+        }
+        s.pointee.subCount -= 1
+    }
+
+    /// The table's entry of a subscription that moved within its session's list.
+    private func tellIndex(_ s: SessionRef, _ index: Int) {
+        let entry = s.pointee.subs![index]
+        guard entry.group == 0 else { return }
+        table.read(number) { _, values in
+            let list = FilterTable.list(values[Int(entry.node)], number)!
+            list.pointee.entries![Int(entry.position)].index = UInt32(index)
+        }
+    }
+
+    func withFilter<R>(of node: UInt32, _ body: (Bytes) -> R) -> R {
+        let room = scratch(65536)
+        let count = table.copyFilter(node, to: room, shard: number)
+        return body(Bytes(start: room, count: count))
+    }
+
+    private func growSubscriptions(_ s: SessionRef) {
+        guard s.pointee.subCount == s.pointee.subRoom else { return }
+        let room = max(1, s.pointee.subRoom * 2)
+        let wider = UnsafeMutablePointer<Subscription>.allocate(capacity: Int(room))
+        if let old = s.pointee.subs {
+            wider.update(from: old, count: Int(s.pointee.subCount))
+            old.deallocate()
+        }
+        s.pointee.subs = wider
+        s.pointee.subRoom = room
+    }
+}

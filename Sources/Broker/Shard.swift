@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+import CReactor
+import Glibc
+import MQTTCodec
+import Reactor
+import Sessions
+import Topics
+
+/// One data loop with everything it owns: connections, sessions, routes. Nobody else touches these, so nothing here
+/// is locked. Split over files by protocol action: `Shard+connect`, `Shard+publish`, `Shard+subscribe` …
+final class Shard: EventLoop, @unchecked Sendable {
+    unowned(unsafe) let broker: Broker
+    let number: Int
+    let table: FilterTable
+    let registry: Registry
+    let counters = Counters()
+    let inbox = Inbox()
+    var connections = Slab<Connection>()
+    var sessions = Slab<Session>()
+    var routes = RouteCache()
+    var builder = RouteBuilder()
+    var nodes = NodeList()
+    /// Epochs of this shard's own subscriptions, laid out as the table's.
+    let ownEpochs: UnsafeMutablePointer<UInt64>
+    /// The chunk being filled for each other shard.
+    let outgoing: UnsafeMutablePointer<UnsafeMutablePointer<Chunk>?>
+    var chunkPool: UnsafeMutablePointer<Chunk>?
+    var chunkPoolCount = 0
+    /// Room for one encoded PUBLISH without its payload, or a topic being rewritten.
+    var scratch: UnsafeMutableRawPointer
+    var scratchRoom = 4096
+    private var templates: InlineArray<2, UnsafeMutableRawBufferPointer> = InlineArray(
+        repeating: UnsafeMutableRawBufferPointer(start: nil, count: 0))
+    let aclCache: UnsafeMutablePointer<ACLCacheEntry>
+    /// Moves with every invalidation of all cached ACL answers.
+    var aclGeneration: UInt32 = 1
+    var onlineCount = 0
+    var offlineCount = 0
+    var persistentCount = 0
+    /// Sessions with a feed that may go on.
+    var feeding: [(slot: UInt32, generation: UInt32)] = []
+    /// Sessions that hold publishers back, and the publishers they hold.
+    var congested: [(session: UInt64, publisher: UInt64)] = []
+    var held: [(connection: UInt64, until: UInt64)] = []
+    var random: UInt64
+    /// Deferrable decisions taken so far for the packet at hand.
+    var decision = 0
+    /// Of the last message; begins with the time, so that ids ascend over restarts.
+    var messageSerial = UInt64(cr_unix_ms()) << 22
+    /// Backs the bytes `field` returned last.
+    var keptField = noBytes
+    /// Who runs on this loop: owner of the plugin call under way and its number, 0 outside; read by the watchdog.
+    let runningCell: UnsafeMutablePointer<UInt64>
+
+    init(broker: Broker, number: Int) {
+        self.broker = broker
+        self.number = number
+        table = broker.table
+        registry = broker.registry
+        ownEpochs = .allocate(capacity: FilterTable.buckets + 1)
+        ownEpochs.initialize(repeating: 0, count: FilterTable.buckets + 1)
+        outgoing = .allocate(capacity: 64)
+        outgoing.initialize(repeating: nil, count: 64)
+        scratch = .allocate(byteCount: 4096, alignment: 16)
+        aclCache = .allocate(capacity: ACLCacheEntry.count)
+        aclCache.initialize(repeating: ACLCacheEntry(), count: ACLCacheEntry.count)
+        runningCell = .allocate(capacity: 8)
+        runningCell.initialize(repeating: 0, count: 8)
+        random = table.seed ^ (UInt64(number) &* 0x9E37_79B9_7F4A_7C15) | 1
+        super.init(index: Int32(number))
+    }
+
+    // MARK: - Reactor
+
+    override func received(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int {
+        guard let owner = t.pointee.owner else { return bytes.count }
+        return process(owner.assumingMemoryBound(to: Connection.self), bytes)
+    }
+
+    override func closed(_ t: TransportRef, _ reason: CloseReason) {
+        guard let owner = t.pointee.owner else { return }
+        let c = owner.assumingMemoryBound(to: Connection.self)
+        if c.pointee.phase == .closing {
+            freeConnection(c)
+        } else {
+            end(c, reason: .unspecifiedError, publishWill: true)
+            freeConnection(c)
+        }
+    }
+
+    override func drained(_ t: TransportRef) {
+        guard let owner = t.pointee.owner else { return }
+        let c = owner.assumingMemoryBound(to: Connection.self)
+        guard let s = c.pointee.session, c.pointee.phase == .connected else { return }
+        if s.pointee.congestedSince != 0 { noteCaughtUp(s) }
+        if s.pointee.flags.contains(.feeding) { wantFeed(s) }
+    }
+
+    override var hasInbox: Bool { !inbox.isEmpty || !feeding.isEmpty }
+
+    override func takeInbox() -> Bool {
+        var chunk = inbox.takeAll()
+        let any = chunk != nil
+        while let c = chunk {
+            chunk = c.pointee.next
+            receive(c)
+            inbox.done(c.pointee.used)
+            recycle(c)
+        }
+        return any
+    }
+
+    override func endOfTick() {
+        if !feeding.isEmpty { runFeeds() }
+        if !held.isEmpty { releaseHeld() }
+        for i in 0..<broker.shards.count where outgoing[i] != nil { pushOutgoing(i) }
+    }
+
+    // MARK: - Small things
+
+    func scratch(_ count: Int) -> UnsafeMutableRawPointer {
+        if count > scratchRoom {
+            scratch.deallocate()
+            scratchRoom = count * 2
+            scratch = .allocate(byteCount: scratchRoom, alignment: 16)
+        }
+        return scratch
+    }
+
+    /// Where the templates of a fan-out are encoded, one place a protocol generation.
+    func templateRoom(_ which: Int, _ count: Int) -> UnsafeMutableRawPointer {
+        if count > templates[which].count {
+            templates[which].deallocate()
+            templates[which] = .allocate(byteCount: count * 2, alignment: 16)
+        }
+        return templates[which].baseAddress!
+    }
+
+    /// xorshift: for picking share members, not for secrets.
+    func nextRandom() -> UInt64 {
+        random ^= random << 13
+        random ^= random >> 7
+        random ^= random << 17
+        return random
+    }
+
+    func handle(_ c: ConnectionRef) -> UInt64 {
+        Handle.make(shard: index, generation: c.pointee.generation, slot: c.pointee.slot)
+    }
+
+    func handle(_ s: SessionRef) -> UInt64 {
+        Handle.make(shard: index, generation: s.pointee.generation, slot: s.pointee.slot)
+    }
+
+    func connection(_ handle: UInt64) -> ConnectionRef? {
+        guard Handle.shard(handle) == number, Int(Handle.slot(handle)) < connections.capacity else { return nil }
+        let c = connections[Handle.slot(handle)]
+        guard c.pointee.generation & 0xFF_FFFF == Handle.generation(handle), c.pointee.generation & 1 == 1
+        else { return nil }
+        return c
+    }
+
+    func session(_ handle: UInt64) -> SessionRef? {
+        guard Handle.shard(handle) == number, Int(Handle.slot(handle)) < sessions.capacity else { return nil }
+        let s = sessions[Handle.slot(handle)]
+        guard s.pointee.generation & 0xFF_FFFF == Handle.generation(handle), s.pointee.generation & 1 == 1
+        else { return nil }
+        return s
+    }
+
+    /// The chains in force. Valid until the loop has passed a tick's end.
+    var chains: UnsafeMutablePointer<ChainSet> {
+        cr_load_ptr(broker.chainCell)!.assumingMemoryBound(to: ChainSet.self)
+    }
+
+    // MARK: - Chunks
+
+    func freshChunk() -> UnsafeMutablePointer<Chunk> {
+        guard let chunk = chunkPool else { return Chunk.allocate() }
+        chunkPool = chunk.pointee.next
+        chunkPoolCount -= 1
+        chunk.pointee.next = nil
+        chunk.pointee.used = 0
+        chunk.pointee.count = 0
+        return chunk
+    }
+
+    private func recycle(_ chunk: UnsafeMutablePointer<Chunk>) {
+        guard chunkPoolCount < 16 else { return UnsafeMutableRawPointer(chunk).deallocate() }
+        chunk.pointee.next = chunkPool
+        chunkPool = chunk
+        chunkPoolCount += 1
+    }
+
+    func pushOutgoing(_ i: Int) {
+        guard let chunk = outgoing[i] else { return }
+        outgoing[i] = nil
+        let target = broker.shards[i]
+        target.inbox.push(chunk)
+        target.wakeIfSleeping()
+    }
+}
