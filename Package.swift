@@ -82,6 +82,7 @@ let package = Package(
         .target(name: "Control", dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost"]),
         .executableTarget(name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"]),
         .executableTarget(name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"]),
+        .executableTarget(name: "generate_config", dependencies: ["Config"]),
         .executableTarget(
             name: "martlet_bench",
             dependencies: [

@@ -33,13 +33,15 @@ func parseAccessRule(_ text: String) -> ConfigAccessRule? {
 
 /// `RATE,BURST` in bytes; the burst may not be smaller than the rate, which also catches EMQ 2.3's reversed order.
 func parseByteRate(_ text: String) -> ConfigRate? {
+    if text == "0" { return .unlimited }
     let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { parseBytes(trimmed($0)) }
     guard parts.count == 2, let rate = parts[0], let burst = parts[1], rate > 0, burst >= rate else { return nil }
     return ConfigRate(amount: rate, perMS: 1000, burst: burst)
 }
 
-/// `COUNT,TIME`.
+/// `COUNT,TIME`, or `COUNT` for a second.
 func parseCountRate(_ text: String) -> ConfigRate? {
+    if let count = parseDigits(text) { return ConfigRate(amount: count, perMS: 1000, burst: count) }
     let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { trimmed($0) }
     guard parts.count == 2, let count = parseDigits(parts[0]), count > 0,
         let time = parseDuration(parts[1], bareUnitMS: 1000), time > 0

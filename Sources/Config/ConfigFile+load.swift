@@ -128,7 +128,7 @@ extension ConfigKey {
     }
 }
 
-private struct ReadFailure: Error {
+struct ReadFailure: Error {
     let code: Int32
     let text: String
 }
@@ -136,7 +136,7 @@ private struct ReadFailure: Error {
 /// No configuration is larger; a wrong path should not fill the memory.
 private let maxFileBytes = 4 << 20
 
-private func readFile(_ path: String) -> Result<[UInt8], ReadFailure> {
+func readFile(_ path: String) -> Result<[UInt8], ReadFailure> {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return .failure(systemFailure()) }
     defer { close(file) }

@@ -76,7 +76,8 @@ public enum ConfigType: Sendable, Equatable {
     case int(ClosedRange<Int>)
     /// Bytes, written `64KB`, `1MB`, `2GB` (powers of 1024) or plain.
     case bytes(ClosedRange<Int>)
-    /// Milliseconds, written `100ms`, `20s`, `1h30m`, `7d`, `2w`; a bare number counts seconds. The range is in milliseconds.
+    /// Milliseconds, written `100ms`, `20s`, `1h30m`, `7d`, `2w`; a bare number counts seconds. The range is in
+    /// milliseconds.
     case duration(ClosedRange<Int>)
     /// As `duration`, but a bare number counts milliseconds, where EMQ's key does.
     case milliseconds(ClosedRange<Int>)
@@ -93,9 +94,9 @@ public enum ConfigType: Sendable, Equatable {
     case address
     /// `allow all`, `deny 10.0.0.0/8`.
     case accessRule
-    /// `RATE,BURST` in bytes per second and bytes.
+    /// `RATE,BURST` in bytes per second and bytes; `0` sets no limit.
     case byteRate
-    /// `COUNT,TIME`: so many per so long.
+    /// `COUNT,TIME`: so many per so long; `COUNT`: so many per second; `0` sets no limit.
     case countRate
 
     public static let anyInt = ConfigType.int(Int.min...Int.max)

@@ -38,8 +38,8 @@ extension ConfigType {
         case .list: "names separated by commas"
         case .address: "a port or a numeric address and a port, such as 1883, 0.0.0.0:1883 or [::]:1883"
         case .accessRule: "allow or deny, then all, an address or a network, such as deny 10.0.0.0/8"
-        case .byteRate: "RATE,BURST in bytes with a burst of at least the rate, such as 100KB,200KB"
-        case .countRate: "COUNT,TIME such as 10,1m"
+        case .byteRate: "0, or RATE,BURST in bytes with a burst of at least the rate, such as 100KB,200KB"
+        case .countRate: "0, COUNT or COUNT,TIME such as 10,1m"
         }
     }
 
@@ -58,8 +58,8 @@ extension ConfigType {
         case .list: "a, b, c"
         case .address: "PORT | ADDRESS:PORT"
         case .accessRule: "allow|deny all|ADDRESS|NETWORK"
-        case .byteRate: "RATE,BURST"
-        case .countRate: "COUNT,TIME"
+        case .byteRate: "0 | RATE,BURST"
+        case .countRate: "0 | COUNT | COUNT,TIME"
         }
     }
 
@@ -119,7 +119,8 @@ private func parseList(_ text: String) -> [String]? {
 }
 
 extension ConfigType {
-    /// An integer-like type from a plugin's range text: `0..65535`, `1..`, `..9`, `64KB..1MB`; nil text means any value,
+    /// An integer-like type from a plugin's range text: `0..65535`, `1..`, `..9`, `64KB..1MB`; nil text means any
+    /// value,
     /// a nil answer means the text is not a range.
     public static func ranged(
         _ make: (ClosedRange<Int>) -> ConfigType, _ text: String?, default range: ClosedRange<Int>

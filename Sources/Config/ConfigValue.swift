@@ -80,7 +80,9 @@ public struct ConfigAccessRule: Sendable, Equatable {
 
 /// A token bucket.
 public struct ConfigRate: Sendable, Equatable {
-    /// Bytes (`byteRate`) or events (`countRate`) earned per `perMS`.
+    public static let unlimited = ConfigRate(amount: 0, perMS: 1000, burst: 0)
+
+    /// Bytes (`byteRate`) or events (`countRate`) earned per `perMS`; 0 means no limit.
     public let amount: Int
     public let perMS: Int
     /// The most that can be saved up.

@@ -16,7 +16,7 @@ extension Loader {
             let source = ConfigSource.environment(variable: variable)
             if variable.hasPrefix("MARTLET__") {
                 let name = keyName(ofVariable: variable)
-                if let match = schema.resolve(name) {
+                if let match = schema.resolve(name), match.key.noEffect == nil || scope.covers(name, schema) {
                     take(name, text, from: source, known: match)
                 } else if scope.covers(name, schema) {
                     unknown(name, source)

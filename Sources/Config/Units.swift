@@ -16,7 +16,7 @@ func parseBytes(_ text: String) -> Int? {
     return overflow ? nil : product
 }
 
-/// `1h30m` → 5,400,000 milliseconds; a bare number counts `bareUnitMS`. Nil when it is not a duration or does not fit.
+/// `1h30m` is 5,400,000 milliseconds; a bare number counts `bareUnitMS`. Nil when it is no duration or does not fit.
 func parseDuration(_ text: String, bareUnitMS: Int) -> Int? {
     if let bare = Int(text) {
         let (product, overflow) = bare.multipliedReportingOverflow(by: bareUnitMS)

@@ -23,7 +23,8 @@ struct Connection {
         socketFD = made
     }
 
-    /// Sends everything. A broker that has already refused and closed is no failure here: its sentence is still to be read.
+    /// Sends everything. A broker that has already refused and closed is no failure here: its sentence is still to be
+    /// read.
     func send(_ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
