@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension CoreKeys {
+    private static let section = "Access control"
+
+    static let access: [ConfigKey] = [
+        core(
+            section, "mqtt.allow_anonymous", allowAnonymous, default: "loopback", aliases: ["allow_anonymous"],
+            words: anonymousWords, sample: shown,
+            "Whether a client may connect that no auth plugin knows: from this machine only, from anywhere, or not "
+                + "at all. "
+                + "With true, wrong passwords get in too as long as no auth plugin refuses them."),
+        core(
+            section, "mqtt.acl_nomatch", .enumeration(["allow", "deny"]), default: "allow", aliases: ["acl_nomatch"],
+            sample: shown, "What holds for a publish or subscribe that no ACL rule decides."),
+        core(
+            section, "mqtt.acl_deny_action", .enumeration(["ignore", "disconnect"]), default: "ignore",
+            aliases: ["acl_deny_action"],
+            "What a client meets that publishes where it may not: the message is dropped and refused, or the "
+                + "connection ends."
+        ),
+        core(
+            section, "mqtt.acl_cache", .bool, default: "on", aliases: ["enable_acl_cache", "mqtt.cache_acl"],
+            "Whether each client remembers the answers of the ACL plugins."),
+        core(
+            section, "mqtt.acl_cache_max_size", .int(1...65_536), default: "32", aliases: ["acl_cache_max_size"],
+            "Answers each client remembers."),
+        core(
+            section, "mqtt.acl_cache_ttl", .duration(1000...Int.max), default: "1m", aliases: ["acl_cache_ttl"],
+            "How long an answer is remembered."),
+        core(
+            section, "auth.defer_timeout", .duration(10...600_000), default: "5s",
+            "A client whose auth or ACL answer takes longer is refused."),
+        core(
+            section, "hook.defer_timeout", .duration(10...600_000), default: "5s",
+            "A publish or subscribe that a plugin holds back longer goes on without its answer."),
+    ]
+
+    static let allowAnonymous = ConfigType.enumeration(["loopback", "true", "false"])
+    static let anonymousWords = ["on": "true", "yes": "true", "off": "false", "no": "false"]
+}
