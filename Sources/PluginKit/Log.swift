@@ -10,7 +10,8 @@ public struct Log {
         tables.pointee.log.pointee.enabled(tables.host, level.rawValue)
     }
     /// The text is only made when the level is on. With `about` the line carries client id and peer.
-    @inline(__always) public func write(_ level: Level, _ text: @autoclosure () -> String, about client: Client? = nil) {
+    @inline(__always) public func write(_ level: Level, _ text: @autoclosure () -> String, about client: Client? = nil)
+    {
         if enabled(level) { emit(level, text, client) }
     }
     /// Kept apart so that a callback which only asks pays neither for the frame nor for the code of the formatting.

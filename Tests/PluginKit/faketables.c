@@ -208,7 +208,7 @@ int32_t fake_auth_direct(fake *f, fake_client c) {
                                   .has_password = c.password != NULL, .ctx = f};
       martlet_auth_result out = {.size = sizeof out};
       verdict = ((martlet_auth_fn)f->regs[i].fn)(f->regs[i].user, &request, &out);
-      f->answer_reason = out.reason_code;
+      if (verdict != MARTLET_PENDING) f->answer_reason = out.reason_code;
       take_back(&l);
     }
   fake_current = MARTLET_ON_MAIN;
