@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/// martlet.kv/1: small durable tables, one namespace per plugin. On the control thread and the blocking pool only:
+/// the disk may block. Limits: table 64 bytes, key 1 KiB, value 1 MiB.
+public struct KV {
+    let tables: Tables
+
+    /// Durable when it returns.
+    public func put(_ table: StaticString, _ key: Bytes, _ value: Bytes) throws(PluginError) {
+        let kv = try tables.need(tables.pointee.kv, "martlet.kv/1")
+        try Status(kv.pointee.put(tables.host, Bytes(table).raw, key.raw, value.raw)).check()
+    }
+    /// Lends the value to `body`; false when there is none.
+    @discardableResult public func get(_ table: StaticString, _ key: Bytes, _ body: (Bytes) -> Void)
+        throws(PluginError) -> Bool
+    {
+        let kv = try tables.need(tables.pointee.kv, "martlet.kv/1")
+        let status = Status(
+            withBytesBody(body) { kv.pointee.get(tables.host, Bytes(table).raw, key.raw, callBytesBody, $0) })
+        if status == .notFound { return false }
+        try status.check()
+        return true
+    }
+    /// A copy of the value, nil when there is none.
+    public func get(_ table: StaticString, _ key: Bytes) throws(PluginError) -> [UInt8]? {
+        var copy: [UInt8]?
+        try get(table, key) { copy = [UInt8]($0) }
+        return copy
+    }
+    /// Durable when it returns; false when there was none.
+    @discardableResult public func delete(_ table: StaticString, _ key: Bytes) throws(PluginError) -> Bool {
+        let kv = try tables.need(tables.pointee.kv, "martlet.kv/1")
+        let status = Status(kv.pointee.del(tables.host, Bytes(table).raw, key.raw))
+        if status == .notFound { return false }
+        try status.check()
+        return true
+    }
+    /// Keys that begin with `prefix`, in byte order; return false to stop.
+    public func scan(
+        _ table: StaticString, prefix: Bytes = .empty, _ body: (_ key: Bytes, _ value: Bytes) -> Bool
+    ) throws(PluginError) {
+        let kv = try tables.need(tables.pointee.kv, "martlet.kv/1")
+        let status = withPairBody(body) {
+            kv.pointee.scan(tables.host, Bytes(table).raw, prefix.raw, callPairBody, $0)
+        }
+        try Status(status).check()
+    }
+}
