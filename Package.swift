@@ -68,6 +68,7 @@ let package = Package(
         .target(name: "Topics", swiftSettings: fast),
         .target(name: "Sessions", dependencies: ["MQTTCodec", "Topics", "CReactor"], swiftSettings: fast),
         .target(name: "Config"),
+        .target(name: "CtlProtocol"),
 
         // The host.
         .target(name: "CReactor"),
@@ -78,9 +79,9 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
         .target(name: "PluginHost", dependencies: ["Broker", "Config", "CMartlet", "CSQLite", "CFFI"], swiftSettings: fast),
-        .target(name: "Control", dependencies: ["Broker", "Config", "PluginHost"]),
+        .target(name: "Control", dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost"]),
         .executableTarget(name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"]),
-        .executableTarget(name: "martlet_ctl", dependencies: ["CReactor"]),
+        .executableTarget(name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"]),
         .executableTarget(
             name: "martlet_bench",
             dependencies: [
@@ -102,6 +103,7 @@ let package = Package(
         .testTarget(name: "SessionsTests", dependencies: ["Sessions"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
+        .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
         .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"]),
         .testTarget(name: "ControlTests", dependencies: ["Control"]),
