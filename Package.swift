@@ -78,8 +78,15 @@ let package = Package(
         .target(name: "Net", dependencies: ["Broker", "Reactor"], swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
-        .target(name: "PluginHost", dependencies: ["Broker", "Config", "CMartlet", "CSQLite", "CFFI"], swiftSettings: fast),
-        .target(name: "Control", dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost"]),
+        .target(name: "CPluginHost", dependencies: ["CMartlet", "CFFI"]),
+        .target(
+            name: "PluginHost",
+            dependencies: [
+                "Broker", "Config", "Reactor", "CReactor", "Sessions", "Topics", "CMartlet", "CPluginHost", "CSQLite",
+            ], swiftSettings: fast),
+        .target(
+            name: "Control",
+            dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost", "Reactor", "CReactor", "CPluginHost"]),
         .executableTarget(name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"]),
         .executableTarget(name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"]),
         .executableTarget(name: "generate_config", dependencies: ["Config"]),
@@ -106,7 +113,7 @@ let package = Package(
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
-        .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"]),
+        .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"], exclude: ["layout.txt"]),
         .testTarget(name: "ControlTests", dependencies: ["Control"]),
     ],
     swiftLanguageModes: [.v6]

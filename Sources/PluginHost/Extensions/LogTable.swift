@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import CMartlet
+
+/// martlet.log/1
+nonisolated(unsafe) let logTable = permanent(
+    martlet_log_v1(
+        size: size(of: martlet_log_v1.self),
+        enabled: { host, level in
+            instance(host).host.log.isEnabled(HostLog.Level(rawValue: level) ?? .critical)
+        },
+        write: { host, level, text, about in
+            let instance = instance(host)
+            let level = HostLog.Level(rawValue: level) ?? .critical
+            guard instance.phase != .gone, instance.host.log.isEnabled(level) else { return }
+            instance.log(level, text.line() + clientSuffix(instance.host.broker, about))
+        }))
+
+/// ` (client sensor-7, 192.0.2.7:51234)`, or nothing when it is gone.
+private func clientSuffix(_ broker: any BrokerPort, _ client: martlet_client) -> String {
+    guard client != 0 else { return "" }
+    let parts = [MARTLET_CL_CLIENTID, MARTLET_CL_PEER].compactMap { field -> String? in
+        var buffer = [UInt8](repeating: 0, count: 256)
+        let count = buffer.withUnsafeMutableBufferPointer {
+            broker.copyClientField(client, Int32(field), $0.baseAddress, $0.count)
+        }
+        return count == 0 ? nil : oneLine(buffer.prefix(min(count, buffer.count)))
+    }
+    return parts.isEmpty ? "" : " (client \(parts.joined(separator: ", ")))"
+}
