@@ -111,6 +111,25 @@ extension Broker {
         } ?? false
     }
 
+    /// A message of the broker's own under `$SYS`: not counted, not retained, no hooks.
+    public func publishSystem(_ topic: String, _ payload: String) {
+        var topic = topic
+        var payload = payload
+        topic.withUTF8 { topic in
+            payload.withUTF8 { payload in
+                var message = Message(topic: Bytes(topic), payload: Bytes(payload), flags: [.sys])
+                let owned = withUnsafeMutablePointer(to: &message) { $0.copied() }
+                _ = publish(owned, runHooks: false, skipping: .max)
+            }
+        }
+    }
+
+    /// Which plugin call a loop is in, as an opaque number; 0: none. For the watchdog.
+    public func runningCall(loop: Int) -> UInt64 { cr_load_relaxed_u64(shards[loop].runningCell) }
+
+    /// The plugin behind a `runningCall`.
+    public func owner(ofCall call: UInt64) -> UInt32 { UInt32(call >> 40 & 0x7F_FFFF) }
+
     /// Filters that somebody subscribes to.
     public func topics() -> [String] {
         var names: [String] = []

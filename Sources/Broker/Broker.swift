@@ -13,7 +13,6 @@ public final class Broker: @unchecked Sendable {
     let table: FilterTable
     let registry: Registry
     let deferrals = Deferrals()
-    let priorities: TopicPriorities
     private(set) var shards: [Shard] = []
     /// Pointer to the ChainSet in force, an atomic cell.
     let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -38,9 +37,8 @@ public final class Broker: @unchecked Sendable {
         var listeners: [ListenerState] = []
     }
 
-    public init(settings: BrokerSettings, priorities: [(topic: String, priority: Int)] = []) {
+    public init(settings: BrokerSettings) {
         self.settings = settings
-        self.priorities = TopicPriorities(priorities)
         let count = settings.loops > 0 ? min(settings.loops, 63) : max(1, min(63, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         var seed: UInt64 = 0
         getentropy(&seed, 8)
@@ -56,7 +54,7 @@ public final class Broker: @unchecked Sendable {
         turns = .allocate(capacity: 1024)
         turns.initialize(repeating: 0, count: 1024)
         state = Mutex(SharedState())
-        responseInformation = Array("martlet/response/\(settings.nodeName)/".utf8)
+        responseInformation = Array(settings.responseTopicPrefix.utf8)
         for i in 0..<count {
             let shard = Shard(broker: self, number: i)
             Self.loopObjects[i] = Unmanaged.passUnretained(shard).toOpaque()
@@ -140,15 +138,17 @@ extension Broker {
 }
 
 /// `mqtt.mqueue.priority`: exact topics with a priority; a higher number is sent first.
-struct TopicPriorities: Sendable {
+public struct TopicPriorities: Sendable {
     private let table: [(topic: [UInt8], lane: Int)]
     let lanes: Int
     private let defaultLane: Int
 
-    init(_ list: [(topic: String, priority: Int)]) {
-        let distinct = Set(list.map(\.priority)).union([0]).sorted(by: >)
+    /// - Parameter defaultHighest: where topics that are not listed stand: above all, or below.
+    public init(_ list: [(topic: String, priority: Int)] = [], defaultHighest: Bool = false) {
+        let unlisted = defaultHighest ? Int.max : -1
+        let distinct = Set(list.map(\.priority)).union([unlisted]).sorted(by: >)
         lanes = list.isEmpty ? 1 : distinct.count
-        defaultLane = list.isEmpty ? 0 : distinct.firstIndex(of: 0)!
+        defaultLane = list.isEmpty ? 0 : distinct.firstIndex(of: unlisted)!
         table = list.map { (Array($0.topic.utf8), distinct.firstIndex(of: $0.priority)!) }
     }
 

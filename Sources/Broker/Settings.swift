@@ -13,6 +13,7 @@ public struct Zone: Sendable {
     public var allowAnonymous = AnonymousAccess.loopback
     public var aclNomatchAllows = true
     public var enableACL = true
+    public var enableBan = true
     public var aclDenyDisconnects = false
     public var cacheACL = true
     public var aclCacheTTL: UInt64 = 60_000
@@ -47,6 +48,7 @@ public struct Zone: Sendable {
     /// Seconds: of 3.x persistent sessions, and the cap for MQTT 5; UInt32.max: no cap.
     public var sessionExpiry: UInt32 = 7200
     public var queue = QueueLimits()
+    public var priorities = TopicPriorities()
     public var ignoreLoopDeliver = false
     public var useUsernameAsClientID = false
     /// 3.1 clients may have client ids longer than 23 bytes.
@@ -71,6 +73,8 @@ public struct BrokerSettings: Sendable {
     /// Zones by number; the first is the default.
     public var zones = [Zone()]
     public var shareStrategy = ShareStrategy.random
+    /// Prefix of the response information an MQTT 5 client may ask for; empty: none is given. MQTT 5 §3.2.2.3.15.
+    public var responseTopicPrefix = ""
     /// Milliseconds, and upper bound of what a plugin may ask for.
     public var authDeferTimeout: UInt32 = 5000
     public var hookDeferTimeout: UInt32 = 5000

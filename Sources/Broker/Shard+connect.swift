@@ -81,7 +81,9 @@ extension Shard {
         }
         let base = body.baseAddress!
         let username = connect.hasUsername ? connect.username.bytes(in: base) : noBytes
-        if broker.isBanned(clientID: connect.clientID.bytes(in: base), username: username, peer: c.pointee.peer) {
+        if zone.pointee.enableBan,
+            broker.isBanned(clientID: connect.clientID.bytes(in: base), username: username, peer: c.pointee.peer)
+        {
             return .banned
         }
         return nil

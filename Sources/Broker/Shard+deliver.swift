@@ -99,7 +99,7 @@ extension Shard {
         if let outbound = s.pointee.outbound { return outbound }
         let outbound = UnsafeMutablePointer<Outbound>.allocate(capacity: 1)
         let window = s.pointee.connection.map { self.window($0, Int($0.pointee.receiveMaximum)) } ?? 32
-        outbound.initialize(to: Outbound(window: window, lanes: broker.priorities.lanes))
+        outbound.initialize(to: Outbound(window: window, lanes: s.pointee.zone.pointee.priorities.lanes))
         s.pointee.outbound = outbound
         return outbound
     }
@@ -127,7 +127,7 @@ extension Shard {
 
     func enqueue(_ message: MessageRef, _ s: SessionRef, _ terms: Terms) {
         s.pointee.enqueued += 1
-        let lane = broker.priorities.lane(message.pointee.topic)
+        let lane = s.pointee.zone.pointee.priorities.lane(message.pointee.topic)
         outbound(s).pointee.queue.push(
             makeDelivery(message, terms), lane: lane, limits: s.pointee.zone.pointee.queue
         ) { lost, reason in

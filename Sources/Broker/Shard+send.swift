@@ -15,7 +15,7 @@ extension Shard {
             if c.pointee.isV5 {
                 announceLimits(c, s, &writer)
                 if assigned { writer.append(.assignedClientIdentifier, s.pointee.clientID) }
-                if c.pointee.flags.contains(.responseInformation) {
+                if c.pointee.flags.contains(.responseInformation), !broker.responseInformation.isEmpty {
                     broker.responseInformation.withUnsafeBytes { _ = writer.append(.responseInformation, $0) }
                 }
                 if let e = c.pointee.enhanced {

@@ -38,6 +38,9 @@ public final class Control {
     /// `1 days,2 hours, 3 minutes, 4 seconds`, leading units omitted; EMQ's own spacing.
     public var uptime: String { uptimeText(seconds: Int(cr_unix_ms() - startedAt) / 1000) }
 
+    /// `YYYY-MM-DD HH:MM:SS`, local time.
+    public var datetime: String { localTime() }
+
     private func registerBuiltIns() {
         let host = host
         register("ping", []) { call throws(CommandFailure) in call.print("pong\n") }

@@ -67,6 +67,11 @@ public final class Listener: @unchecked Sendable {
         isOpen = true
     }
 
+    /// Accepting sockets, one a loop.
+    public var acceptors: Int { sockets.count }
+
+    public var counts: (current: Int, shutdowns: [String: Int]) { broker.listenerCounts(number) }
+
     /// Takes no more clients; those that are in stay.
     public func stop() {
         for socket in sockets {

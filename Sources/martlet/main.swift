@@ -1,12 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
 import Broker
+import Config
 import Glibc
-import Net
 
-var settings = BrokerSettings()
-if let loops = getenv("LOOPS") { settings.loops = Int(String(cString: loops))! }
-let broker = Broker(settings: settings)
-broker.start()
-let listener = Listener(ListenerOptions(name: "tcp:external", host: "127.0.0.1", port: UInt16(CommandLine.arguments.dropFirst().first ?? "1883")!), broker: broker)
-try listener.open()
-print("up")
-while true { pause() }
+func fail(_ text: String) -> Never {
+    fputs(text + "\n", stderr)
+    exit(1)
+}
+
+func processEnvironment() -> [String: String] {
+    var result: [String: String] = [:]
+    var at = environ
+    while let entry = at.pointee {
+        let text = String(cString: entry)
+        if let equals = text.firstIndex(of: "=") {
+            result[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        at += 1
+    }
+    return result
+}
+
+/// The configuration, or every diagnostic on standard error and the end.
+func loadConfig(_ conf: String, root: String) -> ConfigFile {
+    let load = CoreConfig.load(path: conf, environment: processEnvironment(), root: root)
+    for diagnostic in load.diagnostics { fputs("\(diagnostic)\n", stderr) }
+    guard let values = load.values else { exit(1) }
+    return values
+}
+
+setvbuf(stdout, nil, _IOLBF, 0)
+switch Request.parse(CommandLine.arguments) {
+case .version: print("martlet \(BrokerSettings.version)")
+case .usage(let status):
+    fputs(Request.text, status == 0 ? stdout : stderr)
+    exit(status)
+case .printDefaultConfig: print(renderConf(CoreKeys.all, title: "etc/martlet.conf", notes: CoreKeys.notes), terminator: "")
+case .check(let root, let conf):
+    _ = loadConfig(conf, root: root)
+    print("The configuration is valid.")
+case .run(let root, let conf):
+    let config = loadConfig(conf, root: root)
+    for folder in [config.path("node.data_dir"), config.path("log.dir")] { mkdir(folder, 0o755) }
+    do {
+        try Server(config: config, root: root, environment: processEnvironment()).run()
+    } catch {
+        fail("\(error)")
+    }
+}

@@ -81,6 +81,10 @@ int cr_epoll_remove(int epoll, int fd);
 int cr_epoll_wait(int epoll, cr_event *events, int capacity, int timeout_ms);
 int cr_eventfd(void);
 
+/* A descriptor that reports SIGTERM, SIGINT and SIGHUP, which the caller has blocked; and the number of the next. */
+int cr_signalfd_term(void);
+int cr_signalfd_read(int fd);
+
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
 ptrdiff_t cr_sendv(int fd, void *v, size_t n);

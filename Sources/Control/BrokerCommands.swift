@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Broker
+import CReactor
+import PluginHost
+
+/// One listener as `listeners` shows it.
+public struct ListenerInfo: Sendable {
+    /// "tcp:external"
+    public var name: String
+    public var address: String
+    public var isOpen: Bool
+    public var acceptors: Int
+    public var maxClients: Int
+    public var currentClients: Int
+    public var shutdowns: [String: Int]
+
+    public init(
+        name: String, address: String, isOpen: Bool, acceptors: Int, maxClients: Int, currentClients: Int,
+        shutdowns: [String: Int]
+    ) {
+        self.name = name
+        self.address = address
+        self.isOpen = isOpen
+        self.acceptors = acceptors
+        self.maxClients = maxClients
+        self.currentClients = currentClients
+        self.shutdowns = shutdowns
+    }
+}
+
+/// The commands about clients, sessions, subscriptions, topics, listeners and bans. Output lines are EMQ's.
+extension Control {
+    /// [main]
+    public func addBrokerCommands(_ broker: Broker, listeners: @escaping () -> [ListenerInfo]) {
+        registerClients(broker)
+        registerSessions(broker)
+        registerSubscriptions(broker)
+        registerTopics(broker)
+        registerListeners(listeners)
+        registerBans(broker)
+        addBrokerNumbers(broker)
+    }
+
+    private func registerClients(_ broker: Broker) {
+        let usage = [
+            CommandUsage("clients list", "List all clients"),
+            CommandUsage("clients show <ClientId>", "Show a client"),
+            CommandUsage("clients kick <ClientId>", "Kick out a client"),
+        ]
+        register("clients", usage) { call throws(CommandFailure) in
+            switch (call.words.first, call.words.count) {
+            case ("list", 1): for client in broker.clients() { call.print(line(client)) }
+            case ("show", 2):
+                guard let client = broker.client(call.words[1]) else { throw notFound("client", call.words[1]) }
+                call.print(line(client) + details(client, broker.session(client.clientID)))
+            case ("kick", 2):
+                guard broker.kick(clientID: call.words[1]) else { throw notFound("client", call.words[1]) }
+            default: throw .usage
+            }
+        }
+    }
+
+    private func registerSessions(_ broker: Broker) {
+        let usage = [
+            CommandUsage("sessions list", "List all sessions"),
+            CommandUsage("sessions list persistent", "List all persistent sessions"),
+            CommandUsage("sessions list transient", "List all transient sessions"),
+            CommandUsage("sessions show <ClientId>", "Show a session"),
+        ]
+        register("sessions", usage) { call throws(CommandFailure) in
+            switch call.words {
+            case ["list"]: for session in broker.sessions() { call.print(line(session)) }
+            case ["list", "persistent"]:
+                for session in broker.sessions() where session.expiryInterval > 0 { call.print(line(session)) }
+            case ["list", "transient"]:
+                for session in broker.sessions() where session.expiryInterval == 0 { call.print(line(session)) }
+            default:
+                guard call.words.count == 2, call.words[0] == "show" else { throw .usage }
+                guard let session = broker.session(call.words[1]) else { throw notFound("session", call.words[1]) }
+                call.print(line(session))
+            }
+        }
+    }
+
+    private func registerSubscriptions(_ broker: Broker) {
+        let usage = [
+            CommandUsage("subscriptions list", "List all subscriptions"),
+            CommandUsage("subscriptions show <ClientId>", "Show subscriptions of a client"),
+        ]
+        register("subscriptions", usage) { call throws(CommandFailure) in
+            switch (call.words.first, call.words.count) {
+            case ("list", 1):
+                for sub in broker.subscriptions() { call.print("\(sub.clientID) -> \(sub.topic)\n") }
+            case ("show", 2):
+                guard broker.session(call.words[1]) != nil else { throw notFound("session", call.words[1]) }
+                for sub in broker.subscriptions(of: call.words[1]) {
+                    call.print("\(sub.clientID) -> \(sub.topic)\n  qos     : \(sub.qos)\n")
+                }
+            default: throw .usage
+            }
+        }
+    }
+
+    private func registerTopics(_ broker: Broker) {
+        let node = host.options.nodeName
+        for (name, what) in [("topics", "topic"), ("routes", "route")] {
+            let usage = [
+                CommandUsage("\(name) list", "List all \(name)"),
+                CommandUsage("\(name) show <Topic>", "Show a \(what)"),
+            ]
+            register(name, usage) { call throws(CommandFailure) in
+                switch (call.words.first, call.words.count) {
+                case ("list", 1):
+                    for topic in broker.topics() { call.print(name == "routes" ? "\(topic) -> \(node)\n" : "\(topic)\n") }
+                case ("show", 2):
+                    guard broker.topics().contains(call.words[1]) else { throw notFound(what, call.words[1]) }
+                    call.print("\(call.words[1]) -> \(node)\n")
+                default: throw .usage
+                }
+            }
+        }
+    }
+
+    private func registerListeners(_ listeners: @escaping () -> [ListenerInfo]) {
+        register("listeners", [CommandUsage("listeners", "List listeners")]) { call throws(CommandFailure) in
+            guard call.words.isEmpty else { throw .usage }
+            for l in listeners() {
+                let type = l.name.split(separator: ":").first ?? ""
+                let counts = l.shutdowns.sorted { $0.key < $1.key }.map { "{\($0.key),\($0.value)}" }
+                call.print("listener on mqtt:\(type):\(l.address)\n")
+                call.print("  \(padded("name", 16)): \(l.name)\n")
+                call.print("  \(padded("running", 16)): \(l.isOpen)\n")
+                call.print("  \(padded("acceptors", 16)): \(l.acceptors)\n")
+                call.print("  \(padded("max_clients", 16)): \(l.maxClients)\n")
+                call.print("  \(padded("current_clients", 16)): \(l.currentClients)\n")
+                call.print("  \(padded("shutdown_count", 16)): [\(counts.joined(separator: ","))]\n")
+            }
+        }
+    }
+
+    private func registerBans(_ broker: Broker) {
+        let usage = [
+            CommandUsage("banned list", "List banned clients"),
+            CommandUsage("banned add clientid|username|ipaddr <Who> [<Seconds>] [<Reason>]", "Ban a client"),
+            CommandUsage("banned del clientid|username|ipaddr <Who>", "Lift a ban"),
+        ]
+        register("banned", usage) { call throws(CommandFailure) in
+            let words = call.words
+            switch words.first {
+            case "list" where words.count == 1:
+                for ban in broker.banned().sorted(by: { $0.who < $1.who }) {
+                    let until = ban.until.map { "\($0 / 1000)" } ?? "never"
+                    call.print("Banned(\(ban.kind.rawValue)=\(ban.who), until=\(until), reason=\(ban.reason), by=\(ban.by))\n")
+                }
+            case "add" where words.count >= 3:
+                guard let kind = BanKind(rawValue: words[1]) else { throw .usage }
+                let seconds = words.count > 3 ? Int64(words[3]) : 0
+                guard let seconds, seconds >= 0 else {
+                    throw .sentence("\"\(words[3])\" is not a number of seconds; 0 bans for ever.")
+                }
+                broker.ban(
+                    Ban(
+                        kind: kind, who: words[2], until: seconds == 0 ? nil : cr_unix_ms() + seconds * 1000,
+                        reason: words.dropFirst(4).joined(separator: " "), by: "ctl"))
+                call.print("ok\n")
+            case "del" where words.count == 3:
+                guard let kind = BanKind(rawValue: words[1]) else { throw .usage }
+                guard broker.unban(kind, words[2]) else { throw notFound("ban of", words[2]) }
+                call.print("ok\n")
+            default: throw .usage
+            }
+        }
+    }
+
+    private func addBrokerNumbers(_ broker: Broker) {
+        var peaks: [String: Int] = [:]
+        addNumbers {
+            var rows: [ControlMetric.Row] = broker.metrics().map {
+                ControlMetric.make($0.name, .counter, Int64($0.value))
+            }
+            for stat in broker.stats() {
+                rows.append(ControlMetric.make(stat.name, .gauge, Int64(stat.value)))
+                let peak = max(peaks[stat.name] ?? 0, stat.value)
+                peaks[stat.name] = peak
+                let name = stat.name.replacing("/count", with: "/max")
+                rows.append(ControlMetric.make(name, .gauge, Int64(peak)))
+            }
+            return rows
+        }
+    }
+}
+
+private func notFound(_ what: String, _ who: String) -> CommandFailure {
+    .sentence("There is no \(what) \"\(who)\".")
+}
+
+private func line(_ client: ClientRow) -> String {
+    "Client(\(client.clientID), clean_sess=\(client.cleanStart), username=\(orUndefined(client.username)), "
+        + "peername=\(client.peer), connected_at=\(client.connectedAt / 1000))\n"
+}
+
+private func details(_ client: ClientRow, _ session: SessionRow?) -> String {
+    var rows: [(String, String)] = [
+        ("proto_ver", "\(client.version)"), ("keepalive", "\(client.keepAlive)"), ("listener", client.listener),
+        ("zone", client.zone), ("output_pending", "\(client.pending)"), ("slow", "\(client.isSlow)"),
+        ("bytes_received", "\(client.bytesIn)"), ("bytes_sent", "\(client.bytesOut)"),
+    ]
+    if let session {
+        rows += [
+            ("mqueue_len", "\(session.queueLength)"), ("mqueue_bytes", "\(session.queueBytes)"),
+            ("mqueue_dropped", "\(session.dropped)"), ("inflight", "\(session.inflight)"),
+        ]
+    }
+    return rows.map { "  \(padded($0.0, 16)): \($0.1)\n" }.joined()
+}
+
+private func line(_ s: SessionRow) -> String {
+    let expiry = s.expiryInterval == .max ? "infinity" : "\(s.expiryInterval)"
+    return "Session(\(s.clientID), clean_sess=\(s.cleanStart), expiry_interval=\(expiry), "
+        + "subscriptions=\(s.subscriptions), max_inflight=\(s.maxInflight), inflight=\(s.inflight), "
+        + "mqueue_len=\(s.queueLength), mqueue_dropped=\(s.dropped), awaiting_rel=\(s.awaitingRel), "
+        + "deliver_msg=\(s.delivered), enqueue_msg=\(s.enqueued), created_at=\(s.createdAt / 1000))\n"
+}
+
+private func orUndefined(_ text: String) -> String { text.isEmpty ? "undefined" : text }

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import Broker
+import CReactor
+import Config
+import Control
+import Glibc
+import Net
+import PluginHost
+import Reactor
+
+/// The parts of a running broker, in the order they are started: loops, plugins, then listeners; stopped in reverse.
+final class Server {
+    let config: ConfigFile
+    let root: String
+    let log: Log
+    let loop = EventLoop(index: -1)
+    let broker: Broker
+    let host: PluginHost
+    let control: Control
+    private var ctl: CtlServer?
+    private var listeners: [Listener] = []
+    private var system: SystemTopics?
+    private var watchdog: Watchdog?
+    private var signals: Int32 = -1
+
+    init(config: ConfigFile, root: String, environment: [String: String]) throws {
+        self.config = config
+        self.root = root
+        log = Log(Log.Options(config))
+        let zones = BrokerSettings.zoneNames(config)
+        let broker = Broker(settings: BrokerSettings(config, zones: zones))
+        self.broker = broker
+        host = try PluginHost(
+            options: PluginHostOptions(config, root: root, environment: environment), broker: broker, control: loop,
+            log: log.hostLog)
+        control = Control(host: host)
+        wire()
+        listeners = ListenerOptions.all(config, zones: zones).map { Listener($0, broker: broker) }
+        control.addBrokerCommands(broker) { [unowned self] in listeners.map(\.info) }
+    }
+
+    /// What the broker reports goes to log and alarms; what the alarm table hears goes to `$SYS`.
+    private func wire() {
+        let host = host
+        let log = log
+        let alarms = host.alarms
+        broker.events.log = { level, text in log.write(HostLog.Level(rawValue: level) ?? .info, text) }
+        broker.events.alarm = { id, raised, title, summary in
+            if raised {
+                alarms.raise(id, .warning, title: title, summary: summary)
+            } else {
+                _ = alarms.clear(id)
+            }
+        }
+        broker.events.badVerdict = { owner, hook in
+            let name = host.pluginName(owner: owner) ?? "a plugin that is gone"
+            let place = hook >= 0 ? "hook \(hookNames[hook])" : hook == -1 ? "its ACL module" : "its auth module"
+            log.write(.error, "\(name): \(place) answered with a verdict that does not exist.")
+        }
+    }
+
+    func run() throws {
+        blockSignals()
+        broker.start()
+        writeDefaultPlugins()
+        cr_set_current_loop(-1)
+        _ = host.boot()
+        for listener in listeners {
+            try listener.open()
+            log.write(.notice, "Start mqtt:\(listener.options.name) listener on \(listener.options.host):\(listener.options.port) successfully.")
+        }
+        let server = CtlServer(path: config.path("ctl.socket"), commands: host.commands, control: loop, log: log.hostLog)
+        try server.start()
+        ctl = server
+        system = SystemTopics(self)
+        watchdog = Watchdog(broker: broker, host: host, loop: loop, log: log)
+        watchSignals()
+        log.write(.notice, "Martlet \(BrokerSettings.version) is running now (\(config.string("node.name"))).")
+        loop.run()
+        stop()
+    }
+
+    private func stop() {
+        log.write(.notice, "Stopping.")
+        ctl?.stop()
+        for listener in listeners { listener.stop() }
+        host.shutdown()
+        broker.stop()
+        log.write(.notice, "Martlet has stopped.")
+    }
+
+    /// A tree that has never run loads what the configuration calls the default.
+    private func writeDefaultPlugins() {
+        let path = config.path("plugins.loaded_file")
+        guard access(path, F_OK) != 0 else { return }
+        let text = config.list("plugins.default").map { "\($0).\n" }.joined()
+        let fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard fd >= 0 else {
+            return log.write(.error, "\(path) cannot be written: \(String(cString: strerror(errno))).")
+        }
+        var bytes = text
+        bytes.withUTF8 { _ = write(fd, $0.baseAddress, $0.count) }
+        close(fd)
+    }
+
+    // MARK: - Signals
+
+    private func blockSignals() {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        signal(SIGPIPE, SIG_IGN)
+        signals = cr_signalfd_term()
+    }
+
+    /// SIGTERM and SIGINT stop; SIGHUP is taken and, so far, asks for nothing.
+    private func watchSignals() {
+        _ = loop.watch(fd: signals, events: UInt32(CR_IN)) { [unowned self] _ in
+            let signal = cr_signalfd_read(signals)
+            if signal == SIGTERM || signal == SIGINT { loop.stop() }
+        }
+    }
+}
+
+extension Log.Options {
+    init(_ config: ConfigFile) {
+        self.init()
+        let to = config.string("log.to")
+        toConsole = to == "console" || to == "both"
+        if to == "file" || to == "both" { file = config.path("log.dir") + "/" + config.string("log.file") }
+        let names: [String: HostLog.Level] = [
+            "debug": .debug, "info": .info, "notice": .notice, "warning": .warning, "error": .error, "critical": .critical,
+        ]
+        level = names[config.string("log.level")] ?? .info
+        rotateAt = config.bytes("log.rotation.size")
+        keep = config.int("log.rotation.count")
+    }
+}
+
+extension PluginHostOptions {
+    init(_ config: ConfigFile, root: String, environment: [String: String]) {
+        self.init(
+            directories: [config.path("plugins.dir")], confDirectory: config.path("plugins.etc_dir"),
+            dataDirectory: config.path("node.data_dir"), loadedFile: config.path("plugins.loaded_file"), root: root,
+            environment: environment)
+        brokerVersion = BrokerSettings.version
+        nodeName = config.string("node.name")
+        blockingThreads = config.int("node.blocking_threads")
+    }
+}
