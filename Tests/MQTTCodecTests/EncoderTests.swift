@@ -42,7 +42,7 @@ struct EncoderTests {
     }
 
     @Test(
-        "[MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.6.2-2] [MQTT-3.7.2-2] an acknowledgement fits its receiver",
+        "[MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.6.2-2] [MQTT-3.7.2-2] an ack fits its receiver",
         arguments: [PacketType.puback, .pubrec, .pubrel, .pubcomp])
     func fitsAcks(_ type: PacketType) {
         fits(fixedBody: 3) { properties, maximum in

@@ -36,7 +36,7 @@ let validAcks: [ValidVector] = [
 ]
 
 let invalidAcks: [InvalidVector] = [
-    InvalidVector("PUBACK with identifier 0 [MQTT-2.2.1-3]", .v311, .protocolError, [0x40, 2, 0, 0]),
+    InvalidVector("PUBACK with identifier 0 [MQTT311-2.3.1-1] [MQTT-2.2.1-3]", .v311, .protocolError, [0x40, 2, 0, 0]),
     InvalidVector("PUBREL 5 with identifier 0 [MQTT-2.2.1-3]", .v5, .protocolError, [0x62, 2, 0, 0]),
     InvalidVector("PUBACK with one byte [§1.2]", .v311, .malformedPacket, [0x40, 1, 0]),
     InvalidVector("PUBACK 3.1.1 with three bytes [§2.1.4]", .v311, .malformedPacket, [0x40, 3, 0, 1, 0]),

@@ -82,7 +82,8 @@ let invalidConnacks: [InvalidVector] = [
         "CONNACK that refuses with session present [MQTT-3.2.2-6]", .v5, from: .server, .protocolError,
         [0x20, 3, 1, 0x87, 0]),
     InvalidVector(
-        "CONNACK 3.1.1 that refuses with session present [MQTT-3.2.2-6]", .v311, from: .server, .protocolError,
+        "CONNACK 3.1.1 that refuses with session present [MQTT311-3.2.2-4] [MQTT-3.2.2-6]", .v311, from: .server,
+        .protocolError,
         [0x20, 2, 1, 5]),
     InvalidVector(
         "CONNACK 3.1.1 with return code 6 [MQTT-3.2.2-8]", .v311, from: .server, .protocolError, [0x20, 2, 0, 6]),

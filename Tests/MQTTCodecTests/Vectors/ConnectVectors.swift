@@ -170,10 +170,10 @@ let invalidConnects: [InvalidVector] = [
         "CONNECT 5 with the reserved flag [MQTT-3.1.2-3]", .v5, .malformedPacket,
         [0x10, 14, 0, 4, "MQTT", 5, 3, 0, 60, 0, 0, 1, "c"]),
     InvalidVector(
-        "CONNECT with a will QoS and no will [MQTT-3.1.2-11]", .v311, .malformedPacket,
+        "CONNECT with a will QoS and no will [MQTT311-3.1.2-13] [MQTT-3.1.2-11]", .v311, .malformedPacket,
         [0x10, 13, 0, 4, "MQTT", 4, 0x0A, 0, 60, 0, 1, "c"]),
     InvalidVector(
-        "CONNECT with will QoS 3 [MQTT-3.1.2-12]", .v311, .malformedPacket,
+        "CONNECT with will QoS 3 [MQTT311-3.1.2-14] [MQTT-3.1.2-12]", .v311, .malformedPacket,
         [0x10, 19, 0, 4, "MQTT", 4, 0x1E, 0, 60, 0, 1, "c", 0, 1, "w", 0, 1, "m"]),
     InvalidVector(
         "CONNECT 3.1 with will QoS 3 [MQTT-3.1.2-12]", .v31, .malformedPacket,
@@ -185,13 +185,13 @@ let invalidConnects: [InvalidVector] = [
         "CONNECT 3.1.1 with a password and no user name [MQTT311-3.1.2-22]", .v311, .malformedPacket,
         [0x10, 16, 0, 4, "MQTT", 4, 0x42, 0, 60, 0, 1, "c", 0, 1, "p"]),
     InvalidVector(
-        "CONNECT with an ill-formed client identifier [MQTT-1.5.4-1]", .v311, .malformedPacket,
+        "CONNECT with an ill-formed client identifier [MQTT311-1.5.3-1] [MQTT-1.5.4-1]", .v311, .malformedPacket,
         [0x10, 14, 0, 4, "MQTT", 4, 2, 0, 60, 0, 2, 0xC3, 0x28]),
     InvalidVector(
         "CONNECT with U+0000 in its client identifier [MQTT-1.5.4-2]", .v5, .malformedPacket,
         [0x10, 15, 0, 4, "MQTT", 5, 2, 0, 60, 0, 0, 2, "c", 0]),
     InvalidVector(
-        "CONNECT with a surrogate in its user name [MQTT-1.5.4-1]", .v311, .malformedPacket,
+        "CONNECT with a surrogate in its user name [MQTT311-1.5.3-1] [MQTT-1.5.4-1]", .v311, .malformedPacket,
         [0x10, 18, 0, 4, "MQTT", 4, 0x82, 0, 60, 0, 1, "c", 0, 3, 0xED, 0xA0, 0x80]),
     InvalidVector(
         "CONNECT with an empty will topic [MQTT-4.7.3-1]", .v311, .protocolError,

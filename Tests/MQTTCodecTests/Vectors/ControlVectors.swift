@@ -7,9 +7,9 @@ let invalidHeaders: [InvalidVector] = [
     InvalidVector("Packet type 0 [§2.1.2]", .v311, .malformedPacket, [0x00]),
     InvalidVector("Packet type 15 in 3.1.1 [§2.1.2]", .v311, .malformedPacket, [0xF0]),
     InvalidVector("Packet type 15 in 3.1 [§2.1.2]", .v31, .malformedPacket, [0xF0, 0]),
-    InvalidVector("CONNECT with a flag [MQTT-2.1.3-1]", .v311, .malformedPacket, [0x11]),
+    InvalidVector("CONNECT with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, .malformedPacket, [0x11]),
     InvalidVector("CONNACK with a flag [MQTT-2.1.3-1]", .v5, from: .server, .malformedPacket, [0x28]),
-    InvalidVector("PUBACK with a flag [MQTT-2.1.3-1]", .v311, .malformedPacket, [0x42]),
+    InvalidVector("PUBACK with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, .malformedPacket, [0x42]),
     InvalidVector("PUBREC with a flag [MQTT-2.1.3-1]", .v5, .malformedPacket, [0x51]),
     InvalidVector("PUBREL without its flag [MQTT-3.6.1-1]", .v311, .malformedPacket, [0x60]),
     InvalidVector("PUBREL 5 with DUP [MQTT-3.6.1-1]", .v5, .malformedPacket, [0x6A]),
@@ -17,11 +17,17 @@ let invalidHeaders: [InvalidVector] = [
     InvalidVector("PUBCOMP with a flag [MQTT-2.1.3-1]", .v5, .malformedPacket, [0x72]),
     InvalidVector("SUBSCRIBE without its flag [MQTT-3.8.1-1]", .v311, .malformedPacket, [0x80]),
     InvalidVector("SUBSCRIBE 5 with another flag [MQTT-3.8.1-1]", .v5, .malformedPacket, [0x83]),
-    InvalidVector("SUBACK with a flag [MQTT-2.1.3-1]", .v311, from: .server, .malformedPacket, [0x92]),
+    InvalidVector(
+        "SUBACK with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, from: .server, .malformedPacket,
+        [0x92]),
     InvalidVector("UNSUBSCRIBE without its flag [MQTT-3.10.1-1]", .v5, .malformedPacket, [0xA0]),
-    InvalidVector("UNSUBACK with a flag [MQTT-2.1.3-1]", .v311, from: .server, .malformedPacket, [0xB2]),
-    InvalidVector("PINGREQ with a flag [MQTT-2.1.3-1]", .v311, .malformedPacket, [0xC1]),
-    InvalidVector("PINGRESP with a flag [MQTT-2.1.3-1]", .v311, from: .server, .malformedPacket, [0xD1]),
+    InvalidVector(
+        "UNSUBACK with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, from: .server, .malformedPacket,
+        [0xB2]),
+    InvalidVector("PINGREQ with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, .malformedPacket, [0xC1]),
+    InvalidVector(
+        "PINGRESP with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, from: .server, .malformedPacket,
+        [0xD1]),
     InvalidVector("DISCONNECT with a flag [MQTT-3.14.1-1]", .v311, .malformedPacket, [0xE1]),
     InvalidVector("AUTH with a flag [MQTT-3.15.1-1]", .v5, .malformedPacket, [0xF2]),
     InvalidVector(

@@ -104,17 +104,21 @@ let invalidPublishes: [InvalidVector] = [
     InvalidVector("PUBLISH without a topic [MQTT-4.7.3-1]", .v311, .protocolError, [0x30, 3, 0, 0, "x"]),
     InvalidVector(
         "PUBLISH 5 with neither topic nor alias [MQTT-4.7.3-1]", .v5, .protocolError, [0x30, 4, 0, 0, 0, "x"]),
-    InvalidVector("PUBLISH to a filter with # [MQTT-4.7.0-1]", .v311, .topicNameInvalid, [0x30, 5, 0, 3, "a/#"]),
+    InvalidVector(
+        "PUBLISH to a filter with # [MQTT311-4.7.1-1] [MQTT-4.7.0-1]", .v311, .topicNameInvalid,
+        [0x30, 5, 0, 3, "a/#"]),
     InvalidVector(
         "PUBLISH 5 to a filter with + [MQTT-4.7.0-1]", .v5, .topicNameInvalid,
         [0x30, 13, 0, 10, "abcdefgh/+", 0]),
     InvalidVector(
-        "PUBLISH with U+0000 in its topic [MQTT-1.5.4-2]", .v311, .malformedPacket, [0x30, 5, 0, 3, "a", 0, "b"]),
+        "PUBLISH with U+0000 in its topic [MQTT311-1.5.3-2] [MQTT-1.5.4-2]", .v311, .malformedPacket,
+        [0x30, 5, 0, 3, "a", 0, "b"]),
     InvalidVector(
-        "PUBLISH with an overlong encoding in its topic [MQTT-1.5.4-1]", .v311, .malformedPacket,
+        "PUBLISH with an overlong encoding in its topic [MQTT311-1.5.3-1] [MQTT-1.5.4-1]", .v311, .malformedPacket,
         [0x30, 4, 0, 2, 0xC0, 0xAF]),
     InvalidVector(
-        "PUBLISH with QoS 1 and identifier 0 [MQTT-2.2.1-3]", .v311, .protocolError, [0x32, 5, 0, 1, "t", 0, 0]),
+        "PUBLISH with QoS 1 and identifier 0 [MQTT311-2.3.1-1] [MQTT-2.2.1-3]", .v311, .protocolError,
+        [0x32, 5, 0, 1, "t", 0, 0]),
     InvalidVector(
         "PUBLISH 5 with QoS 2 and identifier 0 [MQTT-2.2.1-3]", .v5, .protocolError, [0x34, 6, 0, 1, "t", 0, 0, 0]),
     InvalidVector("PUBLISH whose topic passes its end [§1.2]", .v311, .malformedPacket, [0x30, 3, 0, 2, "t"]),

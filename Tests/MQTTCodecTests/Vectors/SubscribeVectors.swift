@@ -50,15 +50,19 @@ let validSubscribes: [ValidVector] = [
 ]
 
 let invalidSubscribes: [InvalidVector] = [
-    InvalidVector("SUBSCRIBE with identifier 0 [MQTT-2.2.1-3]", .v311, .protocolError, [0x82, 6, 0, 0, 0, 1, "a", 0]),
-    InvalidVector("SUBSCRIBE without a filter [MQTT-3.8.3-2]", .v311, .protocolError, [0x82, 2, 0, 1]),
+    InvalidVector(
+        "SUBSCRIBE with identifier 0 [MQTT311-2.3.1-1] [MQTT-2.2.1-3]", .v311, .protocolError,
+        [0x82, 6, 0, 0, 0, 1, "a", 0]),
+    InvalidVector(
+        "SUBSCRIBE without a filter [MQTT311-3.8.3-3] [MQTT-3.8.3-2]", .v311, .protocolError,
+        [0x82, 2, 0, 1]),
     InvalidVector("SUBSCRIBE 5 without a filter [MQTT-3.8.3-2]", .v5, .protocolError, [0x82, 3, 0, 1, 0]),
     InvalidVector("SUBSCRIBE with an empty filter [MQTT-4.7.3-1]", .v311, .protocolError, [0x82, 5, 0, 1, 0, 0, 0]),
     InvalidVector("SUBSCRIBE without options [§1.2]", .v311, .malformedPacket, [0x82, 5, 0, 1, 0, 1, "a"]),
     InvalidVector(
         "SUBSCRIBE whose filter passes its end [§1.2]", .v311, .malformedPacket, [0x82, 6, 0, 1, 0, 9, "a", 0]),
     InvalidVector(
-        "SUBSCRIBE with an ill-formed filter [MQTT-1.5.4-1]", .v311, .malformedPacket,
+        "SUBSCRIBE with an ill-formed filter [MQTT311-1.5.3-1] [MQTT-1.5.4-1]", .v311, .malformedPacket,
         [0x82, 6, 0, 1, 0, 1, 0xFE, 0]),
     InvalidVector(
         "SUBSCRIBE with U+0000 in a filter [MQTT-1.5.4-2]", .v5, .malformedPacket,
@@ -66,7 +70,7 @@ let invalidSubscribes: [InvalidVector] = [
     InvalidVector("SUBSCRIBE with QoS 3 [§3.8.3.1]", .v311, .protocolError, [0x82, 6, 0, 1, 0, 1, "a", 3]),
     InvalidVector("SUBSCRIBE 3.1 with QoS 3 [§3.8.3.1]", .v31, .protocolError, [0x82, 6, 0, 1, 0, 1, "a", 3]),
     InvalidVector(
-        "SUBSCRIBE 3.1.1 with an option of MQTT 5 [MQTT-3.8.3-5]", .v311, .malformedPacket,
+        "SUBSCRIBE 3.1.1 with an option of MQTT 5 [MQTT311-3.8.3-4] [MQTT-3.8.3-5]", .v311, .malformedPacket,
         [0x82, 6, 0, 1, 0, 1, "a", 0x04]),
     InvalidVector(
         "SUBSCRIBE 5 with reserved option bits [MQTT-3.8.3-5]", .v5, .malformedPacket,
@@ -102,12 +106,14 @@ let validUnsubscribes: [ValidVector] = [
 ]
 
 let invalidUnsubscribes: [InvalidVector] = [
-    InvalidVector("UNSUBSCRIBE with identifier 0 [MQTT-2.2.1-3]", .v311, .protocolError, [0xA2, 5, 0, 0, 0, 1, "a"]),
+    InvalidVector(
+        "UNSUBSCRIBE with identifier 0 [MQTT311-2.3.1-1] [MQTT-2.2.1-3]", .v311, .protocolError,
+        [0xA2, 5, 0, 0, 0, 1, "a"]),
     InvalidVector("UNSUBSCRIBE without a filter [MQTT-3.10.3-2]", .v311, .protocolError, [0xA2, 2, 0, 1]),
     InvalidVector("UNSUBSCRIBE 5 without a filter [MQTT-3.10.3-2]", .v5, .protocolError, [0xA2, 3, 0, 1, 0]),
     InvalidVector("UNSUBSCRIBE with an empty filter [MQTT-4.7.3-1]", .v311, .protocolError, [0xA2, 4, 0, 1, 0, 0]),
     InvalidVector(
-        "UNSUBSCRIBE with an ill-formed filter [MQTT-1.5.4-1]", .v311, .malformedPacket,
+        "UNSUBSCRIBE with an ill-formed filter [MQTT311-1.5.3-1] [MQTT-1.5.4-1]", .v311, .malformedPacket,
         [0xA2, 6, 0, 1, 0, 2, 0xC3, 0x28]),
     InvalidVector("UNSUBSCRIBE with half a length [§1.2]", .v311, .malformedPacket, [0xA2, 6, 0, 1, 0, 1, "a", 0]),
     InvalidVector(
@@ -138,7 +144,8 @@ let invalidSubacks: [InvalidVector] = [
         "SUBACK 3.1.1 with a code of MQTT 5 [MQTT-3.9.3-2]", .v311, from: .server, .protocolError,
         [0x90, 3, 0, 1, 0x87]),
     InvalidVector(
-        "SUBACK 5 with a code of UNSUBACK [MQTT-3.9.3-2]", .v5, from: .server, .protocolError, [0x90, 4, 0, 1, 0, 0x11]),
+        "SUBACK 5 with a code of UNSUBACK [MQTT-3.9.3-2]", .v5, from: .server, .protocolError,
+        [0x90, 4, 0, 1, 0, 0x11]),
     InvalidVector("SUBACK without a code [§1.2]", .v311, from: .server, .malformedPacket, [0x90, 2, 0, 1]),
     InvalidVector(
         "SUBACK with a subscription identifier [§2.2.2.2]", .v5, from: .server, .malformedPacket,
