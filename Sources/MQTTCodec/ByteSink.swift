@@ -38,7 +38,7 @@ struct ByteSink {
     }
 
     /// Two bytes of length and the bytes.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func prefixed(_ source: UnsafeRawBufferPointer) {
         precondition(source.count <= 65_535)
         uint16(UInt16(truncatingIfNeeded: source.count))

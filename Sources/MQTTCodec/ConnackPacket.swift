@@ -41,7 +41,7 @@ public struct ConnackPacket: DecodablePacket, Equatable, Sendable {
             if acknowledge & 0xFE != 0 {
                 throw DecodeError(.malformedPacket, "MQTT-3.2.2-1", "A reserved flag of CONNACK is set.")
             }
-            // [MQTT-3.2.2-6], [MQTT311-3.2.2-4]
+            // [MQTT-3.2.2-6] [MQTT311-3.2.2-4]
             if packet.sessionPresent, packet.reason != .success {
                 throw DecodeError(.protocolError, "MQTT-3.2.2-6", "A refusal says that a session is present.")
             }

@@ -35,8 +35,8 @@ extension ConnectPacket {
         return true
     }
 
-    /// - Throws: reason ``ReasonCode/unsupportedProtocolVersion`` for a protocol name or level that is not ours, see
-    ///   ``announcement(in:)-swift.type.method``.
+    /// - Throws: reason ``ReasonCode/unsupportedProtocolVersion`` for a protocol name or level that is not ours; what
+    ///   to answer is up to `announcement(in:)`.
     public static func decode(
         _ body: RawSpan, flags: UInt8, version: ProtocolVersion = .v5
     ) throws(DecodeError) -> ConnectPacket {
@@ -77,7 +77,7 @@ extension ConnectPacket {
         // In 3.1 the remaining length outweighs the two flags: a string announced but missing is legal (3.1 §3.1).
         let mayBeMissing = version == .v31
         if flags.contains(.username), !(mayBeMissing && cursor.remaining == 0) {
-            // [MQTT-3.1.2-17] [MQTT-3.1.3-12]
+            // [MQTT-3.1.2-17] [MQTT-3.1.3-12] [MQTT311-3.1.3-11]
             username = try cursor.string(body)
             hasUsername = true
         }
@@ -93,7 +93,7 @@ extension ConnectPacket {
     ) throws(DecodeError) -> Will {
         var will = Will(qos: flags.willQoS, retain: flags.contains(.willRetain))
         if version == .v5 { try will.readProperties(&cursor, body) }
-        // [MQTT-3.1.3-11]
+        // [MQTT-3.1.3-11] [MQTT311-3.1.3-10]
         will.topic = try cursor.binary(body)
         if will.topic.isEmpty { throw .emptyTopic }
         try checkText(body, will.topic, isTopicName: true)
@@ -160,14 +160,14 @@ struct ConnectFlags: OptionSet {
             throw DecodeError(.malformedPacket, "MQTT-3.1.2-3", "The reserved flag of CONNECT is set.")
         }
         if contains(.will) {
-            // [MQTT-3.1.2-12]
+            // [MQTT-3.1.2-12] [MQTT311-3.1.2-14]
             if willQoS == 3 { throw DecodeError(.malformedPacket, "MQTT-3.1.2-12", "The will has QoS 3.") }
         } else if version != .v31 {
-            // [MQTT-3.1.2-11]; 3.1 disregards QoS and RETAIN of a will that is not there.
+            // [MQTT-3.1.2-11] [MQTT311-3.1.2-13]; 3.1 disregards QoS and RETAIN of a will that is not there.
             if willQoS != 0 {
                 throw DecodeError(.malformedPacket, "MQTT-3.1.2-11", "There is a will QoS without a will.")
             }
-            // [MQTT-3.1.2-13]
+            // [MQTT-3.1.2-13] [MQTT311-3.1.2-15]
             if contains(.willRetain) {
                 throw DecodeError(.malformedPacket, "MQTT-3.1.2-13", "There is a will RETAIN without a will.")
             }

@@ -22,7 +22,7 @@ struct Cursor {
 
     @inlinable var remaining: Int { end &- offset }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func advance(_ count: Int) throws(DecodeError) -> Int {
         let start = offset
         guard count <= end &- start else { throw .truncated }
@@ -48,6 +48,19 @@ struct Cursor {
     /// A variable byte integer inside a packet, which exists in MQTT 5 only and so must be minimal [MQTT-1.5.5-1].
     @inlinable
     mutating func varInt(_ body: RawSpan) throws(DecodeError) -> Int {
+        // Nearly all are short.
+        if offset < end {
+            let byte = body.byte(offset)
+            if byte < 0x80 {
+                offset = offset &+ 1
+                return Int(byte)
+            }
+        }
+        return try longVarInt(body)
+    }
+
+    @usableFromInline
+    mutating func longVarInt(_ body: RawSpan) throws(DecodeError) -> Int {
         guard let number = try decodeVarInt(body, at: offset), number.size <= remaining else { throw .truncated }
         guard number.isMinimal else {
             throw DecodeError(.malformedPacket, "MQTT-1.5.5-1", "A variable byte integer takes more bytes than needed.")
@@ -78,7 +91,7 @@ struct Cursor {
         return ByteRange(try advance(count), count)
     }
 
-    /// A packet identifier, which is never zero [MQTT-2.2.1-3] [MQTT-2.2.1-4].
+    /// A packet identifier, which is never zero [MQTT-2.2.1-3] [MQTT-2.2.1-4] [MQTT311-2.3.1-1].
     @inlinable
     mutating func packetID(_ body: RawSpan) throws(DecodeError) -> UInt16 {
         let id = try uint16(body)

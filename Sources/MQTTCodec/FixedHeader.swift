@@ -65,7 +65,7 @@ public func readFixedHeader(
     try readFixedHeader(bytes.bytes, maxPacketSize: maxPacketSize, version: version)
 }
 
-/// The reserved flags of every type [MQTT-2.1.3-1] and the QoS of PUBLISH [MQTT-3.3.1-4].
+/// The reserved flags of every type [MQTT-2.1.3-1] [MQTT311-2.2.2-1] and the QoS of PUBLISH [MQTT-3.3.1-4].
 @usableFromInline
 func checkFlags(_ flags: UInt8, of type: PacketType, _ version: ProtocolVersion?) throws(DecodeError) {
     switch type {

@@ -48,7 +48,7 @@ public struct PropertyWriter {
         return true
     }
 
-    /// As ``append(_:_:)-(_,UnsafeRawBufferPointer)``, for a text known at compile time.
+    /// Appends a text known at compile time.
     @discardableResult
     public mutating func append(_ id: PropertyID, _ value: StaticString) -> Bool {
         append(id, UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))

@@ -51,7 +51,7 @@ public struct PublishPacket: DecodablePacket, Equatable, Sendable {
         packet.topic = try cursor.binary(body)
         // [MQTT-3.3.2-1] [MQTT-3.3.2-2]
         try checkText(body, packet.topic, isTopicName: true)
-        // [MQTT-2.2.1-2] [MQTT-2.2.1-3]
+        // [MQTT-2.2.1-2] [MQTT-2.2.1-3] [MQTT311-2.3.1-5]
         if packet.qos != 0 { packet.packetID = try cursor.packetID(body) }
         if version == .v5 {
             packet.properties = try cursor.propertyBlock(body)

@@ -62,7 +62,7 @@ public struct SubscribePacket: DecodablePacket, Equatable, Sendable {
         var packet = SubscribePacket(packetID: try cursor.packetID(body))
         if version == .v5 { try packet.readProperties(&cursor, body) }
         packet.filters = Filters(ByteRange(cursor.offset, cursor.remaining))
-        // [MQTT-3.8.3-2]
+        // [MQTT-3.8.3-2] [MQTT311-3.8.3-3]
         if cursor.remaining == 0 {
             throw DecodeError(.protocolError, "MQTT-3.8.3-2", "A SUBSCRIBE has no filter.")
         }

@@ -5,17 +5,17 @@
 @usableFromInline
 enum TextVerdict: UInt8 {
     case valid
-    /// Not well-formed UTF-8 [MQTT-1.5.4-1].
+    /// Not well-formed UTF-8 [MQTT-1.5.4-1] [MQTT311-1.5.3-1].
     case illFormed
-    /// U+0000 [MQTT-1.5.4-2].
+    /// U+0000 [MQTT-1.5.4-2] [MQTT311-1.5.3-2].
     case null
-    /// `+` or `#` in a topic name [MQTT-4.7.0-1].
+    /// `+` or `#` in a topic name [MQTT-4.7.0-1] [MQTT311-4.7.1-1].
     case wildcard
 }
 
 /// Whether `bytes` may stand as an MQTT string: well-formed UTF-8 (no surrogates, nothing overlong, nothing above
-/// U+10FFFF) [MQTT-1.5.4-1] without U+0000 [MQTT-1.5.4-2]. A BOM is a character like others [MQTT-1.5.4-3]. The
-/// length is not looked at.
+/// U+10FFFF) [MQTT-1.5.4-1] without U+0000 [MQTT-1.5.4-2]. A BOM is a character like others [MQTT-1.5.4-3]
+/// [MQTT311-1.5.3-3]. The length is not looked at.
 @inlinable
 public func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
     scanText(bytes.bytes, 0, bytes.count, isTopicName: false) == .valid

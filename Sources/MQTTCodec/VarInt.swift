@@ -64,6 +64,6 @@ public func decodeVarInt(_ bytes: UnsafeRawBufferPointer, at offset: Int = 0) th
 
 extension RawSpan {
     /// The byte at `offset`, which is checked.
-    @inlinable
+    @inlinable @inline(__always)
     func byte(_ offset: Int) -> UInt8 { unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
 }
