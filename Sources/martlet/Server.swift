@@ -75,7 +75,7 @@ final class Server {
         system = SystemTopics(self)
         watchdog = Watchdog(broker: broker, host: host, loop: loop, log: log)
         watchSignals()
-        log.write(.notice, "Martlet \(BrokerSettings.version) is running now (\(config.string("node.name"))).")
+        log.write(.notice, "Martlet \(BrokerSettings.release) is running now (\(config.string("node.name"))).")
         loop.run()
         stop()
     }
@@ -144,7 +144,7 @@ extension PluginHostOptions {
             directories: [config.path("plugins.dir")], confDirectory: config.path("plugins.etc_dir"),
             dataDirectory: config.path("node.data_dir"), loadedFile: config.path("plugins.loaded_file"), root: root,
             environment: environment)
-        brokerVersion = BrokerSettings.version
+        brokerVersion = BrokerSettings.release
         nodeName = config.string("node.name")
         blockingThreads = config.int("node.blocking_threads")
     }

@@ -6,12 +6,12 @@ import Sessions
 
 /// From configuration keys to what the modules are told. The only place where both are known.
 extension BrokerSettings {
-    static let version = "0.1.0"
+    static let release = "0.1.0"
 
     init(_ config: ConfigFile, zones names: [String]) {
         self.init()
         nodeName = config.string("node.name")
-        version = Self.version
+        version = Self.release
         loops = config.int("node.loops")
         inboxLimit = config.bytes("node.max_inbox")
         authDeferTimeout = UInt32(config.durationMS("auth.defer_timeout"))
@@ -123,7 +123,7 @@ extension ListenerOptions {
         config.names(matching: "listener.tcp.*").map { name in
             let prefix = "listener.tcp.\(name)"
             let address = config.address(prefix)
-            var options = ListenerOptions(name: "tcp:\(name)", host: address.host, port: UInt16(address.port))
+            var options = ListenerOptions(name: "tcp:\(name)", host: address.host ?? "0.0.0.0", port: UInt16(address.port))
             options.backlog = Int32(config.int("\(prefix).backlog"))
             options.noDelay = config.bool("\(prefix).nodelay")
             options.reuseAddress = config.bool("\(prefix).reuseaddr")

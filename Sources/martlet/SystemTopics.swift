@@ -31,7 +31,7 @@ final class SystemTopics {
     private func publishAll() {
         let node = server.config.string("node.name")
         server.broker.publishSystem("$SYS/brokers", node)
-        publish("version", BrokerSettings.version)
+        publish("version", BrokerSettings.release)
         publish("sysdescr", server.control.description)
         for stat in server.control.metrics(.gauge) { publish("stats/\(stat.name)", "\(stat.value)") }
         for metric in server.control.metrics(.counter) { publish("metrics/\(metric.name)", "\(metric.value)") }

@@ -3,8 +3,13 @@ import Broker
 import Config
 import Glibc
 
+func put(_ text: String, to descriptor: Int32) {
+    var text = text
+    text.withUTF8 { _ = write(descriptor, $0.baseAddress, $0.count) }
+}
+
 func fail(_ text: String) -> Never {
-    fputs(text + "\n", stderr)
+    put(text + "\n", to: STDERR_FILENO)
     exit(1)
 }
 
@@ -24,16 +29,15 @@ func processEnvironment() -> [String: String] {
 /// The configuration, or every diagnostic on standard error and the end.
 func loadConfig(_ conf: String, root: String) -> ConfigFile {
     let load = CoreConfig.load(path: conf, environment: processEnvironment(), root: root)
-    for diagnostic in load.diagnostics { fputs("\(diagnostic)\n", stderr) }
+    for diagnostic in load.diagnostics { put("\(diagnostic)\n", to: STDERR_FILENO) }
     guard let values = load.values else { exit(1) }
     return values
 }
 
-setvbuf(stdout, nil, _IOLBF, 0)
 switch Request.parse(CommandLine.arguments) {
-case .version: print("martlet \(BrokerSettings.version)")
+case .version: print("martlet \(BrokerSettings.release)")
 case .usage(let status):
-    fputs(Request.text, status == 0 ? stdout : stderr)
+    put(Request.text, to: status == 0 ? STDOUT_FILENO : STDERR_FILENO)
     exit(status)
 case .printDefaultConfig: print(renderConf(CoreKeys.all, title: "etc/martlet.conf", notes: CoreKeys.notes), terminator: "")
 case .check(let root, let conf):
