@@ -31,6 +31,10 @@ let fast: [SwiftSetting] = [
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
+// The host carries the Swift runtime in itself: it runs where no toolchain is, and a runtime call costs less. The
+// switch stands here because swift build's own --static-swift-stdlib breaks the Embedded plugins beside it.
+let selfContained: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
+
 func plugin(_ name: String, _ more: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .target(
         name: "Plugin_\(name)", dependencies: ["CMartlet", "CPluginKit", "PluginKit"] + more, path: "Plugins/\(name)",
@@ -87,8 +91,11 @@ let package = Package(
         .target(
             name: "Control",
             dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost", "Reactor", "CReactor", "CPluginHost"]),
-        .executableTarget(name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"]),
-        .executableTarget(name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"]),
+        .executableTarget(
+            name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"], swiftSettings: fast,
+            linkerSettings: selfContained),
+        .executableTarget(
+            name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),
         .executableTarget(name: "generate_config", dependencies: ["Config"]),
         .executableTarget(
             name: "martlet_bench",
