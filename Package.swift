@@ -105,6 +105,8 @@ let package = Package(
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
         .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"]),
         .testTarget(name: "ControlTests", dependencies: ["Control"]),
+        // The store of the retainer plugin, compiled as an ordinary module through a symbolic link.
+        .testTarget(name: "RetainerTests", dependencies: ["CMartlet", "CLMDB"], path: "Tests/Retainer"),
     ],
     swiftLanguageModes: [.v6]
 )
