@@ -5,6 +5,7 @@
 #define CLMDB_SHIM_H
 #include <errno.h>
 #include <lmdb.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
