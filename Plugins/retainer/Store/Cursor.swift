@@ -9,6 +9,7 @@ import CLMDB
 struct Cursor {
     private(set) var filter = ByteBuffer()
     private(set) var isExact: Bool
+    private let takesAll: Bool
     private(set) var isFinished = false
     private var position = ByteBuffer()
     private var target = ByteBuffer()
@@ -20,6 +21,13 @@ struct Cursor {
     init(filter key: UnsafeRawBufferPointer) {
         filter.append(key)
         isExact = !TopicKey.hasWildcard(key)
+        takesAll = false
+    }
+
+    /// All topics, those with `$` included, which no filter matches.
+    init() {
+        isExact = false
+        takesAll = true
     }
 
     /// Everything before this key is done.
@@ -56,7 +64,7 @@ struct Cursor {
             }
             guard work < Cursor.workLimit else { return move(to: item.key) }
             work += 1
-            switch FilterStep.take(item.key, filter: filter.bytes, target: &target) {
+            switch takesAll ? .match : FilterStep.take(item.key, filter: filter.bytes, target: &target) {
             case .match:
                 if !body(item) { return move(to: item.key) }
                 place.index += 1

@@ -83,7 +83,9 @@ extension Disc {
 
     /// Calls `body` inside one read transaction, with a function that fetches the message of a key, or nil when there
     /// is none. Blocks on page faults.
-    func read(_ messages: MessageCalls, _ body: ((UnsafeRawBufferPointer) -> OpaquePointer?) -> Void) throws(DiscFailure) {
+    func read(_ messages: MessageCalls, _ body: ((UnsafeRawBufferPointer) -> OpaquePointer?) -> Void)
+        throws(DiscFailure)
+    {
         pthread_rwlock_rdlock(&state.pointee.gate)
         defer { pthread_rwlock_unlock(&state.pointee.gate) }
         var transaction: OpaquePointer?

@@ -10,6 +10,8 @@ struct DiscState {
     var env: OpaquePointer
     var database: MDB_dbi
     var mapSize: Int
+    /// As `open` got it.
+    var directory = ByteBuffer()
     /// Four words of SipHash key, random per database, itself stored in it.
     var hashKey: (UInt64, UInt64, UInt64, UInt64)
     /// Shared by transactions; taken alone to grow the map, which LMDB allows only while no transaction is open.
@@ -67,12 +69,13 @@ struct Disc {
             state.initialize(
                 to: DiscState(env: env, database: 0, mapSize: size, hashKey: (0, 0, 0, 0), gate: pthread_rwlock_t()))
             clmdb_rwlock_init(&state.pointee.gate)
+            var path = directory
+            path.withUTF8 { state.pointee.directory.append(UnsafeRawBufferPointer($0)) }
             let disc = Disc(state: state)
             do throws(DiscFailure) {
                 try disc.openDatabase()
             } catch {
-                pthread_rwlock_destroy(&state.pointee.gate)
-                state.deallocate()
+                disc.free()
                 throw error
             }
             return disc
@@ -85,7 +88,12 @@ struct Disc {
     /// No transaction may be open. Everything committed is on disc, apart from what `syncs: false` left.
     func close() {
         mdb_env_close(state.pointee.env)
+        free()
+    }
+
+    private func free() {
         pthread_rwlock_destroy(&state.pointee.gate)
+        state.pointee.directory.free()
         state.deallocate()
     }
 

@@ -40,6 +40,9 @@ struct MemoryWalk {
         return cursor.isFinished ? .end : .pause
     }
 
+    /// Goes on at `key`. Before the first `next`.
+    mutating func go(to key: UnsafeRawBufferPointer) { cursor.move(to: key) }
+
     mutating func free() {
         slice.free(store.messages)
         cursor.free()

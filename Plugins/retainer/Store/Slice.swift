@@ -95,6 +95,30 @@ extension Store {
         }
     }
 
+    /// As `lookUp`, without taking a reference.
+    func peek(_ key: UnsafeRawBufferPointer, now: Int64) -> Bool {
+        reading { state in
+            state.pointee.tree.find(key).map { $0.isAlive(at: now) } ?? false
+        }
+    }
+
+    /// Appends up to `sliceLimit` topics of live messages, each with a newline.
+    func appendTopics(to lines: inout ByteBuffer, from cursor: inout Cursor, now: Int64) {
+        var count = 0
+        reading { state in
+            cursor.walk(state.pointee.tree) { item in
+                guard item.isAlive(at: now) else { return true }
+                guard count < Store.sliceLimit else { return false }
+                lines.appendTopic(item.key)
+                lines.append(UInt8(ascii: "\n"))
+                count += 1
+                return true
+            }
+        }
+    }
+
+    var hasParked: Bool { reading { $0.pointee.parked.count > 0 } }
+
     enum Found {
         case nothing
         /// With one reference.

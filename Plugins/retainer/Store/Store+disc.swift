@@ -30,7 +30,7 @@ extension Store {
             }
             state.pointee.tree.insert(item)
             if expired { return enqueue(item) }
-            state.pointee.live += 1
+            countOne()
             item.pointee.deadline = record.deadline
             state.pointee.expiry.update(item)
         }

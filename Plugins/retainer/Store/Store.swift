@@ -39,6 +39,7 @@ struct Store {
         }
         state.pointee.expiry.free()
         state.pointee.queue.free()
+        state.pointee.parked.free()
         pthread_rwlock_destroy(&state.pointee.lock)
         state.deinitialize(count: 1)
         state.deallocate()
@@ -49,6 +50,11 @@ struct Store {
     /// Live messages, and items that wait for the writer.
     func counts() -> (live: Int, queued: Int) {
         reading { ($0.pointee.live, $0.pointee.queue.count) }
+    }
+
+    /// Live messages now and at most.
+    func levels() -> (live: Int, peak: Int) {
+        reading { ($0.pointee.live, $0.pointee.peak) }
     }
 
     /// See `StoreState.changes`.
@@ -73,7 +79,7 @@ struct Store {
             item.pointee.flags.insert(.live)
             item.pointee.deadline = deadline
             state.pointee.expiry.update(item)
-            if isNew { state.pointee.live += 1 }
+            if isNew { countOne() }
             enqueue(item)
             state.pointee.changes.add(1, ordering: .releasing)
             return isNew ? .added : .replaced
@@ -145,6 +151,12 @@ struct Store {
         state.pointee.changes.add(1, ordering: .releasing)
         if item.pointee.flags.isEmpty { discard(item) } else { enqueue(item) }
         return message
+    }
+
+    /// One more live message. Under the lock.
+    func countOne() {
+        state.pointee.live += 1
+        state.pointee.peak = max(state.pointee.peak, state.pointee.live)
     }
 
     func discard(_ item: ItemRef) {

@@ -23,8 +23,8 @@ struct StoreState: ~Copyable {
     static let layout: UInt32 = 1
 
     let storage: StorageType
-    /// Images that use the store: 1, and 2 while a reload is under way. Only the control thread touches it.
-    var owners = 1
+    /// Images that use the store: 1, and 2 while a reload is under way.
+    let owners = Atomic<Int>(1)
     var lock = pthread_rwlock_t()
     /// Grows with every change of any retained message.
     let changes = Atomic<UInt64>(0)
@@ -37,6 +37,10 @@ struct StoreState: ~Copyable {
     var queue = WriteQueue()
     /// Items that are live; the tree also holds deleted ones until the writer has been there.
     var live = 0
+    /// The most there ever were.
+    var peak = 0
+    /// Feeds cut off by a reload, for the new image to take up.
+    var parked = ParkedFeeds()
     var disc: UnsafeMutablePointer<DiscState>?
 
     init(storage: StorageType) { self.storage = storage }

@@ -45,6 +45,17 @@ enum TopicKey {
         return false
     }
 
+    /// Whether a filter is well formed: `+` and `#` alone in their levels, `#` the last [MQTT-4.7.1-1], [MQTT-4.7.1-2].
+    static func isFilter(_ key: UnsafeRawBufferPointer) -> Bool {
+        for i in 0..<key.count {
+            guard key[i] == UInt8(ascii: "+") || key[i] == UInt8(ascii: "#") else { continue }
+            let isLast = i + 1 == key.count
+            if i > 0, key[i - 1] != separator { return false }
+            if !isLast, key[i] == UInt8(ascii: "#") || key[i + 1] != separator { return false }
+        }
+        return key.count > 0
+    }
+
     /// Byte order; a prefix comes before what it begins. Negative, zero or positive.
     @inline(__always)
     static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
@@ -82,6 +93,14 @@ struct ByteBuffer {
         guard let base else { return }
         base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
         count += 1
+    }
+
+    /// Appends the topic of a key.
+    mutating func appendTopic(_ key: UnsafeRawBufferPointer) {
+        reserve(count + key.count)
+        guard let base else { return }
+        TopicKey.writeTopic(key, to: (base + count).assumingMemoryBound(to: UInt8.self))
+        count += key.count
     }
 
     mutating func free() {
