@@ -1,4 +1,11 @@
-// Placeholder until the plugin lands.
-public import CMartlet
+// SPDX-License-Identifier: Apache-2.0
+import PluginKit
 
-@c @implementation public func martlet_plugin_entry() -> UnsafePointer<martlet_entry> { fatalError() }
+@c @implementation public func martlet_plugin_entry() -> UnsafePointer<martlet_entry> {
+    pluginEntry(
+        id: "auth_username", version: "1.0.0", description: "Authentication with user name and password",
+        needs: ["martlet.config/1", "martlet.auth/1", "martlet.exec/1", "martlet.kv/1", "martlet.ctl/1"]
+    ) { host, out in
+        run(host, out) { (host) throws(PluginError) in AuthUsername(host) }
+    }
+}

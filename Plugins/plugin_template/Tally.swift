@@ -50,7 +50,7 @@ struct Tally {
         cells.deallocate()
     }
     /// [any]
-    func count(_ what: Seen) {
+    @inline(__always) func count(_ what: Seen) {
         if case .loop(let loop) = exec.current, loop + 1 < rows {
             let cell = cells + Int(loop) * Self.width + what.rawValue
             cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)

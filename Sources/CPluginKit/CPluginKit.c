@@ -98,13 +98,16 @@ void pluginkit_free(void *memory) { free(memory); }
 
 const char *pluginkit_error_text(int error, char *buffer, size_t size) { return strerror_r(error, buffer, size); }
 
-bool pluginkit_parse_ip(const uint8_t *text, size_t len, uint8_t *out16, bool *is_v4) {
+int pluginkit_parse_ip(const uint8_t *text, size_t len, uint8_t *out16) {
+  static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   char copy[INET6_ADDRSTRLEN];
-  if (len == 0 || len >= sizeof copy) return false;
+  if (len == 0 || len >= sizeof copy) return 0;
   memcpy(copy, text, len);
   copy[len] = 0;
-  memset(out16, 0, 10);
-  out16[10] = out16[11] = 0xff;
-  *is_v4 = inet_pton(AF_INET, copy, out16 + 12) == 1;
-  return *is_v4 || inet_pton(AF_INET6, copy, out16) == 1;
+  if (inet_pton(AF_INET, copy, out16 + 12) == 1) {
+    memcpy(out16, mapped, sizeof mapped);
+    return 4;
+  }
+  if (inet_pton(AF_INET6, copy, out16) != 1) return 0;
+  return memcmp(out16, mapped, sizeof mapped) == 0 ? 4 : 6;
 }

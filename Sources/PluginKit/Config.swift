@@ -52,6 +52,10 @@ public struct ConfigKey {
     public static func list(
         _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
     ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_LIST, value, nil, options, help) }
+    /// A file or folder; `string` gives a relative one put onto the install root.
+    public static func path(
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_PATH, value, nil, options, help) }
     /// "60%": `int` gives 60.
     public static func percent(
         _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The tables of the host, looked up once. Plain memory, so that a callback reads it without touching a reference count.
+/// The tables of the host, looked up once. Plain memory: a callback reads it without touching a reference count.
 @usableFromInline struct HostTables {
     let host: UnsafePointer<martlet_host>
     let log: UnsafePointer<martlet_log_v1>

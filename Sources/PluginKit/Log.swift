@@ -10,8 +10,12 @@ public struct Log {
         tables.pointee.log.pointee.enabled(tables.host, level.rawValue)
     }
     /// The text is only made when the level is on. With `about` the line carries client id and peer.
-    public func write(_ level: Level, _ text: @autoclosure () -> String, about client: Client? = nil) {
-        guard enabled(level) else { return }
+    @inline(__always) public func write(_ level: Level, _ text: @autoclosure () -> String, about client: Client? = nil)
+    {
+        if enabled(level) { emit(level, text, client) }
+    }
+    /// Kept apart so that a callback which only asks pays neither for the frame nor for the code of the formatting.
+    @inline(never) private func emit(_ level: Level, _ text: () -> String, _ client: Client?) {
         text().withBytes { tables.pointee.log.pointee.write(tables.host, level.rawValue, $0.raw, client?.id ?? 0) }
     }
     @inline(__always) public func debug(_ text: @autoclosure () -> String, about client: Client? = nil) {

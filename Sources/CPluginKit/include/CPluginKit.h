@@ -44,14 +44,15 @@ int64_t pluginkit_monotonic_ms(void);
 /** Milliseconds since 1970. */
 int64_t pluginkit_unix_ms(void);
 
-/** The whole file, at most `limit` bytes, in malloc memory. Returns 0 or an errno; EFBIG when it is longer. */
+/** The whole file, at most `limit` bytes, in memory for pluginkit_free. Returns 0 or an errno; EFBIG: it is longer. */
 int pluginkit_read_file(const char *path, size_t limit, uint8_t *PLUGINKIT_OPT *PLUGINKIT_NN out, size_t *len);
 void pluginkit_free(void *PLUGINKIT_OPT memory);
-/** "No such file or directory" for an errno. */
+/** "No such file or directory" for an errno. The text may or may not be in buffer. */
 const char *pluginkit_error_text(int error, char *buffer, size_t size);
 
-/** Address text, "192.0.2.7" or "2001:db8::1", as 16 bytes (IPv4 as ::ffff:a.b.c.d); false when it is neither. */
-bool pluginkit_parse_ip(const uint8_t *text, size_t len, uint8_t *out16, bool *is_v4);
+/** Address text, "192.0.2.7" or "2001:db8::1", as 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; 4, 6, or 0 when
+ *  it is neither. An IPv4-mapped IPv6 address counts as 4. */
+int pluginkit_parse_ip(const uint8_t *text, size_t len, uint8_t *out16);
 
 #if defined(__clang__)
 #pragma clang assume_nonnull end

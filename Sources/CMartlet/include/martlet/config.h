@@ -20,7 +20,8 @@ enum {
   MARTLET_CFG_STRING,
   MARTLET_CFG_ENUM,        /**< range_or_enum "ram|disc|disc_only"                                         */
   MARTLET_CFG_LIST,        /**< a, b, c: get_string gives it as written                                    */
-  MARTLET_CFG_PERCENT      /**< "60%": get_int gives 60                                                    */
+  MARTLET_CFG_PERCENT,     /**< "60%": get_int gives 60                                                    */
+  MARTLET_CFG_PATH         /**< a file or folder: get_string gives a relative one put onto the install root */
 };
 enum {
   MARTLET_CFG_IMMUTABLE = 1, /**< takes effect only at the next load  */

@@ -43,7 +43,8 @@ typedef struct martlet_pubsub_v1 {
   martlet_status (*MARTLET_NN session_deliver)(const martlet_host *MARTLET_NN, martlet_session, martlet_msg *MARTLET_NN msg, uint8_t qos, bool retain);
   /** [loop] of the session, normally inside session.subscribed. The host pulls messages as the client's receive
    *  window and output buffer have room, in slices between other work: a million retained messages neither fill
-   *  memory nor delay others. At most one slice is asked for before this returns. */
+   *  memory nor delay others. At most one slice is asked for before this returns. The struct is copied; on an error
+   *  nothing is kept and `end` is not called. */
   martlet_status (*MARTLET_NN session_feed)(const martlet_host *MARTLET_NN, martlet_session, const martlet_feed *MARTLET_NN);
 } martlet_pubsub_v1;
 

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import PluginKit
+
+@c @implementation public func martlet_plugin_entry() -> UnsafePointer<martlet_entry> {
+    pluginEntry(id: "probe", version: "0.1.0", description: "Uses all of PluginKit", after: ["retainer"]) { host, out in
+        run(host, out) { (host) throws(PluginError) in try Probe(checking: host) }
+    }
+}
+
+/// Uses what the shipped plugins do not; kit.c looks at what comes out.
+final class Probe: Plugin {
+    private var carried = "fresh"
+    private let lock = Lock()
+    private var ticks = 0
+    private var kept: StoredMessage?
+    private var timer: Registration?
+
+    init(checking host: Host) throws(PluginError) {
+        super.init(host)
+        guard host.brokerName == "Fake", host.nodeName == "fake@127.0.0.1" else {
+            throw PluginError(.invalid, "This is not the host I know.")
+        }
+    }
+    deinit { if let kept { host.messages.release(kept) } }
+
+    override var keepsState: Bool { true }
+    override func exportState(_ out: StateWriter) throws(PluginError) {
+        out.write("carried:")
+        out.write([UInt8]("\(ticks)".utf8))
+    }
+    override func importState(_ state: Bytes) throws(PluginError) {
+        guard state.hasPrefix("carried:") else { throw PluginError(.invalid, "This state is not mine.") }
+        carried = String(state)
+    }
+
+    override func start() throws(PluginError) {
+        try host.config.declare([
+            .bool("probe.flag", default: "on", help: "A bool."),
+            .bytes("probe.size", default: "64KB", help: "A size."),
+            .duration("probe.wait", default: "2m", help: "A duration."),
+            .choice("probe.kind", "ram|disc|disc_only", default: "disc", help: "A choice."),
+            .percent("probe.share", default: "60%", help: "A percentage."),
+            .int("probe.none", help: "A number without default."),
+        ])
+        if try !host.config.bool("probe.flag") {
+            _ = try host.config.int("probe.none")
+        }
+        try hooks()
+        try run()
+        try command()
+    }
+
+    private func hooks() throws(PluginError) {
+        try host.hooks.onMessagePublish(filter: Bytes("probe/#")) { [self] event in
+            let message = event.message
+            switch message.payload.at(0) {
+            case UInt8(ascii: "s"): return .stop
+            case UInt8(ascii: "r"):
+                let changed = "replaced".withBytes { host.messages.copy(message, payload: $0) }
+                guard let changed else { return .next }
+                return .replace(changed)
+            case UInt8(ascii: "k"):
+                if let kept { host.messages.release(kept) }
+                kept = message.keep().leak()
+                return .next
+            case UInt8(ascii: "d"):
+                guard let answer = event.later() else { return .next }
+                let later = message.keep().leak()
+                event.host.exec.blocking { [host] in
+                    let message = host.messages.adopt(later)
+                    let isStop = message.view.payload.hasSuffix("stop")
+                    answer.resume(isStop ? .stop : .replace(message.keep()))
+                }
+                return .deferred
+            default: return .next
+            }
+        }
+        try host.hooks.onClientSubscribe { event in
+            guard let first = event[0], event[1] == nil else { return .stop }
+            if first.filter == "refuse/me" { first.refuse() }
+            if first.filter == "rename/me" { event.setFilter(0, Bytes("renamed")) }
+            if first.filter == "lower/me" { first.lower(qos: 0) }
+            return .next
+        }
+        try host.hooks.onSessionSubscribed { [self] event in
+            guard let made = event.subscription, made.isNew, made.filter == "stored/#" else { return }
+            host.pubsub.feed(event.session, Countdown(host, from: 3), qos: made.qos, retain: true)
+            host.pubsub.feed(Session(id: 99), Countdown(host, from: 1), qos: 0, retain: false)
+            if let kept { host.pubsub.deliver(host.messages.keep(kept), to: event.session, qos: 1, retain: false) }
+            host.pubsub.subscribe(event.session, filter: Bytes("more/#"), qos: 1)
+        }
+    }
+
+    private func run() throws(PluginError) {
+        timer = try host.exec.timer(first: 1000, every: 1000) { [self] in lock.withLock { ticks += 1 } }
+        _ = try host.exec.timer(first: 5, on: .loop(1)) { [self] in
+            if host.exec.current == .loop(1) { lock.withLock { ticks += 100 } }
+        }
+        let counter = try host.metrics.counter("probe/deliveries", help: "Messages of the plugin's own subscription.")
+        let heard = try host.pubsub.subscribe("probe/in") { [self] message, filter in
+            guard filter == "probe/in" else { return }
+            counter.add()
+            host.pubsub.publish(topic: "probe/out", payload: String(message.payload), qos: message.qos)
+        }
+        let short = try host.pubsub.subscribe("probe/never") { _, _ in }
+        host.pubsub.unsubscribe(short)
+        _ = heard
+    }
+
+    private func command() throws(PluginError) {
+        try host.ctl.command("probe", usage: [("probe values|kv|clients|publish|round|cancel", "Try a part of the kit")]) {
+            [self] (args, out) throws(PluginError) in
+            if args[1] == "values" {
+                out.line("\(carried) \(ticks)")
+                out.line("\(try host.config.int("probe.size")) \(try host.config.int("probe.wait"))")
+                out.line("\(try host.config.int("probe.kind")) \(try host.config.int("probe.share"))")
+                out.line("\(try host.config.optionalInt("probe.none") ?? -1)")
+                out.line("\(args[2].integer ?? -1) \(args[9].isEmpty)")
+            } else if args[1] == "kv" {
+                try keyValue(out)
+            } else if args[1] == "clients" {
+                out.line(host.clients.named("c1")?.copy(.peer) ?? "none")
+                out.line(host.clients.named("c2")?.copy(.peer) ?? "none")
+                out.line("\(host.clients.named("c1")?.kick(reason: 0x98) == .ok)")
+            } else if args[1] == "publish" {
+                host.pubsub.publish(topic: "probe/in", payload: "hello", qos: 1)
+            } else if args[1] == "round" {
+                host.exec.afterEveryLoop { [self] in lock.withLock { ticks += 1000 } }
+            } else if args[1] == "cancel" {
+                guard let timer else { throw PluginError(.wrongState, "The timer is cancelled already.") }
+                host.exec.cancel(timer)
+                self.timer = nil
+            } else {
+                throw .usage
+            }
+        }
+    }
+
+    private func keyValue(_ out: borrowing Output) throws(PluginError) {
+        try host.kv.put("t", Bytes("k1"), Bytes("one"))
+        try host.kv.put("t", Bytes("k2"), Bytes("two"))
+        try host.kv.put("t", Bytes("other"), Bytes("three"))
+        out.line(String(decoding: try host.kv.get("t", Bytes("k1")) ?? [], as: UTF8.self))
+        var seen = ""
+        try host.kv.scan("t", prefix: Bytes("k")) { key, value in
+            seen += "\(String(key))=\(String(value));"
+            return key != "k2"
+        }
+        out.line(seen)
+        out.line("\(try host.kv.delete("t", Bytes("k1"))) \(try host.kv.delete("t", Bytes("k1")))")
+        out.line("\(try host.kv.get("t", Bytes("k1")) == nil)")
+    }
+}
+
+private final class Countdown: Feed {
+    private let host: Host
+    private var left: Int
+    private var pauses = 1
+
+    init(_ host: Host, from: Int) {
+        self.host = host
+        left = from
+    }
+    override func next() -> FeedStep {
+        guard left > 0 else { return .end }
+        if pauses > 0 {
+            pauses -= 1
+            return .pause
+        }
+        left -= 1
+        guard let made = host.messages.make(topic: "stored/\(left)", payload: "\(left)") else { return .end }
+        return .message(made)
+    }
+    override func end() { host.log.info("the feed ended with \(left) left") }
+}

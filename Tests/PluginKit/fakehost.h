@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A host in miniature: enough of every table to drive one plugin image from a test, strict where the header is.
+ * One thread plays the control thread and, by turns, both loops; blocking tasks get a thread of their own.
+ */
+#ifndef FAKEHOST_H
+#define FAKEHOST_H
+#include <martlet/martlet.h>
+
+enum { FAKE_LOOPS = 2, FAKE_MAX = 64 };
+
+typedef struct fake_reg { /* one registration; fn == NULL: free */
+  martlet_token token;
+  int32_t kind, priority, hook;
+  void (*fn)(void);
+  void *user;
+  char text[128];
+  uint32_t first_ms, every_ms;
+  int32_t where;
+} fake_reg;
+enum { FAKE_HOOK = 1, FAKE_AUTH, FAKE_ACL, FAKE_CTL, FAKE_TIMER, FAKE_POLL, FAKE_SUB, FAKE_METRIC };
+
+typedef struct fake_pair { char *table, *key, *value; size_t klen, vlen; struct fake_pair *next; } fake_pair;
+typedef struct fake_job { martlet_task fn; void *user; int32_t where; } fake_job; /* where: -1 main, -2 blocking */
+
+typedef struct fake {
+  martlet_host host;
+  void *image;
+  martlet_plugin plugin;
+  char error[512], out[65536], log[65536], last_path[256];
+  int log_level;
+  char *conf;
+  martlet_cfg_key *keys;
+  size_t nkeys;
+  martlet_cfg_apply apply;
+  void *apply_user;
+  fake_reg regs[FAKE_MAX];
+  uint64_t next_token;
+  fake_pair *kv; /* survives unload, like the broker's file */
+  fake_job jobs[1024];
+  size_t njobs, jobs_run;
+  int busy;      /* blocking() answers MARTLET_E_BUSY */
+  int kv_fails;  /* the disk is broken */
+  martlet_deferred open_deferral;
+  uint64_t next_deferral;
+  int32_t answered, answer_verdict, stale_answers, invalidations, stopped_calls;
+  uint8_t answer_reason;
+  bool answer_super;
+  int64_t metric[FAKE_MAX];
+  martlet_feed feed;
+  char delivered[1024];
+} fake;
+
+typedef struct fake_client { const char *clientid, *username, *password, *peer; } fake_client;
+
+/* conf: the text of etc/plugins/NAME.conf. */
+fake *fake_new(const char *conf);
+void fake_free(fake *);
+/* dlopen, entry checks, create, start. On failure everything is rolled back and fake->error has the sentence. */
+martlet_status fake_load(fake *, const char *path);
+/* Revokes, stops, destroys, closes. Returns how many lines of /proc/self/maps still name the image. */
+int fake_unload(fake *);
+/* Replaces the image as `plugins reload` does; MARTLET_OK or the new image's refusal. */
+martlet_status fake_reload(fake *, const char *path);
+void fake_set_conf(fake *, const char *conf);
+martlet_status fake_change(fake *, const char *key, const char *value);
+
+martlet_status fake_ctl(fake *, const char *command); /* output in fake->out */
+int32_t fake_auth(fake *, fake_client);               /* runs deferred work until it is answered; ignore when nobody is there */
+int32_t fake_auth_direct(fake *, fake_client);        /* the first answer, even MARTLET_PENDING */
+int32_t fake_acl(fake *, fake_client, int action, const char *topic);
+int32_t fake_message(fake *, int32_t hook, const char *topic, const char *payload, char *seen, size_t cap);
+int32_t fake_client_hook(fake *, int32_t hook, const char *clientid, int32_t code);
+int32_t fake_subscribe(fake *, int32_t hook, const char *clientid, const char *filter, martlet_sub *out);
+void fake_pump(fake *);   /* run queued tasks until none is left */
+void fake_timers(fake *); /* fire every timer once */
+martlet_bytes fake_bytes(const char *text);
+const void *fake_extension(const martlet_host *host, const char *id);
+extern __thread int32_t fake_current;
+extern long fake_live_messages;
+fake_reg *fake_add(fake *, int32_t kind, void (*fn)(void), void *user, martlet_token *out);
+fake_reg *fake_find(fake *, martlet_token);
+#define FAKE(host) ((fake *)(host)->impl)
+
+#define CHECK(what) \
+  do { \
+    if (!(what)) { \
+      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what); \
+      exit(1); \
+    } \
+  } while (0)
+#endif

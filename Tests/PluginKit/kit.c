@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What PluginKit makes of each table, seen from the host's side: kit PROBE-IMAGE
+ */
+#include "fakehost.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void says(fake *f, const char *command, const char *wanted) {
+  CHECK(fake_ctl(f, command) == MARTLET_OK);
+  if (strcmp(f->out, wanted) != 0) fprintf(stderr, "%s: got\n%swant\n%s", command, f->out, wanted);
+  CHECK(strcmp(f->out, wanted) == 0);
+}
+
+static void publish_verdicts(fake *f) {
+  char seen[32];
+  int32_t hook = MARTLET_HOOK_MESSAGE_PUBLISH;
+  CHECK(fake_message(f, hook, "probe/1", "pass", seen, sizeof seen) == MARTLET_NEXT && strcmp(seen, "pass") == 0);
+  CHECK(fake_message(f, hook, "probe/1", "", seen, sizeof seen) == MARTLET_NEXT);
+  CHECK(fake_message(f, hook, "probe/1", "stop", NULL, 0) == MARTLET_STOP);
+  CHECK(fake_message(f, hook, "probe/1", "replace", seen, sizeof seen) == MARTLET_NEXT && strcmp(seen, "replaced") == 0);
+  CHECK(fake_live_messages == 0);
+  CHECK(fake_message(f, hook, "probe/1", "keep", NULL, 0) == MARTLET_NEXT && fake_live_messages == 1);
+  CHECK(fake_message(f, hook, "probe/1", "kept instead", NULL, 0) == MARTLET_NEXT && fake_live_messages == 1);
+}
+
+static void deferred_publish(fake *f) {
+  int32_t hook = MARTLET_HOOK_MESSAGE_PUBLISH;
+  CHECK(fake_message(f, hook, "probe/1", "d go", NULL, 0) == MARTLET_DEFER && f->open_deferral != 0);
+  fake_pump(f);
+  CHECK(f->answered && f->answer_verdict == MARTLET_NEXT);
+  CHECK(fake_message(f, hook, "probe/1", "d stop", NULL, 0) == MARTLET_DEFER);
+  fake_pump(f);
+  CHECK(f->answered && f->answer_verdict == MARTLET_STOP && f->stale_answers == 0);
+  CHECK(fake_live_messages == 1); /* the one that is kept */
+}
+
+static void subscriptions(fake *f) {
+  martlet_sub sub;
+  int32_t hook = MARTLET_HOOK_CLIENT_SUBSCRIBE;
+  CHECK(fake_subscribe(f, hook, "c1", "a", &sub) == MARTLET_NEXT && sub.qos == 1);
+  CHECK(fake_subscribe(f, hook, "c1", "refuse/me", &sub) == MARTLET_NEXT && sub.qos == 0x87);
+  CHECK(fake_subscribe(f, hook, "c1", "lower/me", &sub) == MARTLET_NEXT && sub.qos == 0);
+  CHECK(fake_subscribe(f, hook, "c1", "rename/me", &sub) == MARTLET_NEXT && sub.topic.len == 7);
+  CHECK(memcmp(sub.topic.ptr, "renamed", 7) == 0);
+}
+
+static void feeds(fake *f) {
+  f->delivered[0] = 0;
+  fake_subscribe(f, MARTLET_HOOK_SESSION_SUBSCRIBED, "c1", "stored/#", NULL);
+  CHECK(strcmp(f->delivered, "stored/2=2;stored/1=1;stored/0=0;probe/1=kept instead;") == 0);
+  CHECK(strstr(f->log, "the feed ended with 0 left") != NULL);
+  CHECK(strstr(f->log, "the feed ended with 1 left") == NULL); /* a refused feed is not ended, only freed */
+  CHECK(fake_live_messages == 1);
+}
+
+static void threads_and_timers(fake *f) {
+  fake_timers(f);
+  says(f, "probe values 42", "fresh 101\n65536 120000\n1 60\n-1\n42 true\n");
+  CHECK(fake_ctl(f, "probe cancel") == MARTLET_OK && fake_ctl(f, "probe cancel") == MARTLET_E_STATE);
+  CHECK(strcmp(f->error, "The timer is cancelled already.") == 0);
+  fake_timers(f);
+  says(f, "probe values -7", "fresh 201\n65536 120000\n1 60\n-1\n-7 true\n");
+  CHECK(fake_ctl(f, "probe round") == MARTLET_OK);
+  says(f, "probe values 9x", "fresh 1201\n65536 120000\n1 60\n-1\n-1 true\n");
+}
+
+int main(int argc, char **argv) {
+  CHECK(argc == 2);
+  fake *f = fake_new("");
+  CHECK(fake_load(f, argv[1]) == MARTLET_OK);
+  publish_verdicts(f);
+  deferred_publish(f);
+  subscriptions(f);
+  feeds(f);
+  threads_and_timers(f);
+  says(f, "probe kv", "one\nk1=one;k2=two;\ntrue false\ntrue\n");
+  f->kv_fails = 1;
+  CHECK(fake_ctl(f, "probe kv") == MARTLET_E_IO);
+  says(f, "probe clients", "192.0.2.7:51234\nnone\ntrue\n");
+  CHECK(f->answer_reason == 0x98);
+  f->delivered[0] = 0;
+  says(f, "probe publish", "");
+  CHECK(strcmp(f->delivered, "probe/in=hello;probe/out=hello;") == 0);
+  CHECK(fake_ctl(f, "probe nonsense") == MARTLET_E_INVAL && f->error[0] == 0);
+
+  char copy[] = "/tmp/martlet-probe-XXXXXX.so", command[512];
+  CHECK(mkstemps(copy, 3) >= 0);
+  snprintf(command, sizeof command, "cp '%s' '%s'", argv[1], copy);
+  CHECK(system(command) == 0);
+  CHECK(fake_reload(f, copy) == MARTLET_OK);
+  says(f, "probe values 1", "carried:1201 0\n65536 120000\n1 60\n-1\n1 true\n");
+  CHECK(fake_unload(f) == 0 && fake_live_messages == 0);
+  remove(copy);
+
+  fake_set_conf(f, "probe.flag = off\n");
+  CHECK(fake_load(f, argv[1]) == MARTLET_E_NOTFOUND);
+  CHECK(strcmp(f->error, "probe.none is not set and has no default.") == 0);
+  f->host.broker_name = "Other";
+  CHECK(fake_load(f, argv[1]) == MARTLET_E_INVAL && strcmp(f->error, "This is not the host I know.") == 0);
+  fake_free(f);
+  puts("kit ok");
+  return 0;
+}
