@@ -22,7 +22,7 @@ final class Settings {
             .choice(
                 "retainer.storage_type", "ram|disc|disc_only", default: "disc", .immutable,
                 help: "Where retained messages live: in memory, in memory and on disc, or bodies on disc only."),
-            .string(
+            .path(
                 "retainer.dir", default: "data/retainer", .immutable,
                 help: "The directory of the database for disc and disc_only. Never on a network file system."),
             .int(
