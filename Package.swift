@@ -35,10 +35,14 @@ let fast: [SwiftSetting] = [
 // switch stands here because swift build's own --static-swift-stdlib breaks the Embedded plugins beside it.
 let selfContained: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
 
-func plugin(_ name: String, _ more: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+// Embedded Swift does not pass on a module map's `link`: the libraries are named here.
+func plugin(
+    _ name: String, _ more: [Target.Dependency] = [], exclude: [String] = [], libraries: [String] = []
+) -> Target {
     .target(
         name: "Plugin_\(name)", dependencies: ["CMartlet", "CPluginKit", "PluginKit"] + more, path: "Plugins/\(name)",
-        exclude: ["README.md", "\(name).conf"] + exclude, swiftSettings: embedded, linkerSettings: embeddedLink)
+        exclude: ["README.md", "\(name).conf"] + exclude, swiftSettings: embedded,
+        linkerSettings: embeddedLink + libraries.map { .linkedLibrary($0) })
 }
 
 func cPlugin(_ name: String) -> Target {
@@ -108,7 +112,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         plugin("plugin_template"),
         cPlugin("plugin_template_c"),
-        plugin("retainer", ["CLMDB"]),
+        plugin("retainer", ["CLMDB"], libraries: ["lmdb"]),
         plugin("auth_username", ["CCrypto"]),
         plugin("acl_file"),
 
@@ -122,6 +126,10 @@ let package = Package(
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
         .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"], exclude: ["layout.txt"]),
         .testTarget(name: "ControlTests", dependencies: ["Control"]),
+        // The store of the retainer plugin, compiled as an ordinary module through a symbolic link.
+        .testTarget(
+            name: "RetainerTests", dependencies: ["CMartlet", "CLMDB"], path: "Tests/Retainer",
+            exclude: ["Bench", "Image"]),
     ],
     swiftLanguageModes: [.v6]
 )

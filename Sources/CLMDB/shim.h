@@ -1,1 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * LMDB, and the libc that a store in Embedded Swift needs beside it: memory, locks, files.
+ */
+#ifndef CLMDB_SHIM_H
+#define CLMDB_SHIM_H
+#include <errno.h>
 #include <lmdb.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* errno and the lock kind are macros and enumerators of anonymous types, which Swift does not see. */
+static inline int clmdb_errno(void) { return errno; }
+
+/** A lock where a waiting writer goes before new readers. A reader must not lock twice. */
+static inline void clmdb_rwlock_init(pthread_rwlock_t *lock) {
+  pthread_rwlockattr_t attributes;
+  pthread_rwlockattr_init(&attributes);
+  pthread_rwlockattr_setkind_np(&attributes, 2 /* PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP */);
+  pthread_rwlock_init(lock, &attributes);
+  pthread_rwlockattr_destroy(&attributes);
+}
+#endif
