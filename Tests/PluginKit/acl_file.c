@@ -168,8 +168,11 @@ static void reload(const char *image) {
   CHECK(fake_ctl(f, "acl reload") == MARTLET_OK);
   CHECK(strcmp(f->out, "reload acl_internal successfully\n") == 0 && f->invalidations == 1);
   CHECK(ask(f, "c", NULL, AT, PUB, "x") == ALLOW);
+  f->busy = 1; /* no room in a loop's queue: the old rules are kept until the end, and freed then */
+  CHECK(fake_ctl(f, "acl reload") == MARTLET_OK && ask(f, "c", NULL, AT, PUB, "x") == ALLOW);
+  f->busy = 0;
   write_rules("{allow, all, pubsub, [\"y\"]}.\n{broken");
-  CHECK(fake_ctl(f, "acl reload") == MARTLET_E_INVAL && f->out[0] == 0 && f->invalidations == 1);
+  CHECK(fake_ctl(f, "acl reload") == MARTLET_E_INVAL && f->out[0] == 0 && f->invalidations == 2);
   CHECK(strstr(f->error, ":2: expected allow or deny, found broken.") != NULL);
   CHECK(ask(f, "c", NULL, AT, PUB, "x") == ALLOW && ask(f, "c", NULL, AT, PUB, "y") == NONE);
   unlink(file);

@@ -38,7 +38,7 @@ typedef struct fake {
   fake_pair *kv; /* survives unload, like the broker's file */
   fake_job jobs[1024];
   size_t njobs, jobs_run;
-  int busy;      /* blocking() answers MARTLET_E_BUSY */
+  int busy;      /* blocking(), and on_loop() for loop 1, answer MARTLET_E_BUSY */
   int kv_fails;  /* the disk is broken */
   martlet_deferred open_deferral;
   uint64_t next_deferral;

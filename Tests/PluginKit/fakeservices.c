@@ -31,6 +31,7 @@ static martlet_status on_main(const martlet_host *host, martlet_task fn, void *u
   return submit(FAKE(host), MARTLET_ON_MAIN, fn, user);
 }
 static martlet_status on_loop(const martlet_host *host, uint32_t loop, martlet_task fn, void *user) {
+  if (FAKE(host)->busy && loop == 1) return MARTLET_E_BUSY;
   return loop < FAKE_LOOPS ? submit(FAKE(host), (int32_t)loop, fn, user) : MARTLET_E_INVAL;
 }
 static martlet_status blocking(const martlet_host *host, martlet_task fn, void *user) {
