@@ -98,25 +98,22 @@ final class Template: Plugin {
 
     private func hookMessages(filter: String) throws(PluginError) {
         let tally = tally
-        // The filter is lent for the length of the registration; the host keeps a copy.
-        try filter.withBytes { (filter) throws(PluginError) in
-            try host.hooks.onMessagePublish(filter: filter) { event in
-                tally.count(.messagePublish)
-                event.host.log.debug("message.publish \(describe(event.message))", about: event.client)
-                return .next
-            }
-            try host.hooks.onMessageDelivered(filter: filter) { event in
-                tally.count(.messageDelivered)
-                event.host.log.debug("message.delivered to \(String(event.clientID)): \(describe(event.message))")
-            }
-            try host.hooks.onMessageAcked(filter: filter) { event in
-                tally.count(.messageAcked)
-                event.host.log.debug("message.acked by \(String(event.clientID)): \(describe(event.message))")
-            }
-            try host.hooks.onMessageDropped(filter: filter) { event in
-                tally.count(.messageDropped)
-                event.host.log.debug("message.dropped (\(event.raw.pointee.code)): \(describe(event.message))")
-            }
+        try host.hooks.onMessagePublish(filter: filter) { event in
+            tally.count(.messagePublish)
+            event.host.log.debug("message.publish \(describe(event.message))", about: event.client)
+            return .next
+        }
+        try host.hooks.onMessageDelivered(filter: filter) { event in
+            tally.count(.messageDelivered)
+            event.host.log.debug("message.delivered to \(String(event.clientID)): \(describe(event.message))")
+        }
+        try host.hooks.onMessageAcked(filter: filter) { event in
+            tally.count(.messageAcked)
+            event.host.log.debug("message.acked by \(String(event.clientID)): \(describe(event.message))")
+        }
+        try host.hooks.onMessageDropped(filter: filter) { event in
+            tally.count(.messageDropped)
+            event.host.log.debug("message.dropped (\(event.raw.pointee.code)): \(describe(event.message))")
         }
     }
 

@@ -26,11 +26,12 @@ final class PluginConfig {
     deinit { forgetTexts() }
 
     func text(_ key: String) -> martlet_bytes? {
-        guard schema.match(key) != nil, let value = values.value(key) else { return nil }
+        guard let declared = schema.match(key), let value = values.value(key) else { return nil }
         if let known = handedOut[key] { return bytes(known) }
-        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, value.text.utf8.count), alignment: 1)
-        copy.copyBytes(from: value.text.utf8)
-        let exact = UnsafeMutableRawBufferPointer(start: copy.baseAddress, count: value.text.utf8.count)
+        let text = if case .path = declared.type { values.path(key) } else { value.text }
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, text.utf8.count), alignment: 1)
+        copy.copyBytes(from: text.utf8)
+        let exact = UnsafeMutableRawBufferPointer(start: copy.baseAddress, count: text.utf8.count)
         handedOut[key] = exact
         return bytes(exact)
     }
@@ -118,6 +119,7 @@ private func configType(_ type: Int32, _ range: String?) -> ConfigType? {
         return words.isEmpty ? nil : .enumeration(words)
     case MARTLET_CFG_LIST: return .list
     case MARTLET_CFG_PERCENT: return .percent
+    case MARTLET_CFG_PATH: return .path
     default: return nil
     }
 }

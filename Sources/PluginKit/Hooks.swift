@@ -42,7 +42,7 @@ public struct Hooks {
     { try add(MARTLET_HOOK_SESSION_TERMINATED, priority, SessionHook(tables, body), SessionHook.call) }
 
     @discardableResult public func onSessionSubscribed(
-        priority: Int32 = 0, filter: Bytes = .empty, _ body: @escaping OnSubscription
+        priority: Int32 = 0, filter: String = "", _ body: @escaping OnSubscription
     ) throws(PluginError) -> Registration {
         try add(
             MARTLET_HOOK_SESSION_SUBSCRIBED, priority, filter, SubscriptionHook(tables, body),
@@ -58,27 +58,27 @@ public struct Hooks {
     }
 
     @discardableResult public func onMessagePublish(
-        priority: Int32 = 0, filter: Bytes = .empty, _ body: @escaping OnPublish
+        priority: Int32 = 0, filter: String = "", _ body: @escaping OnPublish
     ) throws(PluginError) -> Registration {
         try add(MARTLET_HOOK_MESSAGE_PUBLISH, priority, filter, PublishHook(tables, body), PublishHook.call)
     }
 
     /// Written to the client that the event names.
     @discardableResult public func onMessageDelivered(
-        priority: Int32 = 0, filter: Bytes = .empty, _ body: @escaping OnMessage
+        priority: Int32 = 0, filter: String = "", _ body: @escaping OnMessage
     ) throws(PluginError) -> Registration {
         try add(MARTLET_HOOK_MESSAGE_DELIVERED, priority, filter, MessageHook(tables, body), MessageHook.call)
     }
 
     /// PUBACK or PUBREC came back.
     @discardableResult public func onMessageAcked(
-        priority: Int32 = 0, filter: Bytes = .empty, _ body: @escaping OnMessage
+        priority: Int32 = 0, filter: String = "", _ body: @escaping OnMessage
     ) throws(PluginError) -> Registration {
         try add(MARTLET_HOOK_MESSAGE_ACKED, priority, filter, MessageHook(tables, body), MessageHook.call)
     }
 
     @discardableResult public func onMessageDropped(
-        priority: Int32 = 0, filter: Bytes = .empty, _ body: @escaping OnMessage
+        priority: Int32 = 0, filter: String = "", _ body: @escaping OnMessage
     ) throws(PluginError) -> Registration {
         try add(MARTLET_HOOK_MESSAGE_DROPPED, priority, filter, MessageHook(tables, body), MessageHook.call)
     }
@@ -91,14 +91,14 @@ public struct Hooks {
 
     private func add(_ hook: Int, _ priority: Int32, _ box: Box, _ fn: martlet_hook_fn)
         throws(PluginError) -> Registration
-    { try add(hook, priority, .empty, box, fn) }
+    { try add(hook, priority, "", box, fn) }
 
-    private func add(_ hook: Int, _ priority: Int32, _ filter: Bytes, _ box: Box, _ fn: martlet_hook_fn)
+    private func add(_ hook: Int, _ priority: Int32, _ filter: String, _ box: Box, _ fn: martlet_hook_fn)
         throws(PluginError) -> Registration
     {
         let table = try tables.need(tables.pointee.hooks, "martlet.hooks/1")
-        return try Registration.make(box) {
-            table.pointee.add(tables.host, Int32(hook), priority, fn, filter.raw, $0, $1)
+        return try Registration.make(box) { user, token in
+            filter.withBytes { table.pointee.add(tables.host, Int32(hook), priority, fn, $0.raw, user, token) }
         }
     }
 }

@@ -8,6 +8,8 @@ import Synchronization
 public final class Published<Value: AnyObject> {
     private let current: Atomic<UnsafeMutableRawPointer>
     private let host: Host
+    /// Values for which a loop's queue had no room: they wait for the end, when nothing runs any more.
+    private var retired: [Value] = []
 
     public init(_ value: Value, _ host: Host) {
         current = Atomic(Unmanaged.passRetained(value).toOpaque())
@@ -21,18 +23,26 @@ public final class Published<Value: AnyObject> {
     }
     /// [main] Readers see the new value from now on.
     public func replace(_ value: Value) {
-        let old = current.exchange(Unmanaged.passRetained(value).toOpaque(), ordering: .acquiringAndReleasing)
-        host.exec.afterEveryLoop { Unmanaged<Value>.fromOpaque(old).release() }
+        let pointer = current.exchange(Unmanaged.passRetained(value).toOpaque(), ordering: .acquiringAndReleasing)
+        let old = Unmanaged<Value>.fromOpaque(pointer)
+        if !host.exec.afterEveryLoop({ old.release() }) { retired.append(old.takeRetainedValue()) }
     }
 }
 
 extension Exec {
-    /// [any] Runs `body` once, after every loop has finished the callback it is in now.
-    public func afterEveryLoop(_ body: @escaping Task) {
+    /// [any] Runs `body` once, after every loop has finished the callback it is in now; on one of the loops, or here.
+    /// False when a loop's queue is full: then the body never runs.
+    @discardableResult public func afterEveryLoop(_ body: @escaping Task) -> Bool {
         let round = Round(Int(loopCount), body)
-        // One count is ours, so that the last loop cannot finish while others are not asked yet.
-        for index in 0..<loopCount where onLoop(index, { round.passed() }) != .ok { round.passed() }
-        round.passed()
+        var isComplete = true
+        for index in 0..<loopCount where onLoop(index, { round.passed() }) != .ok {
+            isComplete = false
+            break
+        }
+        // The round holds one count more than there are loops: it cannot end before all have been asked, and without
+        // this last one it never ends.
+        if isComplete { round.passed() }
+        return isComplete
     }
 }
 

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PUB = MARTLET_ACL_PUBLISH, SUB = MARTLET_ACL_SUBSCRIBE, ALLOW = MARTLET_ALLOW, DENY = MARTLET_DENY, NONE = MARTLET_IGNORE };
+enum { PUB = MARTLET_ACL_PUBLISH, SUB = MARTLET_ACL_SUBSCRIBE, ALLOW = MARTLET_ALLOW, DENY = MARTLET_DENY,
+    NONE = MARTLET_IGNORE };
 
 static char file[64];
 static void write_rules(const char *text) {
@@ -60,10 +61,12 @@ static void whom_a_rule_is_about(const char *image) {
                        "{allow, {ipaddr, \"10.1.0.0/16\"}, publish, [\"v4\"]}.\n"
                        "{allow, {ipaddr, \"192.0.2.9\"}, publish, [\"one\"]}.\n"
                        "{allow, {ipaddr, \"2001:db8:7::/48\"}, publish, [\"v6\"]}.\n"
-                       "{allow, {ipaddr, \"0.0.0.0/0\"}, publish, [\"any4\"]}. {allow, {ipaddr, \"::/0\"}, publish, [\"any6\"]}.\n"
+                       "{allow, {ipaddr, \"0.0.0.0/0\"}, publish, [\"any4\"]}.\n"
+                       "{allow, {ipaddr, \"::/0\"}, publish, [\"any6\"]}.\n"
                        "{allow, {'and', [{user, \"alice\"}, {ipaddr, \"10.0.0.0/8\"}]}, publish, [\"and\"]}.\n"
                        "{allow, {'or', [{user, \"alice\"}, {client, \"c9\"}]}, publish, [\"or\"]}.\n"
-                       "{allow, {'and', [{'or', [{client, \"x\"}, {client, \"y\"}]}, {user, \"alice\"}]}, publish, [\"deep\"]}.\n"
+                       "{allow, {'and', [{'or', [{client, \"x\"}, {client, \"y\"}]}, {user, \"alice\"}]}, "
+                       "publish, [\"deep\"]}.\n"
                        "{deny, all, pubsub, [\"#\"]}.\n");
   CHECK(ask(f, "c", "alice", AT, PUB, "u") == ALLOW && ask(f, "c", "alic", AT, PUB, "u") == DENY);
   CHECK(ask(f, "c1", NULL, AT, PUB, "c") == ALLOW && ask(f, "c", "c1", AT, PUB, "c") == DENY);
@@ -87,7 +90,8 @@ static void whom_a_rule_is_about(const char *image) {
 static void what_a_filter_covers(const char *image) {
   fake *f = with_rules(image,
                        "% a comment with {allow, all}.\n"
-                       "{allow, all, subscribe, [\"s\"]}. {allow, all, publish, [\"p\"]}. {allow, all, pubsub, [\"ps\"]}.\n"
+                       "{allow, all, subscribe, [\"s\"]}.\n"
+                       "{allow, all, publish, [\"p\"]}. {allow, all, pubsub, [\"ps\"]}.\n"
                        "{allow, all, pubsub, [\"a/+/c\", \"m/#\", <<\"bin\">>, \"e//x\"]}. %% two filters and more\n"
                        "{allow, all, subscribe, [{eq, \"w/#\"}, {eq, \"l/%c\"}]}.\n"
                        "{allow, all, pubsub, [\"id/%c/#\", \"u/%u\", \"pre%c/x\"]}.\n"
@@ -141,13 +145,15 @@ static void errors_name_file_line_and_what_was_expected(const char *image) {
   refused(image, "{allow, all, read, [\"x\"]}.", 1, "expected subscribe, publish or pubsub, found read.");
   refused(image, "{allow, all, publish,\n \"x\"}.", 2, "expected [, found \"x\".");
   refused(image, "{allow, all, publish, [\"x\" \"y\"]}.", 1, "expected a comma or ], found \"y\".");
-  refused(image, "{allow, all, publish, [x]}.", 1, "expected a topic filter in double quotes or {eq, \"...\"}, found x.");
+  refused(image, "{allow, all, publish, [x]}.", 1,
+      "expected a topic filter in double quotes or {eq, \"...\"}, found x.");
   refused(image, "{allow, all, publish, [\"a/#/b\"]}.", 1, "# must be the last level in \"a/#/b\".");
   refused(image, "{allow, all, publish, [\"a+/b\"]}.", 1, "+ and # must be a level of their own in \"a+/b\".");
   refused(image, "{allow, all, publish, [\"x]}.\n", 1, "the closing \" is missing.");
   refused(image, "{allow, {ipaddr, \"10.0.0.0/33\"}, publish, [\"x\"]}.", 1,
           "expected an address such as \"192.168.1.0/24\" or \"2001:db8::/32\", found \"10.0.0.0/33\".");
-  refused(image, "{allow, {group, \"x\"}, publish, [\"x\"]}.", 1, "expected user, client, ipaddr, 'and' or 'or', found group.");
+  refused(image, "{allow, {group, \"x\"}, publish, [\"x\"]}.", 1,
+      "expected user, client, ipaddr, 'and' or 'or', found group.");
   refused(image, "allow all", 1, "expected {, found allow.");
   refused(image, "{allow, all}. ;", 1, "unexpected ';'.");
   char deep[1024] = "{allow, ";
@@ -162,8 +168,11 @@ static void reload(const char *image) {
   CHECK(fake_ctl(f, "acl reload") == MARTLET_OK);
   CHECK(strcmp(f->out, "reload acl_internal successfully\n") == 0 && f->invalidations == 1);
   CHECK(ask(f, "c", NULL, AT, PUB, "x") == ALLOW);
+  f->busy = 1; /* no room in a loop's queue: the old rules are kept until the end, and freed then */
+  CHECK(fake_ctl(f, "acl reload") == MARTLET_OK && ask(f, "c", NULL, AT, PUB, "x") == ALLOW);
+  f->busy = 0;
   write_rules("{allow, all, pubsub, [\"y\"]}.\n{broken");
-  CHECK(fake_ctl(f, "acl reload") == MARTLET_E_INVAL && f->out[0] == 0 && f->invalidations == 1);
+  CHECK(fake_ctl(f, "acl reload") == MARTLET_E_INVAL && f->out[0] == 0 && f->invalidations == 2);
   CHECK(strstr(f->error, ":2: expected allow or deny, found broken.") != NULL);
   CHECK(ask(f, "c", NULL, AT, PUB, "x") == ALLOW && ask(f, "c", NULL, AT, PUB, "y") == NONE);
   unlink(file);

@@ -60,7 +60,8 @@ int main(int argc, char **argv) {
   martlet_msg *msg = messages->make(&f->host, &fields);
   martlet_event event = {.size = sizeof event, .hook = MARTLET_HOOK_MESSAGE_PUBLISH, .client = 7, .msg = msg,
                          .clientid = fake_bytes("c1")};
-  martlet_acl_req request = {.size = sizeof request, .client = 7, .clientid = fake_bytes("c1"), .username = fake_bytes("u1"),
+  martlet_acl_req request = {.size = sizeof request, .client = 7, .clientid = fake_bytes("c1"),
+      .username = fake_bytes("u1"),
                              .peer = fake_bytes("192.0.2.7:51234"), .topic = fake_bytes("site/7/sensor/1"),
                              .action = MARTLET_ACL_PUBLISH, .ctx = f};
   fake_current = 0;

@@ -218,7 +218,8 @@ static bool known(void *user, martlet_bytes key, martlet_bytes value) {
 }
 static char *copy(const char *text) { return text == NULL ? NULL : strdup(text); }
 
-static martlet_status cfg_declare(const martlet_host *host, const martlet_cfg_key *keys, size_t n, martlet_cfg_apply apply,
+static martlet_status cfg_declare(const martlet_host *host, const martlet_cfg_key *keys, size_t n,
+                                  martlet_cfg_apply apply,
                                   void *user) {
   fake *f = FAKE(host);
   forget_keys(f);
@@ -289,7 +290,8 @@ static bool pass(void *user, martlet_bytes key, martlet_bytes value) {
   if (key.len < strlen(p->prefix) || memcmp(key.ptr, p->prefix, strlen(p->prefix)) != 0) return true;
   return p->fn(p->user, key, value);
 }
-static martlet_status cfg_each(const martlet_host *host, const char *prefix, bool (*fn)(void *, martlet_bytes, martlet_bytes),
+static martlet_status cfg_each(const martlet_host *host, const char *prefix, bool (*fn)(void *, martlet_bytes,
+                               martlet_bytes),
                                void *user) {
   filtered p = {prefix, fn, user};
   each_line(FAKE(host), pass, &p);

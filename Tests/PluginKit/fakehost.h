@@ -38,7 +38,7 @@ typedef struct fake {
   fake_pair *kv; /* survives unload, like the broker's file */
   fake_job jobs[1024];
   size_t njobs, jobs_run;
-  int busy;      /* blocking() answers MARTLET_E_BUSY */
+  int busy;      /* blocking(), and on_loop() for loop 1, answer MARTLET_E_BUSY */
   int kv_fails;  /* the disk is broken */
   martlet_deferred open_deferral;
   uint64_t next_deferral;
@@ -65,7 +65,8 @@ void fake_set_conf(fake *, const char *conf);
 martlet_status fake_change(fake *, const char *key, const char *value);
 
 martlet_status fake_ctl(fake *, const char *command); /* output in fake->out */
-int32_t fake_auth(fake *, fake_client);               /* runs deferred work until it is answered; ignore when nobody is there */
+/* Runs deferred work until it is answered; MARTLET_IGNORE when nobody is there. */
+int32_t fake_auth(fake *, fake_client);
 int32_t fake_auth_direct(fake *, fake_client);        /* the first answer, even MARTLET_PENDING */
 int32_t fake_acl(fake *, fake_client, int action, const char *topic);
 int32_t fake_message(fake *, int32_t hook, const char *topic, const char *payload, char *seen, size_t cap);
@@ -79,6 +80,14 @@ extern __thread int32_t fake_current;
 extern long fake_live_messages;
 fake_reg *fake_add(fake *, int32_t kind, void (*fn)(void), void *user, martlet_token *out);
 fake_reg *fake_find(fake *, martlet_token);
+martlet_status fake_forget(const martlet_host *host, martlet_token token);
+extern const martlet_log_v1 fake_log;
+extern const martlet_config_v1 fake_config;
+extern const martlet_message_v1 fake_message_table;
+extern const martlet_hooks_v1 fake_hooks_table;
+extern const martlet_auth_v1 fake_auth_table;
+extern const martlet_acl_v1 fake_acl_table;
+extern const martlet_ctl_v1 fake_ctl_table;
 #define FAKE(host) ((fake *)(host)->impl)
 
 #define CHECK(what) \

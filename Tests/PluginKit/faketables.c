@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The other tables of the host in miniature, and the calls that drive a plugin through them.
+ * message, hooks, auth, acl and ctl of the host in miniature, and the calls that drive a plugin through them.
  * What a plugin borrows lives in one heap block per call that is overwritten and freed afterwards: a plugin that keeps
  * borrowed bytes reads 0xDB, and valgrind tells where.
  */
 #define _GNU_SOURCE
 #include "fakehost.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +28,7 @@ fake_reg *fake_find(fake *f, martlet_token token) {
     if (f->regs[i].fn != NULL && f->regs[i].token == token) return &f->regs[i];
   return NULL;
 }
-static martlet_status forget(const martlet_host *host, martlet_token token) {
+martlet_status fake_forget(const martlet_host *host, martlet_token token) {
   fake_reg *reg = fake_find(FAKE(host), token);
   if (reg == NULL) return MARTLET_E_STALE;
   *reg = (fake_reg){0};
@@ -92,7 +91,7 @@ static void msg_release(martlet_msg *m) {
   fake_live_messages--;
   free(m);
 }
-static const martlet_message_v1 message = {sizeof message, msg_read, msg_make, msg_retain, msg_release};
+const martlet_message_v1 fake_message_table = {sizeof fake_message_table, msg_read, msg_make, msg_retain, msg_release};
 
 /* ---- hooks */
 
@@ -130,11 +129,13 @@ static martlet_status settle(fake *f, martlet_deferred id, int32_t verdict) {
   f->answer_verdict = verdict;
   return MARTLET_OK;
 }
-static martlet_status hook_resume(const martlet_host *host, martlet_deferred id, int32_t verdict, martlet_msg *replacement) {
+static martlet_status hook_resume(const martlet_host *host, martlet_deferred id, int32_t verdict,
+                                  martlet_msg *replacement) {
   if (replacement != NULL) msg_release(replacement);
   return settle(FAKE(host), id, verdict);
 }
-static const martlet_hooks_v1 hooks = {sizeof hooks, hook_add, forget, hook_set_topic, hook_defer, hook_resume};
+const martlet_hooks_v1 fake_hooks_table = {sizeof fake_hooks_table, hook_add, fake_forget, hook_set_topic,
+    hook_defer, hook_resume};
 
 static int32_t run_hooks(fake *f, martlet_event *ev) {
   int32_t verdict = MARTLET_NEXT;
@@ -180,7 +181,8 @@ int32_t fake_subscribe(fake *f, int32_t hook, const char *clientid, const char *
 
 /* ---- auth, acl */
 
-static martlet_status auth_add(const martlet_host *host, int32_t priority, martlet_auth_fn fn, void *user, martlet_token *out) {
+static martlet_status auth_add(const martlet_host *host, int32_t priority, martlet_auth_fn fn, void *user,
+                               martlet_token *out) {
   fake_add(FAKE(host), FAKE_AUTH, (void (*)(void))fn, user, out)->priority = priority;
   return MARTLET_OK;
 }
@@ -194,7 +196,7 @@ static martlet_status auth_answer(const martlet_host *host, martlet_deferred id,
   FAKE(host)->answer_super = result->superuser;
   return settle(FAKE(host), id, result->verdict);
 }
-static const martlet_auth_v1 auth = {sizeof auth, auth_add, auth_defer, auth_answer};
+const martlet_auth_v1 fake_auth_table = {sizeof fake_auth_table, auth_add, auth_defer, auth_answer};
 
 int32_t fake_auth_direct(fake *f, fake_client c) {
   int32_t verdict = MARTLET_IGNORE;
@@ -222,7 +224,8 @@ int32_t fake_auth(fake *f, fake_client c) {
   return f->answer_verdict;
 }
 
-static martlet_status acl_add(const martlet_host *host, int32_t priority, martlet_acl_fn fn, void *user, martlet_token *out) {
+static martlet_status acl_add(const martlet_host *host, int32_t priority, martlet_acl_fn fn, void *user,
+                              martlet_token *out) {
   fake_add(FAKE(host), FAKE_ACL, (void (*)(void))fn, user, out)->priority = priority;
   return MARTLET_OK;
 }
@@ -238,7 +241,7 @@ static martlet_status acl_invalidate(const martlet_host *host, martlet_client cl
   FAKE(host)->invalidations++;
   return MARTLET_OK;
 }
-static const martlet_acl_v1 acl = {sizeof acl, acl_add, acl_defer, acl_answer, acl_invalidate};
+const martlet_acl_v1 fake_acl_table = {sizeof fake_acl_table, acl_add, acl_defer, acl_answer, acl_invalidate};
 
 int32_t fake_acl(fake *f, fake_client c, int action, const char *topic) {
   int32_t verdict = MARTLET_IGNORE;
@@ -267,7 +270,7 @@ static martlet_status ctl_command(const martlet_host *host, const char *name, co
   snprintf(reg->text, sizeof reg->text, "%s", name);
   return MARTLET_OK;
 }
-static const martlet_ctl_v1 ctl = {sizeof ctl, ctl_command};
+const martlet_ctl_v1 fake_ctl_table = {sizeof fake_ctl_table, ctl_command};
 
 static void print(void *impl, martlet_bytes text) {
   fake *f = impl;
@@ -280,7 +283,8 @@ martlet_status fake_ctl(fake *f, const char *command) {
   martlet_bytes argv[16];
   size_t argc = 0;
   snprintf(copy, sizeof copy, "%s", command);
-  for (char *word = strtok(copy, " "); word != NULL && argc < 16; word = strtok(NULL, " ")) argv[argc++] = borrow(&l, word);
+  for (char *word = strtok(copy, " "); word != NULL && argc < 16; word = strtok(NULL, " ")) argv[argc++] = borrow(&l,
+      word);
   f->out[0] = f->error[0] = 0;
   martlet_ctl_out out = {sizeof out, f, print};
   martlet_status status = MARTLET_E_NOTFOUND;
@@ -291,244 +295,4 @@ martlet_status fake_ctl(fake *f, const char *command) {
   take_back(&l);
   fake_pump(f);
   return status;
-}
-
-/* ---- exec */
-
-static pthread_mutex_t jobs_lock = PTHREAD_MUTEX_INITIALIZER;
-static martlet_status submit(fake *f, int32_t where, martlet_task fn, void *user) {
-  pthread_mutex_lock(&jobs_lock);
-  CHECK(f->njobs < sizeof f->jobs / sizeof *f->jobs);
-  f->jobs[f->njobs++] = (fake_job){fn, user, where};
-  pthread_mutex_unlock(&jobs_lock);
-  return MARTLET_OK;
-}
-static uint32_t loop_count(const martlet_host *host) {
-  (void)host;
-  return FAKE_LOOPS;
-}
-static int32_t current(const martlet_host *host) {
-  (void)host;
-  return fake_current;
-}
-static martlet_status on_main(const martlet_host *host, martlet_task fn, void *user) {
-  return submit(FAKE(host), MARTLET_ON_MAIN, fn, user);
-}
-static martlet_status on_loop(const martlet_host *host, uint32_t loop, martlet_task fn, void *user) {
-  return loop < FAKE_LOOPS ? submit(FAKE(host), (int32_t)loop, fn, user) : MARTLET_E_INVAL;
-}
-static martlet_status blocking(const martlet_host *host, martlet_task fn, void *user) {
-  return FAKE(host)->busy ? MARTLET_E_BUSY : submit(FAKE(host), MARTLET_ON_FOREIGN, fn, user);
-}
-static void *run_job(void *argument) {
-  fake_job *job = argument;
-  fake_current = job->where;
-  job->fn(job->user);
-  fake_current = MARTLET_ON_MAIN;
-  return NULL;
-}
-void fake_pump(fake *f) {
-  while (f->jobs_run < f->njobs) {
-    fake_job job = f->jobs[f->jobs_run++];
-    pthread_t thread;
-    if (job.where == MARTLET_ON_FOREIGN) {
-      CHECK(pthread_create(&thread, NULL, run_job, &job) == 0);
-      pthread_join(thread, NULL);
-    } else {
-      run_job(&job);
-    }
-  }
-  f->njobs = f->jobs_run = 0;
-}
-static martlet_status timer(const martlet_host *host, int32_t where, uint32_t first, uint32_t every, martlet_task fn, void *user,
-                            martlet_token *out) {
-  fake_reg *reg = fake_add(FAKE(host), FAKE_TIMER, (void (*)(void))fn, user, out);
-  reg->where = where;
-  reg->first_ms = first;
-  reg->every_ms = every;
-  return MARTLET_OK;
-}
-void fake_timers(fake *f) {
-  for (int i = 0; i < FAKE_MAX; i++)
-    if (f->regs[i].kind == FAKE_TIMER) {
-      fake_current = f->regs[i].where;
-      ((martlet_task)f->regs[i].fn)(f->regs[i].user);
-      fake_current = MARTLET_ON_MAIN;
-    }
-  fake_pump(f);
-}
-static martlet_status poll_fd(const martlet_host *host, int32_t where, int32_t fd, uint32_t events, martlet_poll_fn fn,
-                              void *user, martlet_token *out) {
-  fake_reg *reg = fake_add(FAKE(host), FAKE_POLL, (void (*)(void))fn, user, out);
-  reg->where = where;
-  reg->hook = fd;
-  reg->first_ms = events;
-  return MARTLET_OK;
-}
-static const martlet_exec_v1 exec = {sizeof exec, loop_count, current, on_main, on_loop, blocking, timer, poll_fd, forget};
-
-/* ---- kv */
-
-static bool same(const char *text, size_t len, martlet_bytes bytes) {
-  return len == bytes.len && memcmp(text, bytes.ptr, len) == 0;
-}
-static fake_pair **kv_place(fake *f, martlet_bytes table, martlet_bytes key) {
-  fake_pair **place = &f->kv;
-  while (*place != NULL && !(same((*place)->table, strlen((*place)->table), table) && same((*place)->key, (*place)->klen, key)))
-    place = &(*place)->next;
-  return place;
-}
-static char *take_copy(martlet_bytes bytes) {
-  char *copy = calloc(1, bytes.len + 1);
-  if (bytes.len > 0) memcpy(copy, bytes.ptr, bytes.len);
-  return copy;
-}
-static martlet_status kv_allowed(fake *f) {
-  if (fake_current >= 0) return MARTLET_E_THREAD;
-  return f->kv_fails ? MARTLET_E_IO : MARTLET_OK;
-}
-static martlet_status kv_put(const martlet_host *host, martlet_bytes table, martlet_bytes key, martlet_bytes value) {
-  martlet_status status = kv_allowed(FAKE(host));
-  if (status != MARTLET_OK) return status;
-  fake_pair **place = kv_place(FAKE(host), table, key);
-  if (*place == NULL) {
-    *place = calloc(1, sizeof **place);
-    (*place)->table = take_copy(table);
-    (*place)->key = take_copy(key);
-    (*place)->klen = key.len;
-  }
-  free((*place)->value);
-  (*place)->value = take_copy(value);
-  (*place)->vlen = value.len;
-  return MARTLET_OK;
-}
-static martlet_status kv_get(const martlet_host *host, martlet_bytes table, martlet_bytes key, void (*fn)(void *, martlet_bytes),
-                             void *user) {
-  martlet_status status = kv_allowed(FAKE(host));
-  if (status != MARTLET_OK) return status;
-  fake_pair *pair = *kv_place(FAKE(host), table, key);
-  if (pair == NULL) return MARTLET_E_NOTFOUND;
-  fn(user, (martlet_bytes){(uint8_t *)pair->value, pair->vlen});
-  return MARTLET_OK;
-}
-static martlet_status kv_del(const martlet_host *host, martlet_bytes table, martlet_bytes key) {
-  martlet_status status = kv_allowed(FAKE(host));
-  if (status != MARTLET_OK) return status;
-  fake_pair **place = kv_place(FAKE(host), table, key), *pair = *place;
-  if (pair == NULL) return MARTLET_E_NOTFOUND;
-  *place = pair->next;
-  free(pair->table), free(pair->key), free(pair->value), free(pair);
-  return MARTLET_OK;
-}
-static martlet_status kv_scan(const martlet_host *host, martlet_bytes table, martlet_bytes prefix,
-                              bool (*fn)(void *, martlet_bytes, martlet_bytes), void *user) {
-  martlet_status status = kv_allowed(FAKE(host));
-  for (fake_pair *p = FAKE(host)->kv; p != NULL && status == MARTLET_OK; p = p->next)
-    if (same(p->table, strlen(p->table), table) && p->klen >= prefix.len && memcmp(p->key, prefix.ptr ? (const void *)prefix.ptr : "", prefix.len) == 0)
-      if (!fn(user, (martlet_bytes){(uint8_t *)p->key, p->klen}, (martlet_bytes){(uint8_t *)p->value, p->vlen})) break;
-  return status;
-}
-static const martlet_kv_v1 kv = {sizeof kv, kv_put, kv_get, kv_del, kv_scan};
-
-/* ---- metrics, client, pubsub */
-
-static martlet_status metric_define(const martlet_host *host, int32_t kind, const char *name, const char *help, martlet_token *out) {
-  (void)kind, (void)help;
-  fake_reg *reg = fake_add(FAKE(host), FAKE_METRIC, (void (*)(void))metric_define, NULL, out);
-  snprintf(reg->text, sizeof reg->text, "%s", name);
-  return MARTLET_OK;
-}
-static void metric_add(const martlet_host *host, martlet_token token, int64_t delta) {
-  FAKE(host)->metric[token % FAKE_MAX] += delta;
-}
-static void metric_set(const martlet_host *host, martlet_token token, int64_t value) {
-  FAKE(host)->metric[token % FAKE_MAX] = value;
-}
-static const martlet_metrics_v1 metrics = {sizeof metrics, metric_define, metric_add, metric_set};
-
-static const char peer[] = "192.0.2.7:51234";
-static martlet_status client_get(const martlet_host *host, martlet_client client, int32_t field, martlet_bytes *out) {
-  (void)host;
-  if (client != 7) return MARTLET_E_STALE;
-  if (field != MARTLET_CL_PEER) return MARTLET_E_NOTFOUND;
-  *out = fake_bytes(peer);
-  return MARTLET_OK;
-}
-static size_t client_copy(const martlet_host *host, martlet_client client, int32_t field, uint8_t *dst, size_t cap) {
-  martlet_bytes got = {0};
-  if (client_get(host, client, field, &got) != MARTLET_OK) return 0;
-  if (dst != NULL) memcpy(dst, got.ptr, got.len < cap ? got.len : cap);
-  return got.len;
-}
-static martlet_status client_kick(const martlet_host *host, martlet_client client, uint8_t reason) {
-  FAKE(host)->answer_reason = reason;
-  return client == 7 ? MARTLET_OK : MARTLET_E_STALE;
-}
-static martlet_client by_clientid(const martlet_host *host, martlet_bytes id) {
-  (void)host;
-  return same("c1", 2, id) ? 7 : 0;
-}
-static const martlet_client_v1 client = {sizeof client, client_get, client_copy, client_kick, by_clientid};
-
-static void remember(fake *f, const martlet_msg *m) {
-  size_t used = strlen(f->delivered);
-  snprintf(f->delivered + used, sizeof f->delivered - used, "%s=%s;", m->topic, m->payload);
-}
-static martlet_status publish(const martlet_host *host, martlet_msg *m, bool run_hooks) {
-  (void)run_hooks;
-  remember(FAKE(host), m);
-  for (int i = 0; i < FAKE_MAX; i++) {
-    fake_reg *reg = &FAKE(host)->regs[i];
-    if (reg->kind == FAKE_SUB && strcmp(reg->text, m->topic) == 0)
-      ((martlet_deliver_fn)reg->fn)(reg->user, m, fake_bytes(reg->text));
-  }
-  msg_release(m);
-  return MARTLET_OK;
-}
-static martlet_status subscribe(const martlet_host *host, martlet_bytes filter, uint8_t qos, martlet_deliver_fn fn, void *user,
-                                martlet_token *out) {
-  (void)qos;
-  fake_reg *reg = fake_add(FAKE(host), FAKE_SUB, (void (*)(void))fn, user, out);
-  snprintf(reg->text, sizeof reg->text, "%.*s", (int)filter.len, filter.ptr);
-  return MARTLET_OK;
-}
-static martlet_status session_subscribe(const martlet_host *host, martlet_session s, const martlet_sub *sub, size_t n) {
-  (void)host, (void)sub;
-  return s == 8 && n == 1 ? MARTLET_OK : MARTLET_E_STALE;
-}
-static martlet_status session_deliver(const martlet_host *host, martlet_session s, martlet_msg *m, uint8_t qos, bool retain) {
-  (void)qos, (void)retain;
-  if (s == 8) remember(FAKE(host), m);
-  msg_release(m);
-  return s == 8 ? MARTLET_OK : MARTLET_E_STALE;
-}
-static martlet_status session_feed(const martlet_host *host, martlet_session s, const martlet_feed *feed) {
-  bool more = true;
-  if (s != 8) return MARTLET_E_STALE;
-  while (more) {
-    martlet_msg *m = feed->next(feed->user, &more);
-    if (m == NULL) continue;
-    remember(FAKE(host), m);
-    msg_release(m);
-  }
-  feed->end(feed->user);
-  return MARTLET_OK;
-}
-static const martlet_pubsub_v1 pubsub = {sizeof pubsub, publish, subscribe, forget, session_subscribe, session_deliver, session_feed};
-
-/* ---- all of them */
-
-extern const martlet_log_v1 fake_log;
-extern const martlet_config_v1 fake_config;
-
-const void *fake_extension(const martlet_host *host, const char *id) {
-  (void)host;
-  static const struct { const char *id; const void *table; } all[] = {
-      {MARTLET_EXT_LOG, &fake_log}, {MARTLET_EXT_CONFIG, &fake_config}, {MARTLET_EXT_MESSAGE, &message},
-      {MARTLET_EXT_HOOKS, &hooks},  {MARTLET_EXT_AUTH, &auth},          {MARTLET_EXT_ACL, &acl},
-      {MARTLET_EXT_CTL, &ctl},      {MARTLET_EXT_EXEC, &exec},          {MARTLET_EXT_KV, &kv},
-      {MARTLET_EXT_METRICS, &metrics}, {MARTLET_EXT_CLIENT, &client},   {MARTLET_EXT_PUBSUB, &pubsub}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    if (strcmp(all[i].id, id) == 0) return all[i].table;
-  return NULL;
 }

@@ -19,7 +19,8 @@ static void publish_verdicts(fake *f) {
   CHECK(fake_message(f, hook, "probe/1", "pass", seen, sizeof seen) == MARTLET_NEXT && strcmp(seen, "pass") == 0);
   CHECK(fake_message(f, hook, "probe/1", "", seen, sizeof seen) == MARTLET_NEXT);
   CHECK(fake_message(f, hook, "probe/1", "stop", NULL, 0) == MARTLET_STOP);
-  CHECK(fake_message(f, hook, "probe/1", "replace", seen, sizeof seen) == MARTLET_NEXT && strcmp(seen, "replaced") == 0);
+  CHECK(fake_message(f, hook, "probe/1", "replace", seen, sizeof seen) == MARTLET_NEXT && strcmp(seen,
+      "replaced") == 0);
   CHECK(fake_live_messages == 0);
   CHECK(fake_message(f, hook, "probe/1", "keep", NULL, 0) == MARTLET_NEXT && fake_live_messages == 1);
   CHECK(fake_message(f, hook, "probe/1", "kept instead", NULL, 0) == MARTLET_NEXT && fake_live_messages == 1);

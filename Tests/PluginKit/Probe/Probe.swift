@@ -51,7 +51,7 @@ final class Probe: Plugin {
     }
 
     private func hooks() throws(PluginError) {
-        try host.hooks.onMessagePublish(filter: Bytes("probe/#")) { [self] event in
+        try host.hooks.onMessagePublish(filter: "probe/#") { [self] event in
             let message = event.message
             switch message.payload.at(0) {
             case UInt8(ascii: "s"): return .stop
@@ -108,7 +108,9 @@ final class Probe: Plugin {
     }
 
     private func command() throws(PluginError) {
-        try host.ctl.command("probe", usage: [("probe values|kv|clients|publish|round|cancel", "Try a part of the kit")]) {
+        try host.ctl.command(
+            "probe", usage: [("probe values|kv|clients|publish|round|cancel", "Try a part of the kit")]
+        ) {
             [self] (args, out) throws(PluginError) in
             if args[1] == "values" {
                 out.line("\(carried) \(ticks)")
