@@ -90,10 +90,10 @@ open class EventLoop: @unchecked Sendable {
         wakeIfSleeping()
     }
 
-    /// Runs a task on this loop and waits for it. Not for use on a data loop, where waiting is forbidden.
+    /// Runs a task on this loop and waits for it; at once when this is the loop's thread. Not for use on a data loop,
+    /// where waiting for another is forbidden.
     public func sync(_ task: @escaping @Sendable () -> Void) {
-        if cr_current_loop() == index && index != -1 { return task() }
-        if pthread_equal(pthread_self(), thread) != 0 { return task() }
+        if cr_current_loop() == index { return task() }
         let done = Semaphore()
         post {
             task()
@@ -123,11 +123,8 @@ open class EventLoop: @unchecked Sendable {
 
     // MARK: - The loop
 
-    public private(set) var thread = pthread_t()
-
     public func run() {
         cr_set_current_loop(index)
-        thread = pthread_self()
         let capacity = 512
         let events = UnsafeMutablePointer<cr_event>.allocate(capacity: capacity)
         defer { events.deallocate() }
