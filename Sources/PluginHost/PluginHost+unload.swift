@@ -54,9 +54,10 @@ extension PluginHost {
         instance.phase = .ending
         revoke(instance)
         publishChains()
+        // Tasks on their way may still give the answers they owe; what is open after them nobody will answer.
+        _ = settle(instance)
         broker.abandonDeferrals(of: instance.owner)
         broker.endFeeds(of: instance.owner)
-        _ = settle(instance)
         let isStopped = stop(instance)
         broker.quiesce()
         guard settle(instance), isStopped else { return abandon(instance) }
