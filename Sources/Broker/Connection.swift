@@ -57,7 +57,8 @@ struct Connection {
         static let takenOver = Flags(rawValue: 64)
         static let cleanStart = Flags(rawValue: 128)
         static let willSuppressed = Flags(rawValue: 256)
-        static let counted = Flags(rawValue: 512)
+        /// The session expiry in force is not the one asked for.
+        static let expiryCapped = Flags(rawValue: 512)
     }
 
     var isV5: Bool { version == .v5 }

@@ -7,10 +7,9 @@ import Topics
 /// Where a message goes on this shard: one entry a session, however many of its filters match.
 struct RouteTarget {
     var session: SessionRef
-    /// The only subscription identifier, or 0.
-    var identifier: UInt32
-    /// Where several identifiers stand in the route's list (count first), or 0.
-    var moreIDs: UInt32
+    /// Of all matching subscriptions, and of those without No Local.
+    var ids = Identifiers()
+    var ownIDs = Identifiers()
     /// The greatest QoS of the matching subscriptions. [MQTT-3.3.4-2]
     var qos: UInt8
     /// The same without those with No Local, for the session's own messages; `none`: not delivered. [MQTT-3.8.3-3]
@@ -18,6 +17,13 @@ struct RouteTarget {
     var retainAsPublished: Bool
 
     static let none: UInt8 = 0xFF
+
+    struct Identifiers {
+        /// The only subscription identifier, or 0.
+        var single: UInt32 = 0
+        /// Where several identifiers stand in the route's list (count first), or 0.
+        var more: UInt32 = 0
+    }
 }
 
 /// The answer to "who gets this topic", as one shard sees it: its own sessions, the other shards that have
@@ -120,7 +126,7 @@ struct RouteBuilder: ~Copyable {
     private var groups: [UInt32] = []
     private var ids: [UInt32] = [0]
     /// Identifiers of targets that have more than one, in order of arrival.
-    private var chains: [(target: Int, identifier: UInt32)] = []
+    private var chains: [(target: Int, identifier: UInt32, noLocal: Bool)] = []
     private var remote: UInt64 = 0
     private var serial: UInt32 = 0
 
@@ -148,15 +154,15 @@ struct RouteBuilder: ~Copyable {
                 targets[at].ownQoS = targets[at].ownQoS == RouteTarget.none ? qos : max(targets[at].ownQoS, qos)
             }
             if s.options.retainAsPublished { targets[at].retainAsPublished = true }
-            if s.identifier != 0 { chains.append((at, s.identifier)) }
+            if s.identifier != 0 { chains.append((at, s.identifier, s.options.noLocal)) }
             return
         }
         s.session.pointee.mark = serial
         s.session.pointee.markIndex = UInt32(targets.count)
-        if s.identifier != 0 { chains.append((targets.count, s.identifier)) }
+        if s.identifier != 0 { chains.append((targets.count, s.identifier, s.options.noLocal)) }
         targets.append(
             RouteTarget(
-                session: s.session, identifier: 0, moreIDs: 0, qos: qos,
+                session: s.session, qos: qos,
                 ownQoS: s.options.noLocal ? RouteTarget.none : qos, retainAsPublished: s.options.retainAsPublished))
     }
 
@@ -191,14 +197,19 @@ struct RouteBuilder: ~Copyable {
         while i < chains.count {
             var j = i
             while j < chains.count && chains[j].target == chains[i].target { j += 1 }
-            if j - i == 1 {
-                targets[chains[i].target].identifier = chains[i].identifier
-            } else {
-                targets[chains[i].target].moreIDs = UInt32(ids.count)
-                ids.append(UInt32(j - i))
-                for k in i..<j { ids.append(chains[k].identifier) }
-            }
+            let target = chains[i].target
+            targets[target].ids = place(chains[i..<j].map(\.identifier))
+            targets[target].ownIDs = chains[i..<j].contains { $0.noLocal }
+                ? place(chains[i..<j].filter { !$0.noLocal }.map(\.identifier)) : targets[target].ids
             i = j
         }
+    }
+
+    private mutating func place(_ list: [UInt32]) -> RouteTarget.Identifiers {
+        guard list.count > 1 else { return RouteTarget.Identifiers(single: list.first ?? 0) }
+        let at = UInt32(ids.count)
+        ids.append(UInt32(list.count))
+        ids += list
+        return RouteTarget.Identifiers(more: at)
     }
 }

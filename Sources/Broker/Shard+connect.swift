@@ -22,7 +22,8 @@ extension Shard {
         do {
             connect = try ConnectPacket.decode(body, flags: flags, version: version)
         } catch {
-            refuseConnect(c, error.reason)
+            // MQTT 5 may be told why; 3.x is closed without a CONNACK. [MQTT-3.1.4-1]
+            if version == .v5 { refuseConnect(c, error.reason) } else { refuse(c, error) }
             return .closed
         }
         if let reason = checkConnect(c, connect, body) {
@@ -110,6 +111,7 @@ extension Shard {
         }
         if connect.sessionExpiry > c.pointee.zone.pointee.sessionExpiry {
             connect.sessionExpiry = c.pointee.zone.pointee.sessionExpiry
+            c.pointee.flags.insert(.expiryCapped)
         }
         var assigned = false
         let base = body.baseAddress!

@@ -37,8 +37,9 @@ extension Shard {
             let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             let retain = message.pointee.flags.contains(.retain) && (target.pointee.retainAsPublished || isBridge)
-            var terms = Terms(qos: granted, retain: retain, identifier: target.pointee.identifier)
-            if target.pointee.moreIDs != 0 { terms.moreIDs = r.pointee.ids + Int(target.pointee.moreIDs) }
+            var terms = Terms(qos: granted, retain: retain)
+            let ids = s == own ? target.pointee.ownIDs : target.pointee.ids
+            if ids.more != 0 { terms.moreIDs = r.pointee.ids + Int(ids.more) } else { terms.identifier = ids.single }
             deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: r.pointee.targetCount > 1)
         }
     }
@@ -128,11 +129,14 @@ extension Shard {
     func enqueue(_ message: MessageRef, _ s: SessionRef, _ terms: Terms) {
         s.pointee.enqueued += 1
         let lane = s.pointee.zone.pointee.priorities.lane(message.pointee.topic)
+        // Dropped ones are told of only when the queue is at rest: a hook may put something into it.
+        var lost: [Delivery] = []
         outbound(s).pointee.queue.push(
             makeDelivery(message, terms), lane: lane, limits: s.pointee.zone.pointee.queue
-        ) { lost, reason in
-            drop(lost.message, reason, for: s)
-            lost.discard()
+        ) { delivery, _ in lost.append(delivery) }
+        for delivery in lost {
+            drop(delivery.message, .queueFull, for: s)
+            delivery.discard()
         }
         checkQueueAlarm(s)
     }
@@ -141,6 +145,7 @@ extension Shard {
     func pump(_ s: SessionRef) {
         guard let c = s.pointee.connection, let outbound = s.pointee.outbound else { return }
         let limits = s.pointee.zone.pointee.queue
+        if outbound.pointee.inflight.parked > 0 { pumpParked(c, s, outbound) }
         while c.pointee.transport.pointee.pending <= c.pointee.zone.pointee.outputHighWater,
             let delivery = outbound.pointee.next(limits: limits)
         {
@@ -159,6 +164,7 @@ extension Shard {
             }
         }
         if s.pointee.flags.contains(.queueAlarm) { checkQueueAlarm(s) }
+        if s.pointee.feeds != nil { wantFeed(s) }
         if s.pointee.congestedSince != 0 && !isCongested(s) { noteCaughtUp(s) }
         if !outbound.pointee.queue.isEmpty, outbound.pointee.hasRoom { s.pointee.flags.insert(.feeding) }
     }
@@ -167,17 +173,22 @@ extension Shard {
     func replayInflight(_ c: ConnectionRef, _ s: SessionRef) {
         guard let outbound = s.pointee.outbound else { return }
         outbound.pointee.window = window(c, Int(c.pointee.receiveMaximum))
+        outbound.pointee.inflight.park()
         outbound.pointee.inflight.forEach { entry in
+            guard entry.state == .awaitingPubcomp else { return }
             entry.sentAt = now
-            if entry.state == .awaitingPubcomp {
-                counters.count(.packetsPubrelSent)
-                sendAck(c, .pubrel, entry.packetID)
-            } else {
-                let d = entry.delivery
-                let terms = Terms(qos: d.qos, retain: d.retain, identifier: d.subscriptionID, moreIDs: d.moreIDs)
-                // [MQTT-3.3.1-1]
-                write(d.message, 0, c, s, terms, packetID: entry.packetID, dup: true)
-            }
+            counters.count(.packetsPubrelSent)
+            sendAck(c, .pubrel, entry.packetID)
+        }
+    }
+
+    /// The next messages of an earlier connection, while the window has room.
+    private func pumpParked(_ c: ConnectionRef, _ s: SessionRef, _ outbound: UnsafeMutablePointer<Outbound>) {
+        while outbound.pointee.hasRoom, let entry = outbound.pointee.inflight.unpark(now: now) {
+            let d = entry.delivery
+            let terms = Terms(qos: d.qos, retain: d.retain, identifier: d.subscriptionID, moreIDs: d.moreIDs)
+            // [MQTT-3.3.1-1]
+            write(d.message, 0, c, s, terms, packetID: entry.packetID, dup: true)
         }
     }
 

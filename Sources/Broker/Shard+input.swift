@@ -128,11 +128,7 @@ extension Shard {
 
     /// A packet that breaks the rules ends the connection with the reason the specification names. [MQTT-4.13.1-1]
     func refuse(_ c: ConnectionRef, _ error: DecodeError) {
-        if c.pointee.phase == .waitingForConnect {
-            refuseConnect(c, error.reason)
-        } else {
-            close(c, error.reason, counted: "malformed")
-        }
+        close(c, error.reason, counted: "malformed")
     }
 }
 

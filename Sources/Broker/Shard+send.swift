@@ -38,8 +38,7 @@ extension Shard {
     /// What this server does not do without limit. MQTT 5 §3.2.2.3.
     private func announceLimits(_ c: ConnectionRef, _ s: SessionRef, _ writer: inout PropertyWriter) {
         let zone = c.pointee.zone
-        // [MQTT-3.2.2-17] of the session expiry in force, when it is not what the client asked for: always told.
-        writer.append(.sessionExpiryInterval, s.pointee.expiryInterval)
+        if c.pointee.flags.contains(.expiryCapped) { writer.append(.sessionExpiryInterval, s.pointee.expiryInterval) }
         if zone.pointee.maxAwaitingRel > 0 && zone.pointee.maxAwaitingRel < 65535 {
             writer.append(.receiveMaximum, UInt32(zone.pointee.maxAwaitingRel))
         }

@@ -191,7 +191,7 @@ extension Control {
 }
 
 private func notFound(_ what: String, _ who: String) -> CommandFailure {
-    .sentence("There is no \(what) \"\(who)\".")
+    .sentence("Not Found: there is no \(what) \"\(who)\".")
 }
 
 private func line(_ client: ClientRow) -> String {

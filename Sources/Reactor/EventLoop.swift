@@ -16,7 +16,7 @@ open class EventLoop: @unchecked Sendable {
     /// Wall-clock time of this tick, Unix milliseconds.
     public internal(set) var unixMS: Int64
     public var pool = BufferPool()
-    public var timers: TimerWheel
+    public let timers: TimerWheel
     public internal(set) var transports = Slab<Transport>()
     public internal(set) var ticks: UInt64 = 0
 

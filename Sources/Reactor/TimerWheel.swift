@@ -20,6 +20,9 @@ public struct TimerNode {
 
 /// Hierarchical timing wheel, four levels of 256 slots, 10 ms resolution: arming and disarming cost a few stores,
 /// whatever the number of timers. Time is a parameter; the wheel reads no clock.
+///
+/// Its state is behind a pointer and its functions do not mutate the struct: a timer that fires arms and disarms
+/// others while `advance` is under way.
 public struct TimerWheel: ~Copyable {
     static let resolution: UInt64 = 10
     private static let bits = 8
@@ -28,11 +31,19 @@ public struct TimerWheel: ~Copyable {
 
     /// Heads of circular lists, one sentinel node per slot.
     private let heads: UnsafeMutablePointer<TimerNode>
-    private var tick: UInt64
-    public private(set) var armed = 0
+    private let state: UnsafeMutablePointer<State>
+
+    private struct State {
+        var tick: UInt64
+        var armed = 0
+    }
+
+    private var tick: UInt64 { state.pointee.tick }
+    public var armed: Int { state.pointee.armed }
 
     public init(now: UInt64) {
-        tick = now / Self.resolution
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(tick: now / Self.resolution))
         heads = .allocate(capacity: Self.levels * Self.slots)
         for i in 0..<(Self.levels * Self.slots) {
             let head = heads + i
@@ -42,36 +53,39 @@ public struct TimerWheel: ~Copyable {
         }
     }
 
-    deinit { heads.deallocate() }
+    deinit {
+        heads.deallocate()
+        state.deallocate()
+    }
 
     /// Arms (or moves) a timer. A deadline in the past fires with the next advance.
-    public mutating func arm(_ node: UnsafeMutablePointer<TimerNode>, at deadline: UInt64) {
+    public func arm(_ node: UnsafeMutablePointer<TimerNode>, at deadline: UInt64) {
         if node.pointee.isArmed { disarm(node) }
         node.pointee.deadline = deadline
-        armed += 1
+        state.pointee.armed += 1
         place(node)
     }
 
-    public mutating func disarm(_ node: UnsafeMutablePointer<TimerNode>) {
+    public func disarm(_ node: UnsafeMutablePointer<TimerNode>) {
         guard node.pointee.isArmed else { return }
         unlink(node)
-        armed -= 1
+        state.pointee.armed -= 1
     }
 
     /// Fires everything due at `now`, oldest slot first.
-    public mutating func advance(to now: UInt64, _ fire: (UnsafeMutablePointer<TimerNode>) -> Void) {
+    public func advance(to now: UInt64, _ fire: (UnsafeMutablePointer<TimerNode>) -> Void) {
         let target = now / Self.resolution
         while tick < target {
             if armed == 0 {
-                tick = target
+                state.pointee.tick = target
                 return
             }
-            tick += 1
+            state.pointee.tick += 1
             cascade()
             let head = heads + Int(tick & 255)
             while let node = head.pointee.next, node != head {
                 unlink(node)
-                armed -= 1
+                state.pointee.armed -= 1
                 fire(node)
             }
         }
@@ -91,7 +105,7 @@ public struct TimerWheel: ~Copyable {
         return Self.resolution * UInt64(Self.slots)
     }
 
-    private mutating func place(_ node: UnsafeMutablePointer<TimerNode>) {
+    private func place(_ node: UnsafeMutablePointer<TimerNode>) {
         // Rounded up: a timer never fires before its deadline.
         let due = max((node.pointee.deadline + Self.resolution - 1) / Self.resolution, tick + 1)
         let distance = due - tick
@@ -118,7 +132,7 @@ public struct TimerWheel: ~Copyable {
     }
 
     /// At a level's boundary its next slot is dealt out again to the levels below.
-    private mutating func cascade() {
+    private func cascade() {
         var level = 1
         while level < Self.levels && tick & ((1 << UInt64(level * Self.bits)) - 1) == 0 {
             let head = heads + level * Self.slots + Int((tick >> UInt64(level * Self.bits)) & 255)
@@ -134,7 +148,7 @@ public struct TimerWheel: ~Copyable {
         }
     }
 
-    private mutating func placeFromAbove(_ node: UnsafeMutablePointer<TimerNode>) {
+    private func placeFromAbove(_ node: UnsafeMutablePointer<TimerNode>) {
         // Due exactly at this tick: level 0's current slot, which advance() is about to empty.
         if (node.pointee.deadline + Self.resolution - 1) / Self.resolution <= tick {
             let head = heads + Int(tick & 255)

@@ -16,6 +16,8 @@ public struct Inflight: ~Copyable {
         public var delivery: Delivery
         public var packetID: UInt16
         public var state: State
+        /// Sent on an earlier connection and not yet again on this one.
+        public var isParked = false
         /// Loop time of the last sending, ms.
         public var sentAt: UInt64
     }
@@ -25,7 +27,11 @@ public struct Inflight: ~Copyable {
     private var head = 0
     private var tail = 0
     private var lastID: UInt16 = 0
-    /// Messages in flight: what the receive maximum limits. [MQTT-4.9.0-1]
+    /// Where the first parked entry may be.
+    private var parkedFrom = 0
+    /// Messages that were in flight when the client left and wait for their turn to be sent again.
+    public private(set) var parked = 0
+    /// Messages in flight on this connection: what the receive maximum limits. [MQTT-4.9.0-1]
     public private(set) var count = 0
 
     public init() {
@@ -65,6 +71,11 @@ public struct Inflight: ~Copyable {
         guard let at = find(id) else { return .unknown }
         switch ring[at].state {
         case .awaitingPubrec:
+            if ring[at].isParked {
+                ring[at].isParked = false
+                parked -= 1
+                count += 1
+            }
             ring[at].state = .awaitingPubcomp
             ring[at].sentAt = now
             return .accepted(ring[at].delivery)
@@ -85,6 +96,36 @@ public struct Inflight: ~Copyable {
         return true
     }
 
+    /// A new connection: what was sent and not received is to be sent again, as its window allows. [MQTT-4.4.0-1]
+    public mutating func park() {
+        for i in head..<tail {
+            let at = i & (room - 1)
+            guard ring[at].state == .awaitingPuback || ring[at].state == .awaitingPubrec, !ring[at].isParked
+            else { continue }
+            ring[at].isParked = true
+            parked += 1
+            count -= 1
+        }
+        parkedFrom = head
+    }
+
+    /// The oldest parked entry, in flight again.
+    public mutating func unpark(now: UInt64) -> Entry? {
+        guard parked > 0 else { return nil }
+        parkedFrom = max(parkedFrom, head)
+        while parkedFrom < tail {
+            let at = parkedFrom & (room - 1)
+            parkedFrom += 1
+            guard ring[at].state != .hole, ring[at].isParked else { continue }
+            ring[at].isParked = false
+            ring[at].sentAt = now
+            parked -= 1
+            count += 1
+            return ring[at]
+        }
+        return nil
+    }
+
     /// Every entry that still waits for something, in sending order. [MQTT-4.6.0-1]
     public func forEach(_ body: (inout Entry) -> Void) {
         for i in head..<tail where ring[i & (room - 1)].state != .hole { body(&ring[i & (room - 1)]) }
@@ -97,6 +138,7 @@ public struct Inflight: ~Copyable {
         }
         head = tail
         count = 0
+        parked = 0
     }
 
     /// Takes out messages the client has not received for which `body` answers true; the caller owns them then.
@@ -105,10 +147,7 @@ public struct Inflight: ~Copyable {
             let at = i & (room - 1)
             switch ring[at].state {
             case .awaitingPuback, .awaitingPubrec:
-                if body(ring[at].delivery) {
-                    ring[at].state = .hole
-                    count -= 1
-                }
+                if body(ring[at].delivery) { close(at) }
             default: break
             }
         }
@@ -150,10 +189,16 @@ public struct Inflight: ~Copyable {
 
     private mutating func finish(_ at: Int) -> Delivery {
         let delivery = ring[at].delivery
-        ring[at].state = .hole
-        count -= 1
+        close(at)
         while head < tail && ring[head & (room - 1)].state == .hole { head += 1 }
         return delivery
+    }
+
+    /// A client may acknowledge what it got on its last connection before it is sent again.
+    private mutating func close(_ at: Int) {
+        if ring[at].isParked { parked -= 1 } else { count -= 1 }
+        ring[at].isParked = false
+        ring[at].state = .hole
     }
 
     private mutating func grow() {
@@ -167,6 +212,7 @@ public struct Inflight: ~Copyable {
         ring.deallocate()
         ring = wider
         room *= 2
+        parkedFrom -= head
         head = 0
         tail = n
     }

@@ -19,11 +19,11 @@ public struct Outbound: ~Copyable {
     public var hasRoom: Bool { inflight.count < window }
 
     /// Whether a QoS 1 or 2 message may be sent at once without overtaking those that wait. [MQTT-4.6.0-6]
-    public var maySendNow: Bool { queue.isEmpty && hasRoom }
+    public var maySendNow: Bool { queue.isEmpty && inflight.parked == 0 && hasRoom }
 
     /// The next queued message that may be sent now; QoS 0 needs no window.
     public mutating func next(limits: QueueLimits) -> Delivery? {
-        guard !queue.isEmpty, hasRoom else { return nil }
+        guard !queue.isEmpty, inflight.parked == 0, hasRoom else { return nil }
         return queue.pop(limits: limits)
     }
 
