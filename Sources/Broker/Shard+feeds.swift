@@ -30,7 +30,8 @@ extension Shard {
             s.pointee.feeds = feed
         }
         s.pointee.flags.insert(.feeding)
-        wantFeed(s)
+        // The first slice at once: a client that pings after subscribing gets a short answer before the PINGRESP.
+        if let c = s.pointee.connection { runFeed(s, c) }
     }
 
     /// The session has room again: its feeds go on at the end of this tick.
