@@ -124,7 +124,9 @@ let package = Package(
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
-        .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"], exclude: ["layout.txt"]),
+        .testTarget(
+            name: "PluginHostTests", dependencies: ["PluginHost", "Broker", "Reactor", "CReactor", "Sessions", "Topics"],
+            exclude: ["layout.txt"]),
         .testTarget(name: "ControlTests", dependencies: ["Control"]),
         // The store of the retainer plugin, compiled as an ordinary module through a symbolic link.
         .testTarget(

@@ -144,6 +144,6 @@ private func explain(_ message: String, path: String, copy: String) -> String {
         let parts = message.split(separator: "`").dropFirst().first?.split(separator: "'").first ?? "newer"
         return "\(path) was built on a newer system: it needs \(parts), which this machine's libraries do not have."
     }
-    let clean = message.split(separator: copy).joined(separator: path)
+    let clean = message.split(separator: copy, omittingEmptySubsequences: false).joined(separator: path)
     return "\(path) cannot be loaded: \(oneLine(clean.utf8, limit: 500))."
 }
