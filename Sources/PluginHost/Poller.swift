@@ -32,17 +32,22 @@ final class Poller: @unchecked Sendable {
 
     /// False when the descriptor cannot be watched.
     func arm() -> Bool {
-        loop.sync { self.armHere() }
+        onItsLoop { self.armHere() }
         return id != nil
     }
 
     /// When it returns, the function runs nowhere any more.
     func cancel() {
-        loop.sync {
+        onItsLoop {
             guard let id = self.id else { return }
             self.id = nil
             if case .timer = self.kind { self.loop.cancel(timer: id) } else { self.loop.unwatch(id) }
         }
+    }
+
+    /// We are on the control thread, whose loop may not run yet: plugins are loaded before it does.
+    private func onItsLoop(_ body: @escaping @Sendable () -> Void) {
+        if loop.index == -1 { body() } else { loop.sync(body) }
     }
 
     private func armHere() {

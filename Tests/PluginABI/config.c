@@ -13,6 +13,7 @@ static const martlet_cfg_key keys[] = {
   {sizeof(martlet_cfg_key), MARTLET_CFG_ENUM, MARTLET_CFG_IMMUTABLE, "config.kind", "disc", "ram|disc|disc_only", "A kind."},
   {sizeof(martlet_cfg_key), MARTLET_CFG_LIST, 0, "config.list", "a, b", NULL, "A list."},
   {sizeof(martlet_cfg_key), MARTLET_CFG_PERCENT, 0, "config.share", "60%", NULL, "A share."},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_PATH, 0, "config.file", "etc/a.conf", NULL, "A file."},
   {sizeof(martlet_cfg_key), MARTLET_CFG_STRING, 0, "config.user.*.name", NULL, NULL, "A user."},
 };
 
@@ -48,6 +49,9 @@ static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, m
   out_number(out, "secret", m->config->get_string(m->h, "config.secret", &b));
   out_number(out, "undeclared", m->config->get_string(m->h, "config.nothing", &b));
   m->config->get_string(m->h, "config.list", &b);
+  out->print(out->impl, b);
+  out_line(out, "");
+  m->config->get_string(m->h, "config.file", &b);
   out->print(out->impl, b);
   out_line(out, "");
   m->config->each(m->h, "config.user.", each, out);

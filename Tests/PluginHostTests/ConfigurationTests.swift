@@ -15,7 +15,7 @@ extension PluginHostTests {
                     "config.flag": 1, "config.number": 7, "config.size": 65536, "config.time": 2000, "config.kind": 1,
                     "config.share": 60, "secret": Int(statusNotFound), "undeclared": Int(statusNotFound),
                 ])
-            #expect(rig.ctl("config").contains("\na, b\n"))
+            #expect(rig.ctl("config").contains("\na, b\n\(rig.root)/etc/a.conf\n"))
         }
 
         @Test func theFileAndTheEnvironmentAreRead() {
@@ -48,7 +48,7 @@ extension PluginHostTests {
             rig.write(text + "\n", to: "etc/config.conf")
             let error = rig.load("config")
             #expect(error?.kind == .badConfig)
-            #expect(error?.sentence == "config was not loaded: config.declare: \(rig.root)/\(sentence)")
+            #expect(error?.sentence == "config was not loaded: \(rig.root)/\(sentence)")
             #expect(rig.running == [])
             #expect(mappings(of: rig.root) == 0)
         }

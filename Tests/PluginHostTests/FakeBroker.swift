@@ -73,6 +73,9 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
         return result!
     }
 
+    /// On a loop: runs a hook chain.
+    func walkHere(_ hook: Int) { _ = walk(hook, "t", "p") }
+
     private func walk(_ hook: Int, _ topic: String, _ payload: String) -> Int32 {
         guard let set = chains.withLock({ $0 }).set else { return 0 }
         var topic = topic
