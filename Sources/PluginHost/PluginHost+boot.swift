@@ -27,7 +27,7 @@ extension PluginHost {
         }
         for name in Self.order(wanted.filter { images[$0] != nil }, after: { images[$0]?.after ?? [] }) {
             do throws(PluginError) {
-                commit(try bringUp(images[name]!, replacing: nil, state: nil))
+                commit(try bringUp(images[name]!, replacing: nil))
                 report.loaded.append(name)
             } catch {
                 report.failures.append(error)

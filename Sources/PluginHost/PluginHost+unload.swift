@@ -66,6 +66,7 @@ extension PluginHost {
 
     /// A start that failed: nothing was visible yet, but tasks may be on their way.
     func rollBack(_ instance: PluginInstance) {
+        resumeLoops()
         instance.phase = .ending
         revoke(instance)
         broker.quiesce()

@@ -8,21 +8,19 @@ extension PluginHostTests {
     /// Loading and unloading leaves nothing: not a mapping, not a byte that grows.
     @Suite(.serialized) struct Churn {
         private func cycle(_ rig: Rig, _ times: Int) -> Bool {
-            rig.main {
-                for _ in 0..<times {
-                    guard (try? rig.host.load("hostile")) != nil, (try? rig.host.unload("hostile"))?.resident == nil else {
-                        return false
-                    }
-                }
-                return true
+            for _ in 0..<times where rig.load("hostile") != nil || rig.unloadReport("hostile")?.resident != nil {
+                return false
             }
+            // The tasks of the last cycle are still on the control loop's list.
+            rig.main {}
+            return true
         }
 
         @Test func aThousandLoadsLeaveMemoryFlat() {
             let rig = Rig()
             defer { rig.close() }
             rig.add("hostile", as: "hostile", "FORGETS")
-            #expect(cycle(rig, 50), "warm: allocators and tables reach their size")
+            #expect(cycle(rig, 100), "warm: allocators and tables reach their size")
             let mappedBefore = mappings(of: rig.root)
             let before = allocated()
             #expect(cycle(rig, 1000))
@@ -47,10 +45,10 @@ extension PluginHostTests {
                 }
                 return true
             }
-            #expect(swap(50))
+            #expect(swap(200))
             let before = allocated()
             #expect(swap(1000))
-            #expect(rig.values("upgrade")["count"] == 1050, "no call was lost and no state")
+            #expect(rig.values("upgrade")["count"] == 1200, "no call was lost and no state")
             let growth = allocated() - before
             #expect(growth < 64 * 1024, "1,000 reloads left \(growth) bytes")
             _ = rig.unload("upgrade")
@@ -81,7 +79,7 @@ extension PluginHostTests {
             rig.broker.onLoop(0) { isOver = true }
             rig.broker.onLoop(0) {}
             #expect(calls > 100)
-            #expect(rig.values("upgrade")["count"]! >= calls, "every walk reached one of both images; export takes a copy")
+            #expect(rig.values("upgrade")["count"] == calls, "every call reached one of both images and its state went over")
         }
     }
 }

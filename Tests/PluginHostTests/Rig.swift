@@ -11,6 +11,7 @@ final class Rig: @unchecked Sendable {
     let control = EventLoop(index: -1)
     let broker: FakeBroker
     private(set) var host: PluginHost!
+    /// The first 200.
     private let lines = Mutex<[(HostLog.Level, String)]>([])
     private let ended = Semaphore()
 
@@ -32,7 +33,9 @@ final class Rig: @unchecked Sendable {
             loadedFile: root + "/data/loaded_plugins", root: root)
         options.blockingThreads = 2
         change(&options)
-        let log = HostLog { [unowned self] level, line in lines.withLock { $0.append((level, line)) } }
+        let log = HostLog { [unowned self] level, line in
+            lines.withLock { if $0.count < 200 { $0.append((level, line)) } }
+        }
         host = main { try! PluginHost(options: options, broker: self.broker, control: self.control, log: log) }
     }
 
