@@ -35,7 +35,7 @@ final class Poller: @unchecked Sendable {
     /// False when the descriptor cannot be watched.
     func arm() -> Bool {
         isArmed = true
-        onItsLoop { self.armHere() }
+        loop.sync { self.armHere() }
         return id != nil
     }
 
@@ -43,16 +43,11 @@ final class Poller: @unchecked Sendable {
     func cancel() {
         guard isArmed else { return }
         isArmed = false
-        onItsLoop {
+        loop.sync {
             guard let id = self.id else { return }
             self.id = nil
             if case .timer = self.kind { self.loop.cancel(timer: id) } else { self.loop.unwatch(id) }
         }
-    }
-
-    /// We are on the control thread, whose loop may not run yet: plugins are loaded before it does.
-    private func onItsLoop(_ body: @escaping @Sendable () -> Void) {
-        if loop.index == -1 { body() } else { loop.sync(body) }
     }
 
     private func armHere() {

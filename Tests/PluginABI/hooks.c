@@ -12,7 +12,7 @@ typedef struct {
 
 static int32_t seen(void *u, martlet_event *ev) {
   me *m = u;
-  m->calls[ev->hook]++;
+  __atomic_fetch_add(&m->calls[ev->hook], 1, __ATOMIC_RELAXED); /* clients of several loops at once */
   return MARTLET_NEXT;
 }
 static int32_t filtered(void *u, martlet_event *ev) {

@@ -7,7 +7,7 @@ typedef struct { const martlet_host *h; long count; martlet_token counter; } me;
 static int32_t seen(void *u, martlet_event *ev) {
   me *m = u;
   (void)ev;
-  m->count++;
+  __atomic_fetch_add(&m->count, 1, __ATOMIC_RELAXED); /* clients of several loops at once */
   return MARTLET_NEXT;
 }
 

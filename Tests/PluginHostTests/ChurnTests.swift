@@ -79,7 +79,9 @@ extension PluginHostTests {
             rig.broker.onLoop(0) { isOver = true }
             rig.broker.onLoop(0) {}
             #expect(calls > 100)
-            #expect(rig.values("upgrade")["count"] == calls, "every call reached one of both images and its state went over")
+            #expect(
+                rig.values("upgrade")["count"] == calls, "every call reached one of both images and its state went over"
+            )
         }
     }
 }

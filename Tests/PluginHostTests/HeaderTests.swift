@@ -16,7 +16,9 @@ import Testing
         for header in headers {
             writeFile(folder + "/one", Array("#include <martlet/\(header)>\n#include <martlet/\(header)>\n".utf8))
             let (status, output) = run(
-                compiler + ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I", includeFolder, folder + "/one"])
+                compiler + [
+                    "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I", includeFolder, folder + "/one",
+                ])
             #expect(status == 0, "\(header) with \(compiler[0]): \(output)")
         }
     }
@@ -28,13 +30,15 @@ import Testing
         let built = run(["gcc", "-std=c11", "-I", includeFolder, abiFolder + "/layout.c", "-o", folder + "/layout"])
         #expect(built.status == 0, "\(built.output)")
         let layout = run([folder + "/layout"]).output
-        #expect(layout == String(decoding: readFile(layoutFile), as: UTF8.self), "regenerate layout.txt only on purpose")
+        #expect(
+            layout == String(decoding: readFile(layoutFile), as: UTF8.self), "regenerate layout.txt only on purpose")
     }
 
     /// layout.c cannot forget a struct: each one the headers define is in its output.
     @Test func everyStructIsInTheLayout() {
         let layout = String(decoding: readFile(layoutFile), as: UTF8.self)
-        let known = Set(layout.split(separator: "\n").filter { !$0.hasPrefix(" ") }.map { String($0.prefix { $0 != " " }) })
+        let known = Set(
+            layout.split(separator: "\n").filter { !$0.hasPrefix(" ") }.map { String($0.prefix { $0 != " " }) })
         for header in names(in: includeFolder + "/martlet") {
             let text = String(decoding: readFile(includeFolder + "/martlet/" + header), as: UTF8.self)
             for line in text.split(separator: "\n") where line.hasPrefix("typedef struct ") && line.contains("{") {

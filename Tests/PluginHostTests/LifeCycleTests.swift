@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Testing
 
 @testable import PluginHost
@@ -116,6 +117,33 @@ extension PluginHostTests {
             #expect(results == Array(repeating: Int(statusStale), count: 5))
         }
 
+        /// Unmapping an image that uses the Swift runtime breaks the process's next cast, so the host pins it.
+        @Test(.enabled(if: swiftRuntime != nil)) func anImageWithTheSwiftRuntimeStaysResident() throws {
+            let rig = Rig()
+            defer { rig.close() }
+            let built = run([
+                "gcc", "-shared", "-fPIC", "-DID=\"base\"", "-I", includeFolder, abiFolder + "/base.c",
+                "-Wl,--no-as-needed", try #require(swiftRuntime), "-o", rig.plugins + "/base.so",
+            ])
+            #expect(built.status == 0, "\(built.output)")
+            chmod(rig.plugins + "/base.so", 0o755)
+            #expect(
+                rig.main { rig.host.list() }.map(\.line)
+                    == ["Plugin(base, version=?, description=linked to libswiftCore, not looked into, active=false)"])
+            #expect(mappings(of: rig.root) == 0, "looking into it would have pinned it")
+            let report = rig.main { try? rig.host.load("base") }
+            #expect(report?.notes == ["base is resident until restart: it is linked to libswiftCore."])
+            #expect(
+                rig.main { rig.host.list() }.map(\.line)
+                    == [
+                        "Plugin(base, version=1.0.0, description=A plugin for a test, active=true) resident until restart"
+                    ])
+            #expect(rig.unloadReport("base")?.resident == "resident until restart: it is linked to libswiftCore")
+            #expect(mappings(of: rig.root) > 0)
+            #expect(rig.load("base") == nil, "a second copy of it")
+            #expect(rig.unload("base") == nil)
+        }
+
         @Test func listShowsEveryFile() {
             let rig = Rig()
             defer { rig.close() }
@@ -152,3 +180,7 @@ func mappings(of folder: String) -> Int {
     String(decoding: readFile("/proc/self/maps"), as: UTF8.self).split(separator: "\n")
         .filter { $0.contains(folder) && $0.contains(".so") }.count
 }
+
+/// The libswiftCore.so of this process; nil when it is linked statically.
+private let swiftRuntime = String(decoding: readFile("/proc/self/maps"), as: UTF8.self).split(separator: "\n")
+    .first { $0.hasSuffix("/libswiftCore.so") }?.split(separator: " ").last.map(String.init)

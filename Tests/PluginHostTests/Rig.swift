@@ -9,7 +9,8 @@ import Synchronization
 final class Rig: @unchecked Sendable {
     let root: String
     let control = EventLoop(index: -1)
-    let broker: FakeBroker
+    let broker: FakeBroker!
+    private let port: any BrokerPort
     private(set) var host: PluginHost!
     /// The first 200.
     private let lines = Mutex<[(HostLog.Level, String)]>([])
@@ -18,10 +19,12 @@ final class Rig: @unchecked Sendable {
     var plugins: String { root + "/plugins" }
     var loadedFile: String { root + "/data/loaded_plugins" }
 
-    init(_ change: (inout PluginHostOptions) -> Void = { _ in }) {
+    /// - Parameter real: the broker to use instead of the fake one; its loops run.
+    init(real: (any BrokerPort)? = nil, _ change: (inout PluginHostOptions) -> Void = { _ in }) {
         root = scratchFolder()
         for folder in ["plugins", "etc", "data"] { mkdir(root + "/" + folder, 0o755) }
-        broker = FakeBroker(loops: 2)
+        broker = real == nil ? FakeBroker(loops: 2) : nil
+        port = real ?? broker
         let control = control
         let ended = ended
         startThread("control") {
@@ -36,13 +39,13 @@ final class Rig: @unchecked Sendable {
         let log = HostLog { [unowned self] level, line in
             lines.withLock { if $0.count < 200 { $0.append((level, line)) } }
         }
-        host = main { try! PluginHost(options: options, broker: self.broker, control: self.control, log: log) }
+        host = main { try! PluginHost(options: options, broker: self.port, control: self.control, log: log) }
     }
 
     /// Ends all plugins and threads and removes the tree.
     func close() {
         main { self.host.shutdown() }
-        broker.stop()
+        broker?.stop()
         control.stop()
         ended.wait()
         removeTree(root)
