@@ -17,7 +17,8 @@ extension PluginHost {
             report.failures.append(
                 PluginError(
                     .host, "",
-                    "\(loadedFile.path):\(number): \"\(oneLine(text.utf8, limit: 80))\" is no plugin name followed by a dot."
+                    "\(loadedFile.path):\(number): \"\(oneLine(text.utf8, limit: 80))\" "
+                        + "is no plugin name followed by a dot."
                 ))
         }
         var images: [String: PluginImage] = [:]

@@ -65,7 +65,8 @@ extension PluginHost {
         for id in image.needs where !isExtension(id) && services.find(id) == nil {
             throw PluginError(
                 .badPlugin, image.name,
-                "\(image.name) needs \(id), which \(options.brokerName) \(options.brokerVersion) and the plugins now loaded do not offer."
+                "\(image.name) needs \(id), which \(options.brokerName) \(options.brokerVersion) and the plugins now "
+                    + "loaded do not offer."
             )
         }
     }
@@ -77,7 +78,8 @@ extension PluginHost {
         for other in image.after where enabled.contains(other) && instance(named: other) == nil {
             throw PluginError(
                 .refused, image.name,
-                "\(image.name) starts after \(other), which is enabled but does not run; load \(other) first or take it out of \(options.loadedFile)."
+                "\(image.name) starts after \(other), which is enabled but does not run; "
+                    + "load \(other) first or take it out of \(options.loadedFile)."
             )
         }
     }

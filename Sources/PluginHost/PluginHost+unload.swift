@@ -130,7 +130,8 @@ extension PluginHost {
             if instance.image.pinned == nil {
                 instance.log(
                     .warning,
-                    "its image is still mapped after dlclose; a thread-local destructor or a GNU unique symbol can be why"
+                    "its image is still mapped after dlclose; "
+                        + "a thread-local destructor or a GNU unique symbol can be why"
                 )
             }
             keep(instance, "resident until restart: \(reason)")

@@ -79,13 +79,15 @@ final class PluginImage {
         guard size >= MemoryLayout<martlet_entry>.size, size <= 4096 else {
             throw PluginError(
                 .badPlugin, name,
-                "\(path) describes itself in \(size) bytes where at least \(MemoryLayout<martlet_entry>.size) are due; build it against this broker's include/martlet."
+                "\(path) describes itself in \(size) bytes where at least \(MemoryLayout<martlet_entry>.size) "
+                    + "are due; build it against this broker's include/martlet."
             )
         }
         guard entry.pointee.abi_major == MARTLET_ABI_MAJOR else {
             throw PluginError(
                 .badPlugin, name,
-                "\(path) was built for plugin ABI \(entry.pointee.abi_major), this broker speaks ABI \(MARTLET_ABI_MAJOR); build it against this broker's include/martlet."
+                "\(path) was built for plugin ABI \(entry.pointee.abi_major), this broker "
+                    + "speaks ABI \(MARTLET_ABI_MAJOR); build it against this broker's include/martlet."
             )
         }
         if let missing = cph_entry_missing(entry) {

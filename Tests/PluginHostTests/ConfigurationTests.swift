@@ -23,7 +23,8 @@ extension PluginHostTests {
             defer { rig.close() }
             rig.add("config")
             rig.write(
-                "## a comment\nconfig.flag = off\nconfig.number = 9\nconfig.user.2.name = zoe\nconfig.user.1.name = al\n",
+                "## a comment\nconfig.flag = off\nconfig.number = 9\n"
+                    + "config.user.2.name = zoe\nconfig.user.1.name = al\n",
                 to: "etc/config.conf")
             #expect(rig.load("config") == nil)
             let values = rig.values("config")

@@ -16,7 +16,7 @@ extension PluginHostTests {
                 Int($0.split(separator: "=")[1])!
             }
             let refused = Int(statusThread)
-            // hooks.add, config.get_int and exec.timer belong to the control thread; kv may be used by a plugin's thread.
+            // hooks.add, config.get_int and exec.timer belong to the control thread; kv is refused on a loop only.
             #expect(results == [refused, refused, refused, refused, refused, refused, refused, 0])
             let line = rig.errorLines.first { $0.contains("but it belongs to") }
             #expect(line?.hasPrefix("hostile: called ") == true)

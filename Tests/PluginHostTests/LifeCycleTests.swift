@@ -136,7 +136,8 @@ extension PluginHostTests {
             #expect(
                 rig.main { rig.host.list() }.map(\.line)
                     == [
-                        "Plugin(base, version=1.0.0, description=A plugin for a test, active=true) resident until restart"
+                        "Plugin(base, version=1.0.0, description=A plugin for a test, active=true) "
+                            + "resident until restart"
                     ])
             #expect(rig.unloadReport("base")?.resident == "resident until restart: it is linked to libswiftCore")
             #expect(mappings(of: rig.root) > 0)

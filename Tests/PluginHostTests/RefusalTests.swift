@@ -5,7 +5,7 @@ import Testing
 @testable import PluginHost
 
 extension PluginHostTests {
-    /// Every refusal is one sentence that names the file or the plugin and says what to do; nothing has changed after it.
+    /// Every refusal is one sentence that names the file or the plugin and says what to do; nothing has changed after.
     @Suite(.serialized) struct Refusals {
         private func refusal(_ rig: Rig, _ name: String) -> String {
             let error = rig.load(name)

@@ -8,7 +8,8 @@ nonisolated(unsafe) let clientTable = permanent(
         get: { host, client, field, out in
             let instance = instance(host)
             guard isLoopThread else { return instance.wrongThread("client.get", wanted: "the client's loop") }
-            return instance.host.broker.clientField(client, field, out)
+            let status = instance.host.broker.clientField(client, field, out)
+            return status == statusThread ? instance.wrongThread("client.get", wanted: "the client's loop") : status
         },
         copy: { host, client, field, destination, capacity in
             let instance = instance(host)
