@@ -124,8 +124,12 @@ let package = Package(
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
-        .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"], exclude: ["layout.txt"]),
-        .testTarget(name: "ControlTests", dependencies: ["Control"]),
+        .testTarget(
+            name: "PluginHostTests",
+            dependencies: ["PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],
+            exclude: ["layout.txt"]),
+        .testTarget(
+            name: "ControlTests", dependencies: ["Control", "CtlProtocol", "PluginHost", "Broker", "Reactor"]),
         // The store of the retainer plugin, compiled as an ordinary module through a symbolic link.
         .testTarget(
             name: "RetainerTests", dependencies: ["CMartlet", "CLMDB"], path: "Tests/Retainer",

@@ -111,7 +111,9 @@ extension Control {
             register(name, usage) { call throws(CommandFailure) in
                 switch (call.words.first, call.words.count) {
                 case ("list", 1):
-                    for topic in broker.topics() { call.print(name == "routes" ? "\(topic) -> \(node)\n" : "\(topic)\n") }
+                    for topic in broker.topics() {
+                        call.print(name == "routes" ? "\(topic) -> \(node)\n" : "\(topic)\n")
+                    }
                 case ("show", 2):
                     guard broker.topics().contains(call.words[1]) else { throw notFound(what, call.words[1]) }
                     call.print("\(call.words[1]) -> \(node)\n")
@@ -150,7 +152,8 @@ extension Control {
             case "list" where words.count == 1:
                 for ban in broker.banned().sorted(by: { $0.who < $1.who }) {
                     let until = ban.until.map { "\($0 / 1000)" } ?? "never"
-                    call.print("Banned(\(ban.kind.rawValue)=\(ban.who), until=\(until), reason=\(ban.reason), by=\(ban.by))\n")
+                    call.print(
+                        "Banned(\(ban.kind.rawValue)=\(ban.who), until=\(until), reason=\(ban.reason), by=\(ban.by))\n")
                 }
             case "add" where words.count >= 3:
                 guard let kind = BanKind(rawValue: words[1]) else { throw .usage }

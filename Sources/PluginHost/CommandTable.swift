@@ -43,7 +43,7 @@ public final class CommandCall {
     public func print(_ text: String) { write(text.utf8) }
 
     public func write(_ bytes: some Collection<UInt8>) {
-        guard output.count + bytes.count <= limit else {
+        guard !isCut, output.count + bytes.count <= limit else {
             isCut = true
             return
         }

@@ -17,12 +17,14 @@ extension PluginFile {
         let machine = Int(number(head, 18, 2))
         guard machine == hostMachine.id else {
             throw bad(
-                "was built for \(machineName(machine)), this broker runs on \(hostMachine.name); build it for this machine."
+                "was built for \(machineName(machine)), this broker runs on \(hostMachine.name); "
+                    + "build it for this machine."
             )
         }
         guard number(head, 16, 2) == 3 else {
             throw bad(
-                "is not a shared library (\(number(head, 16, 2) == 1 ? "an object file" : "a program")); link it with -shared."
+                "is not a shared library (\(number(head, 16, 2) == 1 ? "an object file" : "a program")); "
+                    + "link it with -shared."
             )
         }
         try checkSegments(head)

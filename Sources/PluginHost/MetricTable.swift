@@ -147,8 +147,11 @@ public struct Metric: Sendable, Equatable {
 struct RegistrationError: Error {
     let status: martlet_status
     let text: String
-    init(_ status: martlet_status, _ text: String) {
+    /// The text says where it happened; otherwise the function's name is put before it.
+    let isComplete: Bool
+    init(_ status: martlet_status, _ text: String, isComplete: Bool = false) {
         self.status = status
         self.text = text
+        self.isComplete = isComplete
     }
 }

@@ -16,7 +16,8 @@ struct PluginFile: ~Copyable {
         guard isPluginName(name) else {
             throw PluginError(
                 .notFound, name,
-                "\"\(oneLine(name.utf8, limit: 80))\" cannot be a plugin's name (not_found): it may hold letters, digits, _ and -."
+                "\"\(oneLine(name.utf8, limit: 80))\" cannot be a plugin's name (not_found): "
+                    + "it may hold letters, digits, _ and -."
             )
         }
         for directory in directories {

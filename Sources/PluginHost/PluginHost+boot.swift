@@ -17,7 +17,8 @@ extension PluginHost {
             report.failures.append(
                 PluginError(
                     .host, "",
-                    "\(loadedFile.path):\(number): \"\(oneLine(text.utf8, limit: 80))\" is no plugin name followed by a dot."
+                    "\(loadedFile.path):\(number): \"\(oneLine(text.utf8, limit: 80))\" "
+                        + "is no plugin name followed by a dot."
                 ))
         }
         var images: [String: PluginImage] = [:]
@@ -27,7 +28,7 @@ extension PluginHost {
         }
         for name in Self.order(wanted.filter { images[$0] != nil }, after: { images[$0]?.after ?? [] }) {
             do throws(PluginError) {
-                commit(try bringUp(images[name]!, replacing: nil, state: nil))
+                commit(try bringUp(images[name]!, replacing: nil))
                 report.loaded.append(name)
             } catch {
                 report.failures.append(error)

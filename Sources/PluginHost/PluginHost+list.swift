@@ -102,7 +102,7 @@ extension PluginHost {
             ("metrics", "\(instance.metrics.count)"), ("timers_and_fds", "\(instance.pollers.count)"),
             (
                 "tasks_waiting",
-                "\(instance.mainTasks.count + instance.blockingTasks.count + instance.loopTasks.load(ordering: .relaxed))"
+                "\(instance.waitingTasks)"
             ),
             ("deferrals_open", "\(broker.openDeferrals(of: instance.owner))"),
             ("slow_callbacks", "\(instance.slowCallbacks.load(ordering: .relaxed))"),
@@ -122,7 +122,8 @@ extension PluginHost {
     private func costText(_ priority: Int32, _ filter: [UInt8], _ cost: CostCells) -> String {
         let sum = cost.sum()
         return "priority=\(priority)" + (filter.isEmpty ? "" : ", filter=\(String(decoding: filter, as: UTF8.self))")
-            + ", calls=\(sum.calls), errors=\(sum.errors), p50=\(sum.percentileNS(0.5))ns, p99=\(sum.percentileNS(0.99))ns"
+            + ", calls=\(sum.calls), errors=\(sum.errors), "
+            + "p50=\(sum.percentileNS(0.5))ns, p99=\(sum.percentileNS(0.99))ns"
     }
 
     private func residentText(_ name: String) -> String {

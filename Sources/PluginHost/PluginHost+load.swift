@@ -22,7 +22,7 @@ extension PluginHost {
                 "\(name) \(there.image.version) runs already (already_started); plugins reload \(name) replaces it.")
         }
         let image = try openImage(name)
-        let instance = try bringUp(image, replacing: nil, state: nil)
+        let instance = try bringUp(image, replacing: nil)
         commit(instance)
         var report = LoadReport(name: name, version: image.version)
         if let reason = image.pinned {
@@ -40,9 +40,7 @@ extension PluginHost {
     }
 
     /// Steps 7 to 10: needs, create, import, start. On an error the image is closed again.
-    func bringUp(
-        _ image: PluginImage, replacing old: PluginInstance?, state: [UInt8]?
-    ) throws(PluginError) -> PluginInstance {
+    func bringUp(_ image: PluginImage, replacing old: PluginInstance?) throws(PluginError) -> PluginInstance {
         let instance = makeInstance(image)
         instance.predecessor = old
         do throws(PluginError) {
@@ -54,7 +52,7 @@ extension PluginHost {
             throw error
         }
         do throws(PluginError) {
-            if let state { try importState(instance, state) }
+            if let old { try handOver(from: old, to: instance) }
             try start(instance)
         } catch {
             rollBack(instance)
@@ -67,7 +65,8 @@ extension PluginHost {
         for id in image.needs where !isExtension(id) && services.find(id) == nil {
             throw PluginError(
                 .badPlugin, image.name,
-                "\(image.name) needs \(id), which \(options.brokerName) \(options.brokerVersion) and the plugins now loaded do not offer."
+                "\(image.name) needs \(id), which \(options.brokerName) \(options.brokerVersion) and the plugins now "
+                    + "loaded do not offer."
             )
         }
     }
@@ -79,7 +78,8 @@ extension PluginHost {
         for other in image.after where enabled.contains(other) && instance(named: other) == nil {
             throw PluginError(
                 .refused, image.name,
-                "\(image.name) starts after \(other), which is enabled but does not run; load \(other) first or take it out of \(options.loadedFile)."
+                "\(image.name) starts after \(other), which is enabled but does not run; "
+                    + "load \(other) first or take it out of \(options.loadedFile)."
             )
         }
     }
@@ -101,14 +101,6 @@ extension PluginHost {
         if instance.config == nil, access(conf, F_OK) == 0 {
             log.line(.warning, "\(conf) has no effect: \(instance.name) declares no keys")
         }
-    }
-
-    private func importState(_ instance: PluginInstance, _ state: [UInt8]) throws(PluginError) {
-        guard let table = upgradeTable(of: instance) else { return }
-        let status = state.withUnsafeBytes {
-            table.pointee.import_state(instance.plugin.pointee.state, martlet_bytes($0))
-        }
-        guard status == statusOK else { throw refusal(instance, "import_state", status) }
     }
 
     /// The sentence of a failed life-cycle function: the plugin's own where it left one.

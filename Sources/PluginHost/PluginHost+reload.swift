@@ -13,7 +13,7 @@ extension PluginHost {
         let new: PluginInstance
         do throws(PluginError) {
             let image = try openImage(name)
-            new = try bringUp(image, replacing: old, state: try exportState(old))
+            new = try bringUp(image, replacing: old)
         } catch {
             throw PluginError(
                 error.kind, name, error.sentence + " The old \(name) \(old.image.version) keeps running.")
@@ -39,8 +39,19 @@ extension PluginHost {
     /// Largest state a plugin may hand over.
     static let maxStateBytes = 256 << 20
 
-    private func exportState(_ old: PluginInstance) throws(PluginError) -> [UInt8]? {
-        guard let table = upgradeTable(of: old) else { return nil }
+    /// Between create and start of the new image: with all loops held, so that no event comes between the export and
+    /// the swap of the chains, which lets them go.
+    func handOver(from old: PluginInstance, to new: PluginInstance) throws(PluginError) {
+        guard let source = upgradeTable(of: old), let target = upgradeTable(of: new) else { return }
+        pauseLoops()
+        let state = try exportState(old, source)
+        let status = state.withUnsafeBytes { target.pointee.import_state(new.plugin.pointee.state, martlet_bytes($0)) }
+        guard status == statusOK else { throw refusal(new, "import_state", status) }
+    }
+
+    private func exportState(
+        _ old: PluginInstance, _ table: UnsafePointer<martlet_upgrade_v1>
+    ) throws(PluginError) -> [UInt8] {
         let sink = StateSink()
         let status = withExtendedLifetime(sink) {
             table.pointee.export_state(

@@ -66,6 +66,7 @@ extension PluginHost {
 
     /// A start that failed: nothing was visible yet, but tasks may be on their way.
     func rollBack(_ instance: PluginInstance) {
+        resumeLoops()
         instance.phase = .ending
         revoke(instance)
         broker.quiesce()
@@ -129,7 +130,8 @@ extension PluginHost {
             if instance.image.pinned == nil {
                 instance.log(
                     .warning,
-                    "its image is still mapped after dlclose; a thread-local destructor or a GNU unique symbol can be why"
+                    "its image is still mapped after dlclose; "
+                        + "a thread-local destructor or a GNU unique symbol can be why"
                 )
             }
             keep(instance, "resident until restart: \(reason)")

@@ -34,6 +34,8 @@ public final class PluginHost: @unchecked Sendable {
     var residents: [Resident] = []
     /// What `list` found out about files that are not loaded, until the file changes.
     var probes: [String: Probe] = [:]
+    /// While a plugin hands over its state.
+    private var pause: LoopPause?
     private var installed: ChainMemory?
     private var lastOwner: UInt32 = 0
     private var lastToken: martlet_token = 0
@@ -114,9 +116,30 @@ public final class PluginHost: @unchecked Sendable {
     func publishChains() {
         let next = ChainMemory(running)
         _ = broker.install(next.set)
+        resumeLoops()
         broker.quiesce()
         installed = next
     }
+
+    /// From here to the next swap of the chains, or to `resumeLoops`, no loop runs.
+    func pauseLoops() {
+        let pause = LoopPause(broker)
+        pause.begin()
+        self.pause = pause
+    }
+
+    func resumeLoops() {
+        guard let held = pause?.end() else { return }
+        pause = nil
+        if held.isBroken {
+            log.line(.error, "a reload held the loops for \(held.heldMS) ms; they went on before it was over")
+        } else if held.heldMS > options.slowCallbackMS {
+            log.line(.warning, "a reload held the loops for \(held.heldMS) ms")
+        }
+    }
+
+    /// Whoever waits for a loop now would wait in vain.
+    var areLoopsPaused: Bool { pause != nil }
 
     // MARK: - Waiting
 

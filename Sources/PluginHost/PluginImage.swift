@@ -79,13 +79,15 @@ final class PluginImage {
         guard size >= MemoryLayout<martlet_entry>.size, size <= 4096 else {
             throw PluginError(
                 .badPlugin, name,
-                "\(path) describes itself in \(size) bytes where at least \(MemoryLayout<martlet_entry>.size) are due; build it against this broker's include/martlet."
+                "\(path) describes itself in \(size) bytes where at least \(MemoryLayout<martlet_entry>.size) "
+                    + "are due; build it against this broker's include/martlet."
             )
         }
         guard entry.pointee.abi_major == MARTLET_ABI_MAJOR else {
             throw PluginError(
                 .badPlugin, name,
-                "\(path) was built for plugin ABI \(entry.pointee.abi_major), this broker speaks ABI \(MARTLET_ABI_MAJOR); build it against this broker's include/martlet."
+                "\(path) was built for plugin ABI \(entry.pointee.abi_major), this broker "
+                    + "speaks ABI \(MARTLET_ABI_MAJOR); build it against this broker's include/martlet."
             )
         }
         if let missing = cph_entry_missing(entry) {
@@ -144,6 +146,6 @@ private func explain(_ message: String, path: String, copy: String) -> String {
         let parts = message.split(separator: "`").dropFirst().first?.split(separator: "'").first ?? "newer"
         return "\(path) was built on a newer system: it needs \(parts), which this machine's libraries do not have."
     }
-    let clean = message.split(separator: copy).joined(separator: path)
+    let clean = message.split(separator: copy, omittingEmptySubsequences: false).joined(separator: path)
     return "\(path) cannot be loaded: \(oneLine(clean.utf8, limit: 500))."
 }

@@ -85,6 +85,9 @@ final class PluginInstance: @unchecked Sendable {
         mainTasks.isIdle && blockingTasks.isIdle && loopTasks.load(ordering: .sequentiallyConsistent) == 0
     }
 
+    /// Tasks on their way, of every kind.
+    var waitingTasks: Int { mainTasks.count + blockingTasks.count + loopTasks.load(ordering: .relaxed) }
+
     /// [main] Its waiting control-thread tasks; those they submit in turn wait for the next call.
     func runMainTasks() {
         for _ in 0..<mainTasks.count {

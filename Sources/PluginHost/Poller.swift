@@ -18,6 +18,8 @@ final class Poller: @unchecked Sendable {
     private unowned let instance: PluginInstance
     /// The loop's number for it; written on that loop.
     private var id: UInt64?
+    /// The control thread's view of it.
+    private var isArmed = false
 
     init(
         _ kind: Kind, _ token: martlet_token, on loop: EventLoop, _ user: UnsafeMutableRawPointer?,
@@ -32,12 +34,15 @@ final class Poller: @unchecked Sendable {
 
     /// False when the descriptor cannot be watched.
     func arm() -> Bool {
+        isArmed = true
         loop.sync { self.armHere() }
         return id != nil
     }
 
     /// When it returns, the function runs nowhere any more.
     func cancel() {
+        guard isArmed else { return }
+        isArmed = false
         loop.sync {
             guard let id = self.id else { return }
             self.id = nil

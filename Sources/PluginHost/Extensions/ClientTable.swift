@@ -8,11 +8,12 @@ nonisolated(unsafe) let clientTable = permanent(
         get: { host, client, field, out in
             let instance = instance(host)
             guard isLoopThread else { return instance.wrongThread("client.get", wanted: "the client's loop") }
-            return instance.host.broker.clientField(client, field, out)
+            let status = instance.host.broker.clientField(client, field, out)
+            return status == statusThread ? instance.wrongThread("client.get", wanted: "the client's loop") : status
         },
         copy: { host, client, field, destination, capacity in
             let instance = instance(host)
-            guard instance.phase != .gone else { return 0 }
+            guard instance.phase != .gone, !waitsInVain(instance) else { return 0 }
             return instance.host.broker.copyClientField(client, field, destination, destination == nil ? 0 : capacity)
         },
         kick: { host, client, reason in
@@ -26,6 +27,9 @@ nonisolated(unsafe) let clientTable = permanent(
                 _ = instance.wrongThread("client.by_clientid", wanted: "any thread but a loop")
                 return 0
             }
-            guard instance.phase != .gone, clientID.buffer != nil else { return 0 }
+            guard instance.phase != .gone, clientID.buffer != nil, !waitsInVain(instance) else { return 0 }
             return instance.host.broker.client(withID: clientID)
         }))
+
+/// Both functions wait for a loop, and while a reload hands over state all loops wait for the control thread.
+private func waitsInVain(_ instance: PluginInstance) -> Bool { isMainThread && instance.host.areLoopsPaused }

@@ -81,7 +81,7 @@ private func declare(
     guard let values = load.values else {
         for error in load.errors { instance.log(.error, error.description) }
         instance.hasBadConfig = true
-        throw RegistrationError(statusInvalid, sentence(for: load.errors))
+        throw RegistrationError(statusInvalid, sentence(for: load.errors), isComplete: true)
     }
     instance.config = PluginConfig(schema, values, path: path, apply: apply, user: user)
 }

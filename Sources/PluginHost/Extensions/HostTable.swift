@@ -75,7 +75,7 @@ func registering(
         out?.pointee = token
         return statusOK
     } catch {
-        instance.setError(error.status, "\(function): \(error.text)")
+        instance.setError(error.status, error.isComplete ? error.text : "\(function): \(error.text)")
         return error.status
     }
 }

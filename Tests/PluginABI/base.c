@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The smallest plugin: logs its start, its stop and its end. AFTER and NEEDS come from the command line. */
+#include "abi.h"
+
+typedef struct { const martlet_host *h; } me;
+
+static void say(const me *m, const char *what) {
+  GET(m->h, log, MARTLET_EXT_LOG)->write(m->h, MARTLET_LOG_INFO, text(what), 0);
+}
+
+static martlet_status start(void *state) {
+  say(state, "start " VERSION);
+  return MARTLET_OK;
+}
+static martlet_status stop(void *state) {
+  say(state, "stop " VERSION);
+  return MARTLET_OK;
+}
+static void destroy(void *state) {
+  say(state, "destroy " VERSION);
+  free(state);
+}
+static martlet_status create(const martlet_host *h, martlet_plugin *out) {
+  me *m = calloc(1, sizeof *m);
+  m->h = h;
+  out->state = m;
+  out->start = start;
+  out->stop = stop;
+  out->destroy = destroy;
+  return MARTLET_OK;
+}
+
+#ifdef NEEDS
+static const char *const needs[] = {NEEDS, NULL};
+#else
+#  define needs NULL
+#endif
+#ifdef AFTER
+static const char *const after[] = {AFTER, NULL};
+#else
+#  define after NULL
+#endif
+ENTRY_NEEDS(create, needs, after)

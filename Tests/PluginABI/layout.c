@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * No plugin: prints size and member offsets of every public struct. Its output is compared with layout.txt beside the
+ * host's tests; a difference is a change of the ABI. */
+#include <martlet/martlet.h>
+#include <stdio.h>
+
+#define S(T) printf(#T " %zu\n", sizeof(T))
+#define M(T, F) printf("  " #T "." #F " %zu\n", offsetof(T, F))
+
+static void core(void) {
+  S(martlet_bytes); M(martlet_bytes, ptr); M(martlet_bytes, len);
+  S(martlet_plugin); M(martlet_plugin, state); M(martlet_plugin, start); M(martlet_plugin, stop);
+  M(martlet_plugin, destroy); M(martlet_plugin, get_extension);
+  S(martlet_entry); M(martlet_entry, abi_major); M(martlet_entry, abi_minor); M(martlet_entry, flags);
+  M(martlet_entry, id); M(martlet_entry, version); M(martlet_entry, description); M(martlet_entry, needs);
+  M(martlet_entry, after); M(martlet_entry, create);
+  S(martlet_host); M(martlet_host, abi_major); M(martlet_host, abi_minor); M(martlet_host, reserved);
+  M(martlet_host, impl); M(martlet_host, broker_name); M(martlet_host, broker_version); M(martlet_host, node_name);
+  M(martlet_host, get_extension); M(martlet_host, set_error); M(martlet_host, stopped);
+}
+
+static void values(void) {
+  S(martlet_cfg_key); M(martlet_cfg_key, type); M(martlet_cfg_key, flags); M(martlet_cfg_key, key);
+  M(martlet_cfg_key, dflt); M(martlet_cfg_key, range_or_enum); M(martlet_cfg_key, help);
+  S(martlet_msg_fields); M(martlet_msg_fields, qos); M(martlet_msg_fields, retain); M(martlet_msg_fields, dup);
+  M(martlet_msg_fields, sys); M(martlet_msg_fields, topic); M(martlet_msg_fields, payload);
+  M(martlet_msg_fields, from_clientid); M(martlet_msg_fields, from_username); M(martlet_msg_fields, id_hi);
+  M(martlet_msg_fields, id_lo); M(martlet_msg_fields, timestamp_ms); M(martlet_msg_fields, properties);
+  M(martlet_msg_fields, expiry_s); M(martlet_msg_fields, has_expiry);
+  S(martlet_sub); M(martlet_sub, topic); M(martlet_sub, share_group); M(martlet_sub, subscription_id);
+  M(martlet_sub, qos); M(martlet_sub, retain_handling); M(martlet_sub, no_local); M(martlet_sub, retain_as_published);
+  M(martlet_sub, local); M(martlet_sub, is_new);
+  S(martlet_event); M(martlet_event, hook); M(martlet_event, client); M(martlet_event, session);
+  M(martlet_event, clientid); M(martlet_event, username); M(martlet_event, code); M(martlet_event, msg);
+  M(martlet_event, subs); M(martlet_event, nsubs); M(martlet_event, ctx);
+  S(martlet_auth_req); M(martlet_auth_req, client); M(martlet_auth_req, clientid); M(martlet_auth_req, username);
+  M(martlet_auth_req, password); M(martlet_auth_req, peer); M(martlet_auth_req, has_username);
+  M(martlet_auth_req, has_password); M(martlet_auth_req, auth_method); M(martlet_auth_req, auth_data);
+  M(martlet_auth_req, step); M(martlet_auth_req, reauthenticate); M(martlet_auth_req, ctx);
+  S(martlet_auth_result); M(martlet_auth_result, verdict); M(martlet_auth_result, reason_code);
+  M(martlet_auth_result, superuser); M(martlet_auth_result, username); M(martlet_auth_result, mountpoint);
+  M(martlet_auth_result, auth_data);
+  S(martlet_acl_req); M(martlet_acl_req, client); M(martlet_acl_req, clientid); M(martlet_acl_req, username);
+  M(martlet_acl_req, peer); M(martlet_acl_req, topic); M(martlet_acl_req, action); M(martlet_acl_req, qos);
+  M(martlet_acl_req, retain); M(martlet_acl_req, ctx);
+  S(martlet_feed); M(martlet_feed, qos); M(martlet_feed, retain); M(martlet_feed, subscription_id);
+  M(martlet_feed, next); M(martlet_feed, end); M(martlet_feed, user);
+  S(martlet_ctl_out); M(martlet_ctl_out, impl); M(martlet_ctl_out, print);
+  S(martlet_ctl_usage); M(martlet_ctl_usage, synopsis); M(martlet_ctl_usage, help);
+  S(martlet_value);
+}
+
+static void tables(void) {
+  S(martlet_log_v1); M(martlet_log_v1, enabled); M(martlet_log_v1, write);
+  S(martlet_config_v1); M(martlet_config_v1, declare); M(martlet_config_v1, get_int); M(martlet_config_v1, get_string);
+  M(martlet_config_v1, each);
+  S(martlet_client_v1); M(martlet_client_v1, get); M(martlet_client_v1, copy); M(martlet_client_v1, kick);
+  M(martlet_client_v1, by_clientid);
+  S(martlet_message_v1); M(martlet_message_v1, read); M(martlet_message_v1, make); M(martlet_message_v1, retain);
+  M(martlet_message_v1, release);
+  S(martlet_hooks_v1); M(martlet_hooks_v1, add); M(martlet_hooks_v1, remove); M(martlet_hooks_v1, set_topic);
+  M(martlet_hooks_v1, defer); M(martlet_hooks_v1, resume);
+  S(martlet_auth_v1); M(martlet_auth_v1, add); M(martlet_auth_v1, defer); M(martlet_auth_v1, answer);
+  S(martlet_acl_v1); M(martlet_acl_v1, add); M(martlet_acl_v1, defer); M(martlet_acl_v1, answer);
+  M(martlet_acl_v1, invalidate);
+  S(martlet_pubsub_v1); M(martlet_pubsub_v1, publish); M(martlet_pubsub_v1, subscribe);
+  M(martlet_pubsub_v1, unsubscribe); M(martlet_pubsub_v1, session_subscribe); M(martlet_pubsub_v1, session_deliver);
+  M(martlet_pubsub_v1, session_feed);
+  S(martlet_exec_v1); M(martlet_exec_v1, loop_count); M(martlet_exec_v1, current); M(martlet_exec_v1, on_main);
+  M(martlet_exec_v1, on_loop); M(martlet_exec_v1, blocking); M(martlet_exec_v1, timer); M(martlet_exec_v1, poll_fd);
+  M(martlet_exec_v1, cancel);
+  S(martlet_kv_v1); M(martlet_kv_v1, put); M(martlet_kv_v1, get); M(martlet_kv_v1, del); M(martlet_kv_v1, scan);
+  S(martlet_metrics_v1); M(martlet_metrics_v1, define); M(martlet_metrics_v1, add); M(martlet_metrics_v1, set);
+  S(martlet_alarm_v1); M(martlet_alarm_v1, raise); M(martlet_alarm_v1, clear);
+  S(martlet_ctl_v1); M(martlet_ctl_v1, command);
+  S(martlet_service_v1); M(martlet_service_v1, provide); M(martlet_service_v1, borrow); M(martlet_service_v1, give_back);
+  S(martlet_dynamic_v1); M(martlet_dynamic_v1, define); M(martlet_dynamic_v1, call); M(martlet_dynamic_v1, define_hook);
+  M(martlet_dynamic_v1, hook); M(martlet_dynamic_v1, run_hook);
+  S(martlet_upgrade_v1); M(martlet_upgrade_v1, export_state); M(martlet_upgrade_v1, import_state);
+}
+
+int main(void) {
+  core();
+  values();
+  tables();
+  return 0;
+}

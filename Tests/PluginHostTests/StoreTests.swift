@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Testing
+
+@testable import PluginHost
+
+extension PluginHostTests {
+    @Suite(.serialized) struct Store {
+        @Test func valuesSurviveTheirPlugin() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("kv")
+            rig.add("kv", as: "other")
+            _ = rig.load("kv")
+            _ = rig.load("other")
+            #expect(rig.ctl("kv put users anna secret") == "")
+            #expect(rig.ctl("kv put users anna changed") == "")
+            #expect(rig.ctl("kv put users bob x") == "")
+            #expect(rig.ctl("kv put useful anna y") == "")
+            #expect(rig.ctl("kv get users anna") == "changed")
+            #expect(rig.ctl("other get users anna").contains("not found"), "each plugin has its own tables")
+            #expect(rig.ctl("kv scan users a") == "anna=changed;")
+            #expect(rig.ctl("kv scan users b") == "bob=x;")
+            _ = rig.unload("kv")
+            _ = rig.load("kv")
+            #expect(rig.ctl("kv get users anna") == "changed")
+            #expect(rig.ctl("kv del users anna") == "")
+            #expect(rig.ctl("kv del users anna").contains("not found"))
+            #expect(rig.ctl("kv get users anna").contains("not found"))
+            var status = stat()
+            #expect(stat(rig.root + "/data/martlet.db", &status) == 0 && status.st_mode & 0o777 == 0o600)
+        }
+
+        @Test func aScanMayWriteAndSeesEveryKeyOnce() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("kv")
+            _ = rig.load("kv")
+            #expect(rig.values("kv many") == ["seen": 200, "left": 0])
+        }
+
+        @Test func limits() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("kv")
+            _ = rig.load("kv")
+            let bad = Int(statusInvalid)
+            #expect(
+                rig.values("kv limits") == ["value": bad, "key": bad, "table": bad, "null": bad, "fits": 0, "empty": 0])
+            #expect(rig.ctl("kv get t empty") == "")
+        }
+
+        @Test func keysAreOrderedByBytes() throws {
+            let folder = scratchFolder()
+            defer { removeTree(folder) }
+            let store = KVStore(folder + "/kv.db")
+            let keys: [[UInt8]] = [[], [0], [0, 1], [0x7F], [0x80], [0xFF], [0xFF, 0xFF], [0xFF, 0xFF, 0]]
+            for key in keys.reversed() { try [UInt8]("v".utf8).withUnsafeBytes { try store.put("p", [1], key, $0) } }
+            #expect(try store.page("p", [1], prefix: [], from: []).map(\.key) == keys)
+            #expect(try store.page("p", [1], prefix: [0xFF], from: [0xFF]).map(\.key) == Array(keys[5...]))
+            #expect(try store.page("p", [1], prefix: [0], from: [0]).map(\.key) == Array(keys[1...2]))
+        }
+
+        @Test func aStoreThatCannotBeOpenedSaysSo() {
+            let store = KVStore("/proc/no/such/place.db")
+            do throws(KVStore.Failure) {
+                _ = try store.get("p", [1], [1])
+                Issue.record("there is no such place")
+            } catch {
+                #expect(error.status == statusIO)
+                #expect(error.text.hasPrefix("the store /proc/no/such/place.db failed: "))
+            }
+        }
+    }
+}
