@@ -60,6 +60,7 @@ public final class Broker: @unchecked Sendable {
             Self.loopObjects[i] = Unmanaged.passUnretained(shard).toOpaque()
             shards.append(shard)
         }
+        for shard in shards { shard.meet(shards) }
     }
 
     /// Starts the loops' threads.

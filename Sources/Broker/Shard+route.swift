@@ -117,7 +117,7 @@ extension Shard {
             append(m.payload, &p)
         }
         at.storeBytes(of: parcel, as: Parcel.self)
-        if cr_load_relaxed_i64(broker.shards[target].inbox.waiting) > Int64(broker.settings.inboxLimit) {
+        if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit {
             holdForInbox(publisher)
         }
     }

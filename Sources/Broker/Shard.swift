@@ -12,6 +12,14 @@ import Topics
 final class Shard: EventLoop, @unchecked Sendable {
     unowned(unsafe) let broker: Broker
     let number: Int
+    // What the data path needs of the broker, without going through it: a reference loaded from an unowned field is
+    // retained and released, and an atomic count that all loops share is what they would wait for.
+    let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    let inboxLimit: Int64
+    /// Inboxes of all shards, set when all exist.
+    var peers: UnsafeMutablePointer<Inbox>
+    private let bells = UnsafeMutablePointer<WakeBell>.allocate(capacity: 64)
+    var peerCount = 0
     let table: FilterTable
     let registry: Registry
     let counters = Counters()
@@ -56,6 +64,9 @@ final class Shard: EventLoop, @unchecked Sendable {
     init(broker: Broker, number: Int) {
         self.broker = broker
         self.number = number
+        chainCell = broker.chainCell
+        inboxLimit = Int64(broker.settings.inboxLimit)
+        peers = .allocate(capacity: 64)
         table = broker.table
         registry = broker.registry
         ownEpochs = .allocate(capacity: FilterTable.buckets + 1)
@@ -114,10 +125,21 @@ final class Shard: EventLoop, @unchecked Sendable {
     override func endOfTick() {
         if !feeding.isEmpty { runFeeds() }
         if !held.isEmpty { releaseHeld() }
-        for i in 0..<broker.shards.count where outgoing[i] != nil { pushOutgoing(i) }
+        for i in 0..<peerCount where outgoing[i] != nil { pushOutgoing(i) }
     }
 
     // MARK: - Small things
+
+    /// All shards exist: their inboxes and alarm bells are noted.
+    func meet(_ shards: [Shard]) {
+        for (i, shard) in shards.enumerated() {
+            (peers + i).initialize(to: shard.inbox)
+            (bells + i).initialize(to: shard.bell)
+        }
+        peerCount = shards.count
+    }
+
+    private func wakeIfSleeping(loop i: Int) { bells[i].ringIfSleeping() }
 
     func scratch(_ count: Int) -> UnsafeMutableRawPointer {
         if count > scratchRoom {
@@ -171,7 +193,7 @@ final class Shard: EventLoop, @unchecked Sendable {
 
     /// The chains in force. Valid until the loop has passed a tick's end.
     var chains: UnsafeMutablePointer<ChainSet> {
-        cr_load_ptr(broker.chainCell)!.assumingMemoryBound(to: ChainSet.self)
+        cr_load_ptr(chainCell)!.assumingMemoryBound(to: ChainSet.self)
     }
 
     // MARK: - Chunks
@@ -196,8 +218,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     func pushOutgoing(_ i: Int) {
         guard let chunk = outgoing[i] else { return }
         outgoing[i] = nil
-        let target = broker.shards[i]
-        target.inbox.push(chunk)
-        target.wakeIfSleeping()
+        peers[i].push(chunk)
+        wakeIfSleeping(loop: i)
     }
 }

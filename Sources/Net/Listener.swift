@@ -54,6 +54,7 @@ public final class Listener: @unchecked Sendable {
     /// Binds and listens on every loop. Either all sockets are open afterwards or none.
     public func open() throws(ListenerError) {
         let address = try SocketAddress(options.host, options.port)
+        try probe(address)
         var fds: [Int32] = []
         for _ in 0..<broker.loopCount {
             do {
@@ -100,6 +101,16 @@ public final class Listener: @unchecked Sendable {
             guard client >= 0 else { return }
             broker.accept(fd: client, address: &address, listener: number)
         }
+    }
+
+    /// SO_REUSEPORT would let a second broker of the same user share the address, and the kernel would deal clients
+    /// out to both. A socket without it is refused as soon as anybody listens there.
+    private func probe(_ address: SocketAddress) throws(ListenerError) {
+        let fd = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard fd >= 0 else { throw failure("no socket could be made") }
+        defer { close(fd) }
+        if options.reuseAddress { set(fd, SOL_SOCKET, SO_REUSEADDR, 1) }
+        guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0 else { throw failure("it could not be bound") }
     }
 
     private func bind(_ address: SocketAddress) throws(ListenerError) -> Int32 {

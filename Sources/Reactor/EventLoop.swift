@@ -103,17 +103,12 @@ open class EventLoop: @unchecked Sendable {
     }
 
     /// After something was put where `takeInbox` looks: the loop notices now, not at its next timer.
-    @inlinable public func wakeIfSleeping() {
-        cr_fence()
-        if isSleeping { wake() }
-    }
+    public func wakeIfSleeping() { bell.ringIfSleeping() }
 
-    public var isSleeping: Bool { cr_load_seq_u32(sleeping) != 0 }
+    /// How to wake this loop, as a value: ringing it touches no reference count.
+    public var bell: WakeBell { WakeBell(sleeping: sleeping, descriptor: wakeFD) }
 
-    public func wake() {
-        var one: UInt64 = 1
-        _ = write(wakeFD, &one, 8)
-    }
+    public func wake() { bell.ring() }
 
     /// `run` returns after the tick at hand.
     public func stop() {
@@ -186,5 +181,21 @@ open class EventLoop: @unchecked Sendable {
             return batch
         }
         for task in batch { task() }
+    }
+}
+
+/// Wakes a loop that sleeps; costs one load when it does not. Valid as long as the loop.
+public struct WakeBell {
+    let sleeping: UnsafeMutablePointer<UInt32>
+    let descriptor: Int32
+
+    public func ringIfSleeping() {
+        cr_fence()
+        if cr_load_seq_u32(sleeping) != 0 { ring() }
+    }
+
+    public func ring() {
+        var one: UInt64 = 1
+        _ = write(descriptor, &one, 8)
     }
 }
