@@ -17,6 +17,8 @@
 /* errno and the lock kind are macros and enumerators of anonymous types, which Swift does not see. */
 static inline int clmdb_errno(void) { return errno; }
 
+static inline void clmdb_prefetch(const void *address) { __builtin_prefetch(address); }
+
 /** A lock where a waiting writer goes before new readers. A reader must not lock twice. */
 static inline void clmdb_rwlock_init(pthread_rwlock_t *lock) {
   pthread_rwlockattr_t attributes;

@@ -75,7 +75,7 @@ private final class Counter: Sendable {
 
     /// Messages fed by the walk that fits the storage.
     private static func fed(_ store: Store, _ filter: String) throws -> Int {
-        guard store.state.pointee.storage == .discOnly else { return store.matches(filter).count }
+        guard store.storage == .discOnly else { return store.matches(filter).count }
         guard var walk = filter.asKey({ DiscWalk(store, filter: $0) }) else { return 0 }
         defer { walk.free() }
         var count = 0

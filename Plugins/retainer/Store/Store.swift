@@ -12,6 +12,14 @@ struct Store {
 
     let state: UnsafeMutablePointer<StoreState>
     let messages: MessageCalls
+    /// As in the state; readable without the lock.
+    let storage: StorageType
+
+    init(_ state: UnsafeMutablePointer<StoreState>, _ messages: MessageCalls) {
+        self.state = state
+        self.messages = messages
+        storage = state.pointee.storage
+    }
 
     enum Outcome {
         case added
@@ -28,7 +36,7 @@ struct Store {
         let state = UnsafeMutablePointer<StoreState>.allocate(capacity: 1)
         state.initialize(to: StoreState(storage: storage))
         clmdb_rwlock_init(&state.pointee.lock)
-        return Store(state: state, messages: messages)
+        return Store(state, messages)
     }
 
     /// Frees everything, with one reference of each message.
@@ -45,7 +53,7 @@ struct Store {
         state.deallocate()
     }
 
-    var isDurable: Bool { state.pointee.storage != .ram }
+    var isDurable: Bool { storage != .ram }
 
     /// Live messages, and items that wait for the writer.
     func counts() -> (live: Int, queued: Int) {
