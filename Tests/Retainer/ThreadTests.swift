@@ -25,9 +25,11 @@ private final class Counter: Sendable {
 }
 
 @Suite(.serialized) struct ThreadTests {
-    @Test("Publishers, feeds, the sweep, a cleaner and the writer work at the same time", arguments: [
-        StorageType.ram, .disc, .discOnly,
-    ])
+    @Test(
+        "Publishers, feeds, the sweep, a cleaner and the writer work at the same time",
+        arguments: [
+            StorageType.ram, .disc, .discOnly,
+        ])
     func everybody(storage: StorageType) throws {
         let bench = storage == .ram ? nil : try DiscBench(storage)
         let store = bench?.store ?? Store.make(.ram, messages: FakeHost.calls)

@@ -6,8 +6,9 @@ import Synchronization
 /// Write-behind: publishers only mark items; one writer at a time takes them in batches, writes a batch in one
 /// transaction without the lock, and comes back to note what is on disc now.
 extension Store {
-    /// The most changes of one transaction, and about the most bytes: LMDB keeps them in memory until it commits.
-    static let batchLimit = 4096
+    /// The most changes of one transaction, and about the most bytes. LMDB keeps the pages of the largest transaction for
+    /// ever: 9 MB with this limit, 22 MB with four times as many, which would write a third faster.
+    static let batchLimit = 1024
     static let batchBytes = 16 << 20
 
     var disc: Disc? { state.pointee.disc.map { Disc(state: $0) } }
