@@ -27,4 +27,31 @@ static inline void clmdb_rwlock_init(pthread_rwlock_t *lock) {
   pthread_rwlock_init(lock, &attributes);
   pthread_rwlockattr_destroy(&attributes);
 }
+
+static inline void clmdb_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* Holds are about a microsecond, going to sleep and waking up costs ten: so try a while before that. */
+enum { CLMDB_SPINS = 400 };
+
+static inline void clmdb_rwlock_write(pthread_rwlock_t *lock) {
+  for (int i = 0; i < CLMDB_SPINS; i++) {
+    if (pthread_rwlock_trywrlock(lock) == 0) return;
+    clmdb_relax();
+  }
+  pthread_rwlock_wrlock(lock);
+}
+
+static inline void clmdb_rwlock_read(pthread_rwlock_t *lock) {
+  for (int i = 0; i < CLMDB_SPINS; i++) {
+    if (pthread_rwlock_tryrdlock(lock) == 0) return;
+    clmdb_relax();
+  }
+  pthread_rwlock_rdlock(lock);
+}
 #endif

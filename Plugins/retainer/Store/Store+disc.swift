@@ -10,6 +10,8 @@ extension Store {
     /// ever: 9 MB with this limit, 22 MB with four times as many, which would write a third faster.
     static let batchLimit = 1024
     static let batchBytes = 16 << 20
+    /// Items of one hold of the lock: publishers spin for it.
+    private static let hold = 16
 
     var disc: Disc? { state.pointee.disc.map { Disc(state: $0) } }
 
@@ -72,7 +74,7 @@ extension Store {
         var bytes = 0
         while taken < limit, bytes < Store.batchBytes {
             changing { state in
-                for _ in 0..<min(Store.sliceLimit, limit - taken) {
+                for _ in 0..<min(Store.hold, limit - taken) {
                     guard let item = state.pointee.queue.popFirst() else { return }
                     taken += 1
                     item.pointee.flags.remove(.queued)
@@ -95,7 +97,7 @@ extension Store {
     private func finishWrites(_ batch: UnsafeMutableBufferPointer<PendingWrite>, written: Bool) {
         var done = 0
         while done < batch.count {
-            let end = min(done + Store.sliceLimit, batch.count)
+            let end = min(done + Store.hold, batch.count)
             changing { _ in
                 for i in done..<end { finish(&batch[i], written) }
             }
