@@ -29,7 +29,7 @@ extension Retainer {
     }
 
     private func makeFeed(_ store: Store, _ target: FeedTarget, filter: UnsafeRawBufferPointer) -> SessionFeed {
-        store.state.pointee.storage == .discOnly
+        store.storage == .discOnly
             ? DiscFeed(store, target, work, filter: filter) : MemoryFeed(store, target, filter: filter)
     }
 

@@ -78,7 +78,7 @@ final class Retainer: Plugin {
     /// [main] The store came from the image before: it cannot change its kind on the way.
     private func checkSame(_ store: Store) throws(PluginError) {
         let before = store.disc.map { String(decoding: $0.state.pointee.directory.bytes, as: UTF8.self) }
-        guard store.state.pointee.storage == settings.storage, before == nil || before == settings.directory else {
+        guard store.storage == settings.storage, before == nil || before == settings.directory else {
             throw PluginError(
                 .wrongState,
                 "retainer.storage_type and retainer.dir change only with unload and load, not with reload.")
@@ -109,7 +109,7 @@ final class Retainer: Plugin {
                 .unsupported,
                 "This version keeps retained messages in another form: unload the retainer and load it again.")
         }
-        store = Store(state: taken, messages: calls)
+        store = Store(taken, calls)
     }
 
     // MARK: - End

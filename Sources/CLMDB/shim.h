@@ -17,6 +17,8 @@
 /* errno and the lock kind are macros and enumerators of anonymous types, which Swift does not see. */
 static inline int clmdb_errno(void) { return errno; }
 
+static inline void clmdb_prefetch(const void *address) { __builtin_prefetch(address); }
+
 /** A lock where a waiting writer goes before new readers. A reader must not lock twice. */
 static inline void clmdb_rwlock_init(pthread_rwlock_t *lock) {
   pthread_rwlockattr_t attributes;
@@ -24,5 +26,32 @@ static inline void clmdb_rwlock_init(pthread_rwlock_t *lock) {
   pthread_rwlockattr_setkind_np(&attributes, 2 /* PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP */);
   pthread_rwlock_init(lock, &attributes);
   pthread_rwlockattr_destroy(&attributes);
+}
+
+static inline void clmdb_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* Holds are about a microsecond, going to sleep and waking up costs ten: so try a while before that. */
+enum { CLMDB_SPINS = 400 };
+
+static inline void clmdb_rwlock_write(pthread_rwlock_t *lock) {
+  for (int i = 0; i < CLMDB_SPINS; i++) {
+    if (pthread_rwlock_trywrlock(lock) == 0) return;
+    clmdb_relax();
+  }
+  pthread_rwlock_wrlock(lock);
+}
+
+static inline void clmdb_rwlock_read(pthread_rwlock_t *lock) {
+  for (int i = 0; i < CLMDB_SPINS; i++) {
+    if (pthread_rwlock_tryrdlock(lock) == 0) return;
+    clmdb_relax();
+  }
+  pthread_rwlock_rdlock(lock);
 }
 #endif

@@ -152,6 +152,19 @@ final class DiscBench {
         #expect(bench.store.matches("grow/+").count == 1_000)
     }
 
+    @Test("A flush writes what waits behind many topics that came and went")
+    func flushBehindDeleted() throws {
+        let bench = try DiscBench(.disc)
+        defer { bench.remove() }
+        for i in 0..<10_000 {
+            bench.store.put("gone/\(i)", "x")
+            bench.store.remove("gone/\(i)")
+        }
+        bench.store.put("here", "x")
+        try bench.reopen(.disc)
+        #expect(bench.store.matches("#").map(\.topic) == ["here"])
+    }
+
     @Test("A topic that comes and goes faster than the writer leaves nothing behind")
     func churn() throws {
         let bench = try DiscBench(.disc)

@@ -25,9 +25,11 @@ private final class Counter: Sendable {
 }
 
 @Suite(.serialized) struct ThreadTests {
-    @Test("Publishers, feeds, the sweep, a cleaner and the writer work at the same time", arguments: [
-        StorageType.ram, .disc, .discOnly,
-    ])
+    @Test(
+        "Publishers, feeds, the sweep, a cleaner and the writer work at the same time",
+        arguments: [
+            StorageType.ram, .disc, .discOnly,
+        ])
     func everybody(storage: StorageType) throws {
         let bench = storage == .ram ? nil : try DiscBench(storage)
         let store = bench?.store ?? Store.make(.ram, messages: FakeHost.calls)
@@ -75,7 +77,7 @@ private final class Counter: Sendable {
 
     /// Messages fed by the walk that fits the storage.
     private static func fed(_ store: Store, _ filter: String) throws -> Int {
-        guard store.state.pointee.storage == .discOnly else { return store.matches(filter).count }
+        guard store.storage == .discOnly else { return store.matches(filter).count }
         guard var walk = filter.asKey({ DiscWalk(store, filter: $0) }) else { return 0 }
         defer { walk.free() }
         var count = 0

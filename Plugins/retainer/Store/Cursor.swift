@@ -66,6 +66,7 @@ struct Cursor {
             work += 1
             switch takesAll ? .match : FilterStep.take(item.key, filter: filter.bytes, target: &target) {
             case .match:
+                place.prefetch()
                 if !body(item) { return move(to: item.key) }
                 place.index += 1
             case .seek:

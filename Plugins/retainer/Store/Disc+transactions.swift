@@ -70,13 +70,36 @@ extension Disc {
         state.pointee.mapSize *= 2
     }
 
-    /// Takes pages of the file out of our resident memory; they stay in the system's cache.
+    /// Takes pages of the file out of our resident memory; they stay in the system's cache. [any that may block]
     func forgetPages() {
+        guard let map = mapAddress() else { return }
         pthread_rwlock_wrlock(&state.pointee.gate)
         defer { pthread_rwlock_unlock(&state.pointee.gate) }
-        var info = MDB_envinfo()
-        guard mdb_env_info(state.pointee.env, &info) == 0, let map = info.me_mapaddr else { return }
         madvise(map, state.pointee.mapSize, MADV_DONTNEED)
+    }
+
+    /// Where the file is mapped. LMDB does not tell, but every page begins with its own number, and the first one has
+    /// LMDB's magic word behind its header of 16 bytes.
+    private func mapAddress() -> UnsafeMutableRawPointer? {
+        var transaction: OpaquePointer?
+        var statistics = MDB_stat()
+        guard mdb_env_stat(state.pointee.env, &statistics) == 0,
+            mdb_txn_begin(state.pointee.env, nil, UInt32(MDB_RDONLY), &transaction) == 0
+        else { return nil }
+        defer { mdb_txn_abort(transaction) }
+        var tag = DiscKey.metaTag
+        let found = withUnsafeMutablePointer(to: &tag) { tag -> UnsafeMutableRawPointer? in
+            var key = MDB_val(mv_size: 1, mv_data: tag)
+            var value = MDB_val()
+            return mdb_get(transaction, state.pointee.database, &key, &value) == 0 ? value.mv_data : nil
+        }
+        guard let found else { return nil }
+        let size = UInt(statistics.ms_psize)
+        let page = found - Int(UInt(bitPattern: found) % size)
+        let number = page.load(as: UInt.self)
+        guard number <= UInt(state.pointee.mapSize) / size else { return nil }
+        let map = page - Int(number * size)
+        return map.load(fromByteOffset: 16, as: UInt32.self) == 0xBEEF_C0DE ? map : nil
     }
 
     // MARK: - Reading

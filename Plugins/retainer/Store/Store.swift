@@ -12,6 +12,14 @@ struct Store {
 
     let state: UnsafeMutablePointer<StoreState>
     let messages: MessageCalls
+    /// As in the state; readable without the lock.
+    let storage: StorageType
+
+    init(_ state: UnsafeMutablePointer<StoreState>, _ messages: MessageCalls) {
+        self.state = state
+        self.messages = messages
+        storage = state.pointee.storage
+    }
 
     enum Outcome {
         case added
@@ -28,7 +36,7 @@ struct Store {
         let state = UnsafeMutablePointer<StoreState>.allocate(capacity: 1)
         state.initialize(to: StoreState(storage: storage))
         clmdb_rwlock_init(&state.pointee.lock)
-        return Store(state: state, messages: messages)
+        return Store(state, messages)
     }
 
     /// Frees everything, with one reference of each message.
@@ -45,16 +53,16 @@ struct Store {
         state.deallocate()
     }
 
-    var isDurable: Bool { state.pointee.storage != .ram }
+    var isDurable: Bool { storage != .ram }
 
     /// Live messages, and items that wait for the writer.
     func counts() -> (live: Int, queued: Int) {
-        reading { ($0.pointee.live, $0.pointee.queue.count) }
+        reading { ($0.pointee.live.load(ordering: .relaxed), $0.pointee.queue.count) }
     }
 
-    /// Live messages now and at most.
+    /// Live messages now and at most. Takes no lock.
     func levels() -> (live: Int, peak: Int) {
-        reading { ($0.pointee.live, $0.pointee.peak) }
+        (state.pointee.live.load(ordering: .relaxed), state.pointee.peak.load(ordering: .relaxed))
     }
 
     /// See `StoreState.changes`.
@@ -70,8 +78,9 @@ struct Store {
         let outcome = changing { state -> Outcome in
             let found = state.pointee.tree.find(key)
             let isNew = found.map { !$0.isLive } ?? true
-            if isNew, limit > 0, state.pointee.live >= limit { return .full }
-            if found == nil, state.pointee.tree.count - state.pointee.live >= Store.deadLimit { return .full }
+            let live = state.pointee.live.load(ordering: .relaxed)
+            if isNew, limit > 0, live >= limit { return .full }
+            if found == nil, state.pointee.tree.count - live >= Store.deadLimit { return .full }
             guard let item = found ?? ItemRef.make(key: key) else { return .full }
             if found == nil { state.pointee.tree.insert(item) }
             surplus = item.pointee.message
@@ -147,7 +156,7 @@ struct Store {
         item.pointee.deadline = 0
         item.pointee.flags.remove(.live)
         state.pointee.expiry.remove(item)
-        state.pointee.live -= 1
+        state.pointee.live.subtract(1, ordering: .relaxed)
         state.pointee.changes.add(1, ordering: .releasing)
         if item.pointee.flags.isEmpty { discard(item) } else { enqueue(item) }
         return message
@@ -155,8 +164,8 @@ struct Store {
 
     /// One more live message. Under the lock.
     func countOne() {
-        state.pointee.live += 1
-        state.pointee.peak = max(state.pointee.peak, state.pointee.live)
+        let live = state.pointee.live.add(1, ordering: .relaxed).newValue
+        if live > state.pointee.peak.load(ordering: .relaxed) { state.pointee.peak.store(live, ordering: .relaxed) }
     }
 
     func discard(_ item: ItemRef) {
@@ -173,13 +182,13 @@ struct Store {
     // MARK: - Locking
 
     func reading<R>(_ body: (UnsafeMutablePointer<StoreState>) -> R) -> R {
-        pthread_rwlock_rdlock(&state.pointee.lock)
+        clmdb_rwlock_read(&state.pointee.lock)
         defer { pthread_rwlock_unlock(&state.pointee.lock) }
         return body(state)
     }
 
     func changing<R>(_ body: (UnsafeMutablePointer<StoreState>) -> R) -> R {
-        pthread_rwlock_wrlock(&state.pointee.lock)
+        clmdb_rwlock_write(&state.pointee.lock)
         defer { pthread_rwlock_unlock(&state.pointee.lock) }
         return body(state)
     }

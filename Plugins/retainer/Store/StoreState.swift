@@ -15,7 +15,7 @@ enum StorageType: UInt8 {
 /// Everything the plugin keeps, in one malloc'ed block without class or function pointers, so that `plugins reload` can
 /// hand it to another image. Any change of this struct, of `Item`, `TreeNode` or `DiscState` is a new `layout`.
 ///
-/// Locking: `lock` guards all fields but `changes`, which is written under it and read freely. Writers go first, so that
+/// Locking: `lock` guards all fields but the atomic ones. Writers go first, so that
 /// publishers do not wait for a crowd of subscribers; no hold is longer than `Store.sliceLimit` messages. Nothing that
 /// can block or call back into the plugin runs under it: the host's `retain` and `release` only count.
 /// Order of locks: `DiscState.gate` is never taken while `lock` is held, nor the other way round.
@@ -36,9 +36,9 @@ struct StoreState: ~Copyable {
     var expiry = ExpiryHeap()
     var queue = WriteQueue()
     /// Items that are live; the tree also holds deleted ones until the writer has been there.
-    var live = 0
-    /// The most there ever were.
-    var peak = 0
+    /// Like `peak`, the most there ever were, changed under the lock and read freely.
+    let live = Atomic<Int>(0)
+    let peak = Atomic<Int>(0)
     /// Feeds cut off by a reload, for the new image to take up.
     var parked = ParkedFeeds()
     var disc: UnsafeMutablePointer<DiscState>?

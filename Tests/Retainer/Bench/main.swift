@@ -86,7 +86,7 @@ func flat() {
     }
     replaceAll(store, topics, "200k")
     measure("200k: remove", topics.count) { for topic in topics { store.remove(topic) } }
-    line("200k: bytes left after that", "\(heap() - start - topics.count * 0)")
+    withExtendedLifetime(topics) { line("200k: bytes left after that", "\(heap() - start)") }
     store.destroy()
 }
 
@@ -103,6 +103,83 @@ func million() {
     store.destroy()
 }
 
-flat()
-million()
+/// Resident memory of this process in bytes, the file pages of the database included.
+func resident() -> Int {
+    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+    defer { fclose(file) }
+    var pages: (Int, Int) = (0, 0)
+    _ = withUnsafeMutablePointer(to: &pages.0) { total in
+        withUnsafeMutablePointer(to: &pages.1) { resident in
+            withVaList([total, resident]) { vfscanf(file, "%ld %ld", $0) }
+        }
+    }
+    return pages.1 * 4096
+}
+
+func onDisc(_ storage: StorageType, _ directory: String) throws {
+    var dice = Dice(3)
+    let count = 1_000_000
+    let topics = (0..<count).map { "site\($0 % 1000)/dev\($0)/status" }.shuffled(using: &dice)
+    let payload = String(repeating: "p", count: 64)
+    let store = Store.make(storage, messages: FakeHost.calls)
+    try store.attach(try Disc.open(directory), now: 0)
+    for topic in topics { store.put(topic, payload) }
+    let rest = measureWrites("1M \(storage): write all, synced batches", store, count)
+    let changed = topics.shuffled(using: &dice).prefix(100_000)
+    for topic in changed { store.put(topic, payload) }
+    _ = measureWrites("1M \(storage): write 100,000 changed", store, changed.count)
+    precondition(rest == 0)
+    store.disc?.forgetPages()
+    malloc_trim(0)
+    let used = heap()
+    line("1M \(storage): resident after that, MB", "\(resident() >> 20), of it heap in use \(used >> 20)")
+    store.disc?.close()
+    line("1M \(storage): kept by LMDB itself, MB", rounded(Double(used - heap()) / 1_048_576))
+    store.destroy()
+
+    malloc_trim(0)
+    let before = resident()
+    let again = Store.make(storage, messages: FakeHost.calls)
+    var failure: DiscFailure?
+    measure("1M \(storage): load at start", count) {
+        do throws(DiscFailure) { try again.attach(try Disc.open(directory), now: 0) } catch { failure = error }
+    }
+    if let failure { throw failure }
+    line("1M \(storage): resident bytes each", rounded(Double(resident() - before) / Double(count)))
+    if storage == .discOnly { feedFromDisc(again) }
+    again.disc?.close()
+    again.destroy()
+}
+
+func measureWrites(_ name: String, _ store: Store, _ count: Int) -> Int {
+    measure(name, count) { while let taken = try? store.writeBatch(), taken > 0 {} }
+    return store.counts().queued
+}
+
+func feedFromDisc(_ store: Store) {
+    for filter in ["site7/#", "#"] {
+        var count = 0
+        let start = seconds()
+        guard var walk = filter.asKey({ DiscWalk(store, filter: $0) }) else { return }
+        loop: while true {
+            switch walk.next(now: 0) {
+            case .message(let message):
+                store.messages.release(message)
+                count += 1
+            case .pause: walk.read(now: 0)
+            case .end: break loop
+            }
+        }
+        walk.free()
+        line("1M discOnly: feed \(filter) -> \(count)", "\(rounded((seconds() - start) * 1000, 2)) ms")
+    }
+}
+
+if CommandLine.arguments.count > 1 {
+    try onDisc(.disc, CommandLine.arguments[1] + "/disc")
+    try onDisc(.discOnly, CommandLine.arguments[1] + "/disc_only")
+} else {
+    flat()
+    million()
+}
 precondition(FakeHost.alive.load(ordering: .relaxed) == 0)
