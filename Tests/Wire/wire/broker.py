@@ -145,6 +145,17 @@ class Broker:
         publisher.publish(topic, b"marker")
         subscriber.expect_publish(topic, b"marker")
 
+    def clear(self, *topics):
+        """Remove retained messages."""
+        c = self.client(4, f"clear{time.monotonic_ns()}")
+        for topic in topics:
+            c.deliver(topic, b"", 1, retain=1)
+        c.disconnect()
+
+    def clock(self):
+        """Returns once a client with a keep alive of 1 s was timed out: the broker's own clock moved on by 1.5 s."""
+        self.client(4, f"clock{time.monotonic_ns()}", keepalive=1).expect_eof(60)
+
     def memory(self):
         """Resident memory in bytes."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()

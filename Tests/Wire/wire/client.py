@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections import deque
 
 from . import build, parse
 from .parse import Violation
@@ -29,6 +30,7 @@ class Client:
         self.buffer, self.next_pid, self.connack = bytearray(), 1, None
         self.asked, self.method = {}, None  # the properties of our CONNECT, its authentication method
         self.inflight, self.aliases, self.ended = set(), {}, False
+        self.early = deque()  # publishes that arrived while an acknowledgement was awaited
 
     # -- sending -----------------------------------------------------------------------------------------------
 
@@ -60,6 +62,9 @@ class Client:
 
     def packet(self, timeout=None):
         """The next packet; None when the broker closed the connection. Nothing within the deadline is a failure."""
+        return self.early.popleft() if self.early else self._read(timeout)
+
+    def _read(self, timeout=None):
         end = time.monotonic() + (DEADLINE if timeout is None else timeout)
         while True:
             raw = parse.frame(self.buffer)
@@ -152,6 +157,18 @@ class Client:
             raise AssertionError(f"{self.label}: expected {name} {fields} {has or ''} {without or ''}, got {p!r}")
         return p
 
+    def expect_ack(self, name, pid):
+        """The next packet other than PUBLISH is this acknowledgement; the publishes are kept for later."""
+        while True:
+            p = self._read()
+            if p is None:
+                raise Closed(f"{self.label}: closed instead of {name} {pid}")
+            if p.name != "PUBLISH":
+                break
+            self.early.append(p)
+        assert p.name == name and p.pid == pid, f"{self.label}: expected {name} {pid}, got {p!r}"
+        return p
+
     def expect_publish(self, topic=None, payload=None, **more):
         if topic is not None:
             more["topic"] = topic
@@ -164,6 +181,19 @@ class Client:
         if p is not None:
             raise AssertionError(f"{self.label}: expected the connection to close, got {p!r}")
         self.sock.close()
+
+    def until_eof(self):
+        """Whatever bytes arrive until the broker closes the connection."""
+        data, self.buffer = bytes(self.buffer), bytearray()
+        self.sock.settimeout(DEADLINE)
+        try:
+            while more := self.sock.recv(1 << 16):
+                data += more
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            raise AssertionError(f"{self.label}: the connection stays open; so far {data[:40].hex(' ')!r}") from None
+        return data
 
     def expect_closed(self, *codes, timeout=None):
         """An established connection ends: MQTT 5 with a DISCONNECT that carries one of these codes, before without."""
@@ -239,11 +269,11 @@ class Client:
         pid = self.publish(topic, payload, qos, **more)
         if not qos:
             return 0
-        p = self.expect(ACK_OF[qos], pid=pid)
+        p = self.expect_ack(ACK_OF[qos], pid)
         assert p.code in codes, f"{self.label}: {p!r}, expected one of {codes}"
         if qos == 2 and p.code < 0x80:
             self.send(build.ack(build.PUBREL, self.v, pid))
-            self.expect("PUBCOMP", pid=pid, code=0)
+            assert self.expect_ack("PUBCOMP", pid).code == 0
         return p.code
 
     def ack(self, p, code=None):
@@ -253,7 +283,7 @@ class Client:
         elif p.qos == 2:
             self.send_ack(build.PUBREC, p.pid, code)
             if (code or 0) < 0x80:
-                self.expect("PUBREL", pid=p.pid)
+                self.expect_ack("PUBREL", p.pid)
                 self.send_ack(build.PUBCOMP, p.pid)
         return p
 
