@@ -199,7 +199,8 @@ class Martlet(Broker):
         return [str(self.dir / "bin/martlet"), "console"]
 
     def write_config(self):
-        lines = {f"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true", **self.config}
+        lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true",
+                 "plugins.default": ",".join(self.plugins), **self.config}
         text = "".join(f"{key} = {value}\n" for key, value in lines.items())
         (self.dir / "etc/martlet.conf").write_text(text)
         for name, keys in self.plugin_config.items():
