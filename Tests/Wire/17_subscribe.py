@@ -69,7 +69,7 @@ def test_replacing_resends_retained_and_loses_nothing(b, v):
     assert got == list(range(100)), got
 
 
-@versions(3, 4, 5)
+@versions(4, 5)
 def test_without_filters(b, v):
     """3.1.1: [MQTT-3.8.3-3]. 5.0: [MQTT-3.8.3-2] [MQTT-4.13.1-1]."""
     c = b.client(v)
@@ -202,7 +202,7 @@ def test_unsubscribe_completes_what_it_began(b, v):
     c.quiet()
 
 
-@versions(3, 4, 5)
+@versions(4, 5)
 def test_unsubscribe_without_filters(b, v):
     """3.1.1: [MQTT-3.10.3-2]. 5.0: [MQTT-3.10.3-2]."""
     c = b.client(v)

@@ -166,7 +166,7 @@ class Client:
             if p.name != "PUBLISH":
                 break
             self.early.append(p)
-        assert p.name == name and p.pid == pid, f"{self.label}: expected {name} {pid}, got {p!r}"
+        assert p.name == name and getattr(p, "pid", None) == pid, f"{self.label}: expected {name} {pid}, got {p!r}"
         return p
 
     def expect_publish(self, topic=None, payload=None, **more):
@@ -217,6 +217,15 @@ class Client:
         self.send(build.pingreq())
         self.expect("PINGRESP")
         return self
+
+    def quiet_or_publish(self):
+        """The next PUBLISH, or None when nothing is on its way."""
+        self.send(build.pingreq())
+        p = self.packet()
+        if p.name == "PINGRESP":
+            return None
+        self.expect_ack("PINGRESP", None)
+        return p
 
     # -- exchanges ---------------------------------------------------------------------------------------------
 
