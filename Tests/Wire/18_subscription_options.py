@@ -31,6 +31,7 @@ def test_no_local_holds_for_the_client_not_the_connection(b):
     c.quiet()
 
 
+@not_on_mosquitto("2.0.11 keeps the option")
 def test_no_local_can_be_switched(b):
     """5.0: [MQTT-3.8.4-3]: subscribing anew replaces the options."""
     c = b.client(5)
@@ -138,6 +139,7 @@ def test_overlapping_subscriptions_one_copy_with_all_identifiers(b):
 
 
 @versions(3, 4)
+@not_on_mosquitto("2.0.11 takes the QoS of one of them")
 def test_overlapping_subscriptions_in_3(b, v):
     """3.1.1: [MQTT-3.3.5-1]: at least one copy has the highest QoS of all that match."""
     c, pub = b.client(v), b.client(4, "publisher")
@@ -184,6 +186,7 @@ def test_retained_comes_with_the_identifier(b):
     b.clear(b.topic())
 
 
+@not_on_mosquitto("2.0.11 closes without DISCONNECT")
 def test_identifier_out_of_range(b):
     """5.0: §3.8.2.1.2: 0 and a second one are Protocol Errors."""
     for props in (ident(0), ident([3, 4]), b"\x06\x0b\xff\xff\xff\xff\x7f"):

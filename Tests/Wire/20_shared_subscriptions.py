@@ -94,6 +94,7 @@ def test_qos_of_the_member(b):
             c.take(b.topic(), qos=min(granted, sent))
 
 
+@not_on_mosquitto("2.0.11 sends them")
 def test_no_retained_messages(b):
     """5.0: §4.8.2: none are sent for a shared subscription."""
     b.client(4, "publisher").deliver(b.topic(), b"kept", 1, retain=1)
@@ -129,10 +130,10 @@ def test_unacknowledged_qos_1_goes_to_another_member(b):
     pub = b.client(4, "publisher")
     for i in range(40):
         pub.deliver(b.topic(), str(i), 1)
-    held = collect([lost], 20, acknowledge=False) if False else drain([lost], acknowledge=False)
+    held = len(drain([lost], acknowledge=False)[lost])
     lost.close()
     seen = set(collect([stays], 40)[stays])
-    assert seen == {str(i).encode() for i in range(40)}, (len(seen), held)
+    assert seen == {str(i).encode() for i in range(40)}, f"{len(seen)} of 40, the lost member held {held}"
 
 
 @not_on_mosquitto("2.0.11 keeps the messages of a lost member")

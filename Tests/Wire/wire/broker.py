@@ -140,7 +140,7 @@ class Broker:
     def nothing_for(self, subscriber, publisher=None):
         """Nothing is on its way from publisher to subscriber: a marker sent now is what arrives next."""
         self.marks = getattr(self, "marks", 0) + 1
-        topic, publisher = f"marker/{self.marks}", publisher or subscriber
+        topic, publisher = f"$marker/{self.marks}", publisher or subscriber
         subscriber.subscribe(topic)
         publisher.publish(topic, b"marker")
         subscriber.expect_publish(topic, b"marker")
