@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A broken plugin gives one sentence and exit status 1, and changes nothing."""
 import os
+import subprocess
 
 from wire import *
 from wire.cplugin import compile_plugin, install, quoted
@@ -149,7 +150,6 @@ def test_missing_library(b):
     """A symbol nobody has: the linker's own sentence, in one line."""
     source = b.dir / "undefined.c"
     source.write_text("void nobody_has_this(void);\nconst void *martlet_plugin_entry(void) { nobody_has_this(); return 0; }\n")
-    import subprocess
     done = subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(b.dir / "plugins/undefined.so")])
     if done.returncode:
         raise Skip("there is no C compiler")
@@ -161,7 +161,6 @@ def test_library_without_entry(b):
     """A library, but no plugin."""
     source = b.dir / "plain.c"
     source.write_text("int forty_two(void) { return 42; }\n")
-    import subprocess
     if subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(b.dir / "plugins/plain.so")]).returncode:
         raise Skip("there is no C compiler")
     refused(b, "plain", "martlet_plugin_entry")
