@@ -196,7 +196,7 @@ class Martlet(Broker):
             for name in ("data", "log"):
                 (self.dir / name).mkdir()
         self.write_config()
-        return [str(self.dir / "bin/martlet"), "console"]
+        return [str(self.dir / "bin/martlet-broker")]
 
     def write_config(self):
         lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true",
