@@ -85,7 +85,7 @@ def test_no_start_function(b):
 def test_bad_configuration(b):
     """Unknown key, bad value, key twice: file, line, key, what was expected, the nearest known key."""
     compile_plugin(b, "minimal", "minimal", ["MUST_SET"])
-    for keys, words in (({"minimal.number": "11"}, ["minimal.conf", "1", "minimal.number", "1..10"]),
+    for keys, words in (({"minimal.number": "11"}, ["minimal.conf:1", "minimal.number", "11", "from 1 to 10"]),
                         ({"minimal.number": "many"}, ["minimal.conf", "minimal.number"]),
                         ({"minimal.numbr": "3"}, ["minimal.numbr", "minimal.number"])):
         b.configure_plugin("minimal", keys)
