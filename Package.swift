@@ -36,6 +36,12 @@ let fast: [SwiftSetting] = [
 let selfContained: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
 
 // Embedded Swift does not pass on a module map's `link`: the libraries are named here.
+// The argument parser brings FoundationEssentials, whose own static libraries have to be named.
+let benchLink: [LinkerSetting] =
+    selfContained + [
+        .unsafeFlags(["-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization"], .when(configuration: .release))
+    ]
+
 func plugin(
     _ name: String, _ more: [Target.Dependency] = [], exclude: [String] = [], libraries: [String] = []
 ) -> Target {
@@ -105,7 +111,7 @@ let package = Package(
             name: "martlet_bench",
             dependencies: [
                 "MQTTCodec", "CReactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ], swiftSettings: fast),
+            ], swiftSettings: fast, linkerSettings: benchLink),
 
         // Plugins. Nothing may depend on these: their linker flags would travel along.
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An auth plugin that answers later, from a thread of its own: only its own client waits."""
+import time
+
+from wire import *
+from wire.cplugin import compile_plugin
+
+MARTLET_ONLY = True
+PLUGINS = []
+
+
+def loaded(b):
+    if not (b.dir / "plugins/slow_auth.so").exists():
+        compile_plugin(b, "slow_auth", "slow_auth")
+    if b.ctl("slow_auth").returncode:
+        b.load("slow_auth")
+
+
+def counters(b):
+    return dict(pair.split("=") for pair in b.ctl("slow_auth").stdout.split())
+
+
+@versions(3, 4, 5)
+def test_allowed_later(b, v):
+    """CONNACK comes when the answer came."""
+    loaded(b)
+    begun = time.monotonic()
+    c = b.client(v, client_id=f"after-300-{v}")
+    assert time.monotonic() - begun > 0.25
+    c.quiet()
+
+
+@versions(3, 4, 5)
+def test_denied_later(b, v):
+    """4 or 5 in 3.x, 0x86 or 0x87 in MQTT 5, then closed. 3.1.1: [MQTT-3.2.2-5]. 5.0: [MQTT-3.2.2-7] [MQTT-3.1.4-2]."""
+    loaded(b)
+    c = b.raw(v)
+    c.hello(f"deny-100-{v}")
+    p = c.expect("CONNACK")
+    assert p.code in ((0x86, 0x87) if v == 5 else (4, 5)), p
+    c.expect_eof()
+
+
+def test_others_do_not_wait(b):
+    """While fifty clients wait, another connects, publishes and receives."""
+    loaded(b)
+    waiting = [b.raw(5, f"w{i}").hello(f"after-1500-{i}") for i in range(50)]
+    begun = time.monotonic()
+    for i in range(20):
+        c = b.client(5, f"quick{i}")
+        c.subscribe(b.topic(), 1)
+        c.deliver(b.topic(), b"x", 1)
+        c.take(b.topic(), b"x")
+        c.disconnect()
+    assert time.monotonic() - begun < 1.4, "they were slowed down"
+    for c in waiting:
+        c.expect("CONNACK", code=0)
+
+
+def test_never_answered_ends_at_the_time_limit(b):
+    """The host owns the timeout: 0x88 server unavailable, 3 in 3.1.1."""
+    loaded(b)
+    for v, codes in ((5, (0x88,)), (4, (3, 5)), (3, (3, 5))):
+        c = b.raw(v)
+        c.hello(f"never-{v}")
+        p = c.expect("CONNACK")
+        assert p.code in codes, p
+        c.expect_eof()
+    b.client(5).quiet()
+
+
+def test_second_answer_is_stale(b):
+    """The first one counts."""
+    loaded(b)
+    before = counters(b)
+    c = b.client(5, client_id="twice-50-x")
+    c.quiet()
+    after = counters(b)
+    assert int(after["taken"]) == int(before["taken"]) + 1 and int(after["stale"]) == int(before["stale"]) + 1, after
+
+
+def test_late_answer_is_stale(b):
+    """The client was refused at the time limit; what comes then changes nothing."""
+    loaded(b)
+    before = counters(b)
+    c = b.raw(5)
+    c.hello("late-600-x")
+    c.expect("CONNACK", code=0x88)
+    c.expect_eof()
+    b.clock()
+    after = counters(b)
+    assert int(after["stale"]) == int(before["stale"]) + 1 and after["taken"] == before["taken"], (before, after)
+
+
+def test_client_that_leaves_before_the_answer(b):
+    """Its answer is stale; nobody else is hurt."""
+    loaded(b)
+    before = counters(b)
+    for i in range(10):
+        b.raw(5).hello(f"after-200-gone{i}").close()
+    b.clock()
+    after = counters(b)
+    assert int(after["taken"]) + int(after["stale"]) == int(before["taken"]) + int(before["stale"]) + 10, (before, after)
+    b.client(5).quiet()
+
+
+def test_packets_behind_connect_wait_in_order(b):
+    """What the client sent while its CONNECT was undecided is read afterwards, in order."""
+    loaded(b)
+    c = b.raw(5)
+    c.hello("after-300-order")
+    c.send(subscribe(5, 1, [(b.topic(), 1)]), publish(5, b.topic(), b"one", 1, pid=2), publish(5, b.topic(), b"two", 1, pid=3))
+    c.expect("CONNACK", code=0)
+    c.expect("SUBACK", pid=1)
+    names = [c.packet() for _ in range(4)]
+    assert [p.payload for p in names if p.name == "PUBLISH"] == [b"one", b"two"]
+    assert [p.pid for p in names if p.name == "PUBACK"] == [2, 3]
+
+
+def test_unload_with_answers_open(b):
+    """The chain's default decides for who waits; the plugin rests before it goes; no crash, nothing mapped."""
+    loaded(b)
+    waiting = [b.raw(5, f"w{i}").hello(f"after-800-open{i}") for i in range(20)]
+    b.client(5).quiet()
+    done = b.ctl("plugins", "unload", "slow_auth")
+    assert done.returncode == 0, done
+    for c in waiting:
+        p = c.packet()
+        assert p is None or p.name == "CONNACK", p
+    assert "slow_auth" not in b.maps()
+    b.client(5).quiet()

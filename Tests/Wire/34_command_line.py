@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""martlet_ctl: what it prints in EMQ's words, its exit status, its socket."""
+import os
+import re
+import stat
+import subprocess
+
+from wire import *
+
+MARTLET_ONLY = True
+
+
+def lines(b, *words):
+    done = b.ctl(*words)
+    assert done.returncode == 0, f"{words}: {done}"
+    return done.stdout.splitlines()
+
+
+def test_status(b):
+    """Two lines: the node is started, the broker is running."""
+    first, second = lines(b, "status")[:2]
+    assert re.fullmatch(r"Node '?martlet@127\.0\.0\.1'? is started", first), first
+    assert re.fullmatch(r"martlet \S+ is running", second), second
+
+
+def test_broker(b):
+    """sysdescr, version, uptime, datetime."""
+    names = [line.split(":")[0].strip() for line in lines(b, "broker")]
+    assert [n for n in ("sysdescr", "version", "uptime", "datetime") if n in names] == ["sysdescr", "version", "uptime",
+                                                                                       "datetime"], names
+
+
+def test_clients_list_show_kick(b):
+    """A kicked MQTT 5 client is told 0x98; who is not there is Not Found."""
+    c = b.client(5, username="ada")
+    assert any(line.startswith(f"Client({b.id()},") and "username=ada" in line for line in lines(b, "clients", "list"))
+    assert lines(b, "clients", "show", b.id())[0].startswith(f"Client({b.id()},")
+    lines(b, "clients", "kick", b.id())
+    c.expect_closed(0x98)
+    done = b.ctl("clients", "show", "nobody-here")
+    assert done.returncode == 1 and "Not Found" in done.stderr + done.stdout, done
+    assert b.ctl("clients", "kick", "nobody-here").returncode == 1
+
+
+def test_subscriptions(b):
+    """Client and filter in one line."""
+    b.client(4).subscribe(b.topic("+/x"), 1)
+    assert any(b.id() in line and b.topic("+/x") in line for line in lines(b, "subscriptions", "list"))
+    assert any(b.topic("+/x") in line for line in lines(b, "subscriptions", "show", b.id()))
+    assert b.ctl("subscriptions", "show", "nobody-here").returncode == 1
+
+
+def test_retainer(b):
+    """info, topics, clean."""
+    pub = b.client(4)
+    for i in range(3):
+        pub.deliver(b.topic(str(i)), b"x", 1, retain=1)
+    assert re.fullmatch(r"retained/total: \d+", lines(b, "retainer", "info")[0])
+    topics = lines(b, "retainer", "topics")
+    assert {b.topic(str(i)) for i in range(3)} <= set(topics), topics
+    assert re.match(r"Cleaned \d+ retained messages", lines(b, "retainer", "clean")[0])
+    assert lines(b, "retainer", "topics") == []
+
+
+def test_help_and_unknown_commands(b):
+    """help shows every command; an unknown one fails in a sentence."""
+    shown = "\n".join(lines(b, "help"))
+    for word in ("status", "plugins load", "clients kick", "subscriptions list", "retainer info"):
+        assert word in shown, f"{word} is not in help"
+    done = b.ctl("no_such_command")
+    assert done.returncode == 1 and done.stderr.strip(), done
+    done = b.ctl("plugins", "dance")
+    assert done.returncode == 1 and "plugins list" in done.stdout + done.stderr, done
+
+
+def test_the_socket_is_private(b):
+    """Mode 0600: only the broker's user commands it."""
+    mode = os.stat(b.dir / "data/martlet.sock").st_mode
+    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600, oct(mode)
+
+
+def test_in_a_pipe(b):
+    """Output that nobody reads to its end does no harm."""
+    done = subprocess.run(f"{b.dir}/bin/martlet_ctl help | head -1", shell=True, capture_output=True, text=True)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1, done
+    b.client(4).quiet()
+
+
+def test_many_at_once(b):
+    """Thirty commands side by side."""
+    running = [subprocess.Popen([b.dir / "bin/martlet_ctl", "status"], stdout=subprocess.PIPE, text=True) for _ in range(30)]
+    for process in running:
+        assert "is running" in process.communicate(timeout=30)[0] and process.returncode == 0
+
+
+def test_without_a_broker(b):
+    """Nobody answers: one sentence, exit status 1."""
+    assert b.stop() == ""
+    done = b.ctl("status")
+    b.start()
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) >= 1, done

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""User names, passwords and rules, with the plugins auth_username and acl_file."""
+from wire import *
+
+MARTLET_ONLY = True
+CONFIG = {"mqtt.allow_anonymous": "false"}
+PLUGINS = ["auth_username", "acl_file"]
+PLUGIN_CONFIG = {"auth_username": {"auth.user.1.username": "ada", "auth.user.1.password": "lovelace"}}
+ADA = {"username": "ada", "password": "lovelace"}
+RULES = """{allow, {user, "ada"}, pubsub, ["open/#"]}.
+{allow, {user, "ada"}, subscribe, ["read/only"]}.
+{deny, all}.
+"""
+
+
+def rules(b):
+    """Put RULES in place of etc/acl.conf."""
+    (b.dir / "etc/acl.conf").write_text(RULES)
+    done = b.ctl("acl", "reload")
+    assert done.returncode == 0, done
+
+
+@versions(3, 4, 5)
+def test_right_password(b, v):
+    """3.1.1: [MQTT-3.1.4-4]. 5.0: [MQTT-3.1.4-5]."""
+    b.client(v, **ADA).quiet()
+
+
+@versions(3, 4, 5)
+def test_wrong_or_no_password(b, v):
+    """3.1.1: [MQTT-3.2.2-5] [MQTT-3.2.2-4]. 5.0: [MQTT-3.1.4-2] [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT-3.2.2-8]."""
+    for who in ({"username": "ada", "password": "byron"}, {"username": "ada"}, {"username": "grace", "password": "x"}, {}):
+        c = b.raw(v)
+        c.hello(b.id(), **who)
+        p = c.expect("CONNACK", session_present=0)
+        assert p.code in ((0x86, 0x87) if v == 5 else (4, 5)), p
+        c.expect_eof()
+
+
+@versions(3, 4, 5)
+def test_password_of_any_bytes(b, v):
+    """A password is binary: it is compared, not decoded."""
+    c = b.raw(v)
+    c.hello(b.id(), username="ada", password=b"\xff\x00\xfe")
+    assert c.packet().code in (4, 5, 0x86, 0x87)
+
+
+@versions(4, 5)
+def test_denied_subscription_fails_alone(b, v):
+    """3.1.1: [MQTT-3.9.3-2]: 0x80. 5.0: [MQTT-3.8.4-7]: 0x87."""
+    rules(b)
+    denied = 0x87 if v == 5 else 0x80
+    b.client(v, **ADA).subscribe([("open/a", 1), ("closed/a", 1), ("read/only", 0)], codes=[1, denied, 0])
+
+
+@versions(4, 5)
+def test_denied_publish(b, v):
+    """3.1.1: [MQTT-3.3.5-2]: acknowledged and dropped. 5.0: §3.4.2.1: 0x87."""
+    rules(b)
+    sub, c = b.client(5, "sub", **ADA), b.client(v, **ADA)
+    sub.subscribe("read/only", 1)
+    for qos in (1, 2):
+        got = c.deliver("read/only", b"x", qos, codes=(0x87,) if v == 5 else (0,))
+        assert got == (0x87 if v == 5 else 0)
+    c.publish("read/only", b"x", 0)
+    c.quiet()
+    sub.quiet()
+    c.deliver("open/x", b"x", 1)
+
+
+def test_denied_will_is_not_published(b):
+    """A will is a publish of its client and obeys the same rules."""
+    rules(b)
+    sub = b.client(5, "sub", **ADA)
+    sub.subscribe("read/only", 1)
+    b.client(4, will=Will("read/only", b"x", 1), **ADA).close()
+    other = b.client(4, "other", **ADA)
+    other.quiet()
+    sub.quiet()

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of Tests/Wire are written with: from wire import *"""
+from .build import (AUTH, CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL,
+                    SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, Will, ack, auth, connect, disconnect, options, packet,
+                    pingreq, publish, subscribe, unsubscribe)
+from .client import DEADLINE, Client, Closed
+from .marks import Skip, limit, martlet_only, not_on_mosquitto, versions
+from .parse import Violation, parse
+from .props import encode, utf8, varint

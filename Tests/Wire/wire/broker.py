@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A broker of its own for each test script: a scratch directory, a free loopback port, a configuration."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+
+from .client import Client, DEADLINE
+
+CRASH = re.compile(r"Fatal error|AddressSanitizer|ThreadSanitizer|LeakSanitizer|Program crashed|panicked")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Broker:
+    """A running broker. Subclasses say how to lay out its directory and how to start it."""
+
+    kind = ""
+
+    def __init__(self, config=None, plugins=(), plugin_config=None, wrap=()):
+        self.config, self.plugins, self.plugin_config, self.wrap = config or {}, plugins, plugin_config or {}, wrap
+        self.dir = Path(tempfile.mkdtemp(prefix="mw-"))
+        self.process, self.port, self.trace, self.unique, self.test = None, 0, deque(maxlen=40), 0, ""
+        self.clients = []
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def start(self):
+        """Start and wait until it accepts connections."""
+        self.port = self.port or free_port()
+        command = self.layout()
+        self.output = open(self.dir / "output", "ab")
+        self.process = subprocess.Popen([*self.wrap, *command], cwd=self.dir, stdout=self.output, stderr=self.output,
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
+        end = time.monotonic() + 30 * max(1, DEADLINE / 10)
+        while True:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the broker did not start: {self.tail()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise AssertionError(f"the broker does not accept connections: {self.tail()}") from None
+                time.sleep(0.01)
+        self.started()
+        return self
+
+    def started(self):
+        """What has to be done once it accepts connections."""
+
+    def stop(self):
+        """SIGTERM; returns what is wrong with the way it ended, or an empty string."""
+        if not self.process:
+            return ""
+        wrong = self.died()
+        if not wrong:
+            self.process.terminate()
+            try:
+                code = self.process.wait(20 * max(1, DEADLINE / 10))
+                wrong = "" if code in self.clean_exits else f"SIGTERM ended it with {code}: {self.tail()}"
+            except subprocess.TimeoutExpired:
+                wrong = "SIGTERM did not end it within 20 s"
+        self.kill()
+        return wrong or self.crash()
+
+    clean_exits = (0,)
+
+    def kill(self):
+        if self.process:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()
+            self.output.close()
+            self.process = None
+
+    def remove(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def died(self):
+        """How the process ended although nobody asked, or an empty string."""
+        code = self.process.poll() if self.process else None
+        return "" if code is None else f"the broker ended with {code}: {self.tail()}"
+
+    def crash(self):
+        """The first line of its output or log that tells of a crash, or an empty string."""
+        for path in [self.dir / "output", *self.dir.glob("log/*")]:
+            for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
+                if CRASH.search(line):
+                    return f"{path.name}: {line.strip()}"
+        return ""
+
+    def tail(self):
+        path = self.dir / "output"
+        return " | ".join(path.read_text(errors="replace").splitlines()[-5:]) if path.exists() else ""
+
+    # -- for tests ----------------------------------------------------------------------------------------------
+
+    def begin(self, test):
+        """A new test: fresh names, an empty transcript."""
+        self.test, self.unique = re.sub(r"\W", "", test), self.unique + 1
+        self.trace.clear()
+
+    def end(self):
+        for client in self.clients:
+            client.close()
+        self.clients.clear()
+
+    def id(self, name="c"):
+        """A client identifier no other test uses."""
+        return f"{name}{self.unique}"
+
+    def topic(self, name="t"):
+        """A topic no other test uses."""
+        return f"w{self.unique}/{name}"
+
+    def raw(self, v=4, label="raw", **more):
+        """A TCP connection on which nothing was sent."""
+        client = Client(self.port, v, self.trace, label, **more)
+        self.clients.append(client)
+        return client
+
+    def client(self, v, name="c", session_present=None, code=0, client_id=None, **connect):
+        """A connected client called name, whose client identifier is id(name)."""
+        c = self.raw(v, name)
+        return c.connect(self.id(name) if client_id is None else client_id, session_present, code, **connect)
+
+    def nothing_for(self, subscriber, publisher=None):
+        """Nothing is on its way from publisher to subscriber: a marker sent now is what arrives next."""
+        self.marks = getattr(self, "marks", 0) + 1
+        topic, publisher = f"$marker/{self.marks}", publisher or subscriber
+        subscriber.subscribe(topic)
+        publisher.publish(topic, b"marker")
+        subscriber.expect_publish(topic, b"marker")
+
+    def clear(self, *topics):
+        """Remove retained messages."""
+        c = self.client(4, f"clear{time.monotonic_ns()}")
+        for topic in topics:
+            c.deliver(topic, b"", 1, retain=1)
+        c.disconnect()
+
+    def clock(self):
+        """Returns once a client with a keep alive of 1 s was timed out: the broker's own clock moved on by 1.5 s."""
+        self.client(4, f"clock{time.monotonic_ns()}", keepalive=1).expect_eof(60)
+
+    def memory(self):
+        """Resident memory in bytes."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
+
+    def maps(self):
+        return Path(f"/proc/{self.process.pid}/maps").read_text()
+
+
+class Mosquitto(Broker):
+    """Debian's mosquitto, to find out whether the tests are right."""
+
+    kind = "mosquitto"
+
+    def layout(self):
+        lines = {"allow_anonymous": "true", "max_queued_messages": 0, "sys_interval": 1, **self.config}
+        text = f"listener {self.port} 127.0.0.1\n" + "".join(f"{k} {v}\n" for k, v in lines.items())
+        (self.dir / "mosquitto.conf").write_text(text)
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        return [program, "-c", str(self.dir / "mosquitto.conf")]
+
+
+class Martlet(Broker):
+    """A release tree of Martlet, copied so that its etc, data and log are this test's own."""
+
+    kind = "martlet"
+
+    def __init__(self, tree, *args, **more):
+        super().__init__(*args, **more)
+        self.tree = Path(tree)
+
+    def layout(self):
+        if not (self.dir / "bin").exists():
+            for name in ("bin", "plugins", "include", "pluginkit"):
+                if (self.tree / name).is_dir():
+                    shutil.copytree(self.tree / name, self.dir / name, symlinks=True)
+            shutil.copytree(self.tree / "etc", self.dir / "etc")
+            for name in ("data", "log"):
+                (self.dir / name).mkdir()
+        self.write_config()
+        return [str(self.dir / "bin/martlet-broker")]
+
+    def write_config(self):
+        lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true",
+                 "plugins.default": ",".join(self.plugins), **self.config}
+        text = "".join(f"{key} = {value}\n" for key, value in lines.items())
+        (self.dir / "etc/martlet.conf").write_text(text)
+        for name, keys in self.plugin_config.items():
+            self.configure_plugin(name, keys)
+
+    def configure_plugin(self, name, keys):
+        """Write etc/plugins/NAME.conf."""
+        path = self.dir / f"etc/plugins/{name}.conf"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f"{key} = {value}\n" for key, value in keys.items()))
+
+    def started(self):
+        active = self.ctl("plugins", "list").stdout
+        for name in self.plugins:
+            if not re.search(rf"Plugin\({name},.*active=true\)", active):
+                self.load(name)
+
+    def load(self, name):
+        result = self.ctl("plugins", "load", name)
+        assert result.returncode == 0, f"plugins load {name}: {result.stderr or result.stdout}"
+
+    def ctl(self, *words, timeout=30):
+        """bin/martlet_ctl WORDS: returncode, stdout, stderr."""
+        return subprocess.run([str(self.dir / "bin/martlet_ctl"), *words], cwd=self.dir, capture_output=True, text=True,
+                              timeout=timeout, stdin=subprocess.DEVNULL)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plugins in C for the tests, compiled against the headers of the installed tree."""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .marks import Skip
+
+SOURCES = Path(__file__).resolve().parents[2] / "PluginABI"
+
+
+def compile_plugin(broker, source, name, defines=(), target=None, static_name=None):
+    """Compile Tests/PluginABI/SOURCE.c to plugins/NAME.so (or to target) of the broker's directory; -D from defines."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+    if not compiler:
+        raise Skip("there is no C compiler")
+    target = Path(target or broker.dir / "plugins" / f"{name}.so")
+    made = target.with_name(target.name + ".new")
+    done = subprocess.run([compiler, "-std=gnu11", "-Wall", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread",
+                           f"-I{broker.dir / 'include'}", *(f"-D{d}" for d in defines), str(SOURCES / f"{source}.c"),
+                           "-o", str(made)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made.chmod(0o755)
+    made.rename(target)
+    return target
+
+
+def install(image, broker, name):
+    """Put an image in place as plugins/NAME.so, by renaming: a file in use is never written to."""
+    made = broker.dir / "plugins" / f"{name}.so.new"
+    shutil.copyfile(image, made)
+    made.chmod(0o755)
+    made.rename(broker.dir / "plugins" / f"{name}.so")
+
+
+def quoted(name, text):
+    """A -D whose value is a C string."""
+    return f'{name}="{text}"'

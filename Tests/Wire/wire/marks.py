@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a test function says about itself."""
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; the text says why."""
+
+
+def versions(*numbers):
+    """Run the test once for each protocol version; it takes the version as its second argument."""
+    def mark(function):
+        function.versions = numbers
+        return function
+    return mark
+
+
+def not_on_mosquitto(why, v=None):
+    """mosquitto 2.0.11 is known to differ here (in version v, or in all): skipped under --mosquitto."""
+    def mark(function):
+        function.differs = {**getattr(function, "differs", {}), v: why}
+        return function
+    return mark
+
+
+def martlet_only(function):
+    """About Martlet's own doors: its command line, its plugins."""
+    return not_on_mosquitto("about Martlet alone")(function)
+
+
+def limit(seconds):
+    """How long the test may run at most, in seconds (60 unless told)."""
+    def mark(function):
+        function.limit = seconds
+        return function
+    return mark
