@@ -81,11 +81,11 @@ let package = Package(
         .target(name: "Control", dependencies: ["Broker", "Config", "PluginHost"]),
         .executableTarget(name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"]),
         .executableTarget(name: "martlet_ctl", dependencies: ["CReactor"]),
+        .target(name: "CBench"),
+        .target(name: "BenchCore", dependencies: ["CBench"], swiftSettings: fast),
         .executableTarget(
             name: "martlet_bench",
-            dependencies: [
-                "MQTTCodec", "CReactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ], swiftSettings: fast),
+            dependencies: ["BenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         // Plugins. Nothing may depend on these: their linker flags would travel along.
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
@@ -105,6 +105,7 @@ let package = Package(
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
         .testTarget(name: "PluginHostTests", dependencies: ["PluginHost"]),
         .testTarget(name: "ControlTests", dependencies: ["Control"]),
+        .testTarget(name: "BenchCoreTests", dependencies: ["BenchCore"]),
     ],
     swiftLanguageModes: [.v6]
 )
