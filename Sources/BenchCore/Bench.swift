@@ -22,7 +22,12 @@ public enum Bench {
         let meter = pid.map { ProcessMeter(pid: $0) }
         if let meter, meter.cpu() == nil { throw BenchError("there is no process \(meter.pid) to measure") }
         raiseFileLimit()
-        return try FlowRun(settings: settings, broker: meter).run()
+        switch settings.scenario {
+        case .conn: return try ConnRun(settings: settings, broker: meter).run()
+        case .retain: return try RetainRun(settings: settings, broker: meter).run()
+        case .offline: return try OfflineRun(settings: settings, broker: meter).run()
+        default: return try FlowRun(settings: settings, broker: meter).run()
+        }
     }
 
     private static func raiseFileLimit() {

@@ -8,6 +8,8 @@ enum ReceiverRule: Sendable {
     case everyReceiver
     /// Gets a part of each publisher's messages: those whose topic carries a number in its range (wildcard).
     case someReceiver(numbers: Range<Int>)
+    /// Takes what there is, in any order, and nobody waits for it (retained messages).
+    case collector
     /// Hears publishers of another process (`bench sub`).
     case stranger
 }

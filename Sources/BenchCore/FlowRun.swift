@@ -41,7 +41,8 @@ struct FlowRun {
             layout.receivers.count + layout.publishers.count, subscriptions: layout.subscriptions)
         var result = measure(crew, layout)
         account(crew, layout, &result)
-        crew.disconnectAll()
+        // Without receivers and acknowledgements, only the broker's closing tells that it has read everything.
+        crew.disconnectAll(patience: settings.scenario == .pub ? 60 : 6)
         return result
     }
 
@@ -135,6 +136,17 @@ struct FlowRun {
 }
 
 extension BenchResult.Messages {
+    /// Every receiver should have got every one of `total` messages, and all were acknowledged.
+    mutating func account(_ crew: Crew, sent total: UInt64) {
+        (sent, acknowledged, expected) = (total, total, total)
+        for report in crew.collect({ $0.streamReport(sent: nil) }) {
+            received += report.received
+            duplicates += report.duplicates
+            outOfOrder += report.outOfOrder
+        }
+        lost = total - min(total, received)
+    }
+
     /// The counts that have nothing to do with streams.
     mutating func takeOver(_ crew: Crew) {
         foreign = crew.sum(.foreign)
@@ -154,7 +166,7 @@ extension Traffic {
         (keepAlive, username, password) = (settings.keepAlive, settings.username, settings.password)
         parallelConnects = max(1, settings.parallelConnects / settings.threads)
         connectRate = settings.connectRate.map { $0 / Double(settings.threads) }
-        if let nap = settings.nap { self.nap = UInt64(nap) * 1000 }
+        nap = UInt64(settings.effectiveNap) * 1000
     }
 }
 
@@ -177,13 +189,14 @@ extension Loop {
         ownPublishers.map { ($0.pointee.publisher!.pointee.index, $0.pointee.publisher!.pointee.next) }
     }
 
-    func streamReport(sent: [UInt64]) -> StreamReport {
+    /// `sent`: messages by publisher; nil: what is lost is not asked for.
+    func streamReport(sent: [UInt64]?) -> StreamReport {
         var report = StreamReport()
         for client in receivers {
             for i in 0..<client.pointee.streamCount {
                 let stream = client.pointee.streams![i]
                 report.add(stream)
-                let expected = sent[client.pointee.firstStream + i]
+                let expected = sent?[client.pointee.firstStream + i] ?? 0
                 report.lost += expected - min(expected, stream.received)
             }
         }

@@ -38,6 +38,7 @@ extension Loop {
         let streams = UnsafeMutablePointer<SequenceTracker>.allocate(capacity: max(1, hears.count))
         var expectation = SequenceTracker.Expectation.everyNumber
         if case .someReceiver = rule { expectation = .rising }
+        if case .collector = rule { expectation = .anyOrder }
         streams.initialize(repeating: SequenceTracker(expectation), count: hears.count)
         client.pointee.streams = streams
         receivers.append(client)

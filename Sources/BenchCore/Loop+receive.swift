@@ -90,7 +90,7 @@ extension Loop {
             let slot = progress.slot(loop: index, publisher: publisher)
             bench_store(slot, slot.pointee + 1)
             if !numbers.contains(Self.number(in: publish)) { counters[.misrouted] += 1 }
-        case .stranger: return
+        case .collector, .stranger: return
         }
         wakePublisher(publisher)
     }

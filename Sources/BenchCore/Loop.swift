@@ -238,7 +238,7 @@ final class Loop: @unchecked Sendable {
             case .connecting, .awaitingConnack, .awaitingSuback:
                 if now > client.pointee.startedAt + 60_000_000_000 { fail(client, "no answer to CONNECT within 60 s") }
             case .closing:
-                if now > client.pointee.startedAt + 5_000_000_000 { closed(client) }
+                if now > client.pointee.startedAt + 60_000_000_000 { closed(client) }
             default: break
             }
         }

@@ -12,7 +12,11 @@ public struct SequenceTracker: Sendable {
         case fromFirstSeen
         /// Rising numbers only: other receivers get the ones between.
         case rising
+        /// Every number below `orderlessLimit`, in any order (retained messages).
+        case anyOrder
     }
+
+    static let orderlessLimit: UInt64 = 1 << 24
 
     static let gapLimit = 4096
 
@@ -24,13 +28,21 @@ public struct SequenceTracker: Sendable {
     /// Distinct messages that came after a higher number.
     public private(set) var outOfOrder: UInt64 = 0
     private var gaps: [Range<UInt64>] = []
-    private var expectation: Expectation
-
-    public init(_ expectation: Expectation = .everyNumber) { self.expectation = expectation }
-
-    /// Numbers below the highest seen that did not come. Always 0 for `.rising`.
-    public var missing: UInt64 { expectation == .rising ? 0 : next - received - skipped }
+    private let expectation: Expectation
     private var skipped: UInt64 = 0
+    /// One bit per number, for `.anyOrder`.
+    private var seen: [UInt64] = []
+
+    public init(_ expectation: Expectation = .everyNumber) {
+        self.expectation = expectation
+        // No number is the expected one, so that each takes the way through the bits.
+        if expectation == .anyOrder { next = .max }
+    }
+
+    /// Numbers below the highest seen that did not come. Always 0 for `.rising` and `.anyOrder`, which cannot know.
+    public var missing: UInt64 {
+        expectation == .rising || expectation == .anyOrder ? 0 : next - received - skipped
+    }
 
     @inline(__always)
     public mutating func note(_ sequence: UInt64) {
@@ -44,7 +56,9 @@ public struct SequenceTracker: Sendable {
 
     @inline(never)
     private mutating func noteUnexpected(_ sequence: UInt64) {
-        if sequence > next {
+        if expectation == .anyOrder {
+            noteOrderless(sequence)
+        } else if sequence > next {
             if expectation == .fromFirstSeen && received == 0 {
                 skipped = sequence
             } else if expectation != .rising {
@@ -63,6 +77,14 @@ public struct SequenceTracker: Sendable {
         } else {
             noteOld(sequence)
         }
+    }
+
+    private mutating func noteOrderless(_ sequence: UInt64) {
+        let word = Int(min(sequence, Self.orderlessLimit - 1) >> 6)
+        if word >= seen.count { seen += [UInt64](repeating: 0, count: max(seen.count, word + 1 - seen.count)) }
+        let bit: UInt64 = 1 << (sequence & 63)
+        if seen[word] & bit == 0 { received += 1 } else { duplicates += 1 }
+        seen[word] |= bit
     }
 
     private mutating func noteOld(_ sequence: UInt64) {
