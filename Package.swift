@@ -107,11 +107,12 @@ let package = Package(
         .executableTarget(
             name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),
         .executableTarget(name: "generate_config", dependencies: ["Config"]),
+        .target(name: "CBench"),
+        .target(name: "BenchCore", dependencies: ["CBench"], swiftSettings: fast),
         .executableTarget(
             name: "martlet_bench",
-            dependencies: [
-                "MQTTCodec", "CReactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ], swiftSettings: fast, linkerSettings: benchLink),
+            dependencies: ["BenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            linkerSettings: benchLink),
 
         // Plugins. Nothing may depend on these: their linker flags would travel along.
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
@@ -140,6 +141,7 @@ let package = Package(
         .testTarget(
             name: "RetainerTests", dependencies: ["CMartlet", "CLMDB"], path: "Tests/Retainer",
             exclude: ["Bench", "Image"]),
+        .testTarget(name: "BenchCoreTests", dependencies: ["BenchCore"]),
     ],
     swiftLanguageModes: [.v6]
 )

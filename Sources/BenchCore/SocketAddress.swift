@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// Where the broker listens: resolved once.
+public struct SocketAddress: Sendable {
+    let family: Int32
+    private let bytes: [UInt8]
+
+    public init(host: String, port: UInt16) throws {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var list: UnsafeMutablePointer<addrinfo>?
+        let status = getaddrinfo(host, String(port), &hints, &list)
+        guard status == 0, let found = list else {
+            throw BenchError("cannot find the host \(host): \(String(cString: gai_strerror(status)))")
+        }
+        defer { freeaddrinfo(list) }
+        family = found.pointee.ai_family
+        bytes = Array(UnsafeRawBufferPointer(start: found.pointee.ai_addr, count: Int(found.pointee.ai_addrlen)))
+    }
+
+    /// `connect(2)`: 0, or -1 with errno.
+    func connect(_ fd: Int32) -> Int32 { withAddress { Glibc.connect(fd, $0, $1) } }
+
+    func bind(_ fd: Int32) -> Int32 { withAddress { Glibc.bind(fd, $0, $1) } }
+
+    /// Whether somebody listens there now.
+    func accepts() -> Bool {
+        let fd = socket(family, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(fd) }
+        return fd >= 0 && connect(fd) == 0
+    }
+
+    private func withAddress(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        bytes.withUnsafeBytes {
+            body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+        }
+    }
+
+    /// A port of 127.0.0.1 that was free a moment ago.
+    static func freePort() throws -> UInt16 {
+        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(fd) }
+        guard fd >= 0, try SocketAddress(host: "127.0.0.1", port: 0).bind(fd) == 0 else {
+            throw BenchError("cannot find a free port: \(errorText())")
+        }
+        return port(of: fd)
+    }
+
+    static func port(of fd: Int32) -> UInt16 {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(fd, $0, &size) }
+        }
+        return UInt16(bigEndian: address.sin_port)
+    }
+}
