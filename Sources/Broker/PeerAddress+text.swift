@@ -16,8 +16,13 @@ func withPeerText<R>(_ peer: PeerAddress, _ body: (Bytes) -> R) -> R {
             text[n] = 0x5D
             n += 1
         } else {
-            inet_ntop(AF_INET, &peer.address, text, 48)
-            n = strlen(text)
+            for i in 0..<4 {
+                if i > 0 {
+                    text[n] = 0x2E
+                    n += 1
+                }
+                n += writeDecimal(Int(peer.address[i]), text + n)
+            }
         }
         text[n] = 0x3A
         n += 1

@@ -49,7 +49,13 @@ typealias RouteRef = UnsafeMutablePointer<Route>
 /// Routes by topic. Two-way set associative: bounded, no clearing, and a flood of topics that never come again pushes
 /// out at most the older of two neighbours.
 struct RouteCache: ~Copyable {
-    private var slots: UnsafeMutablePointer<RouteRef?>
+    /// The hash beside the pointer: a miss is known without a look at the routes, which lie anywhere in memory.
+    private struct Slot {
+        var hash: UInt64
+        var route: RouteRef?
+    }
+
+    private var slots: UnsafeMutablePointer<Slot>
     private var capacity = 1024
     private var evictions = 0
     private var bytes = 0
@@ -58,51 +64,55 @@ struct RouteCache: ~Copyable {
     private static let maxBytes = 64 << 20
 
     init() {
-        slots = .allocate(capacity: 1024)
-        slots.initialize(repeating: nil, count: 1024)
+        slots = Self.make(1024)
     }
 
     func find(_ topic: Bytes, _ hash: UInt64, epoch: UInt64) -> RouteRef? {
-        let pair = Int(truncatingIfNeeded: hash) & (capacity - 2)
-        if let r = slots[pair], Self.isHit(r, topic, hash, epoch) { return r }
-        if let r = slots[pair + 1], Self.isHit(r, topic, hash, epoch) { return r }
+        let pair = slots + Int(truncatingIfNeeded: hash) & (capacity - 2)
+        if pair[0].hash == hash, let r = pair[0].route, Self.isHit(r, topic, epoch) { return r }
+        if pair[1].hash == hash, let r = pair[1].route, Self.isHit(r, topic, epoch) { return r }
         return nil
     }
 
-    private static func isHit(_ r: RouteRef, _ topic: Bytes, _ hash: UInt64, _ epoch: UInt64) -> Bool {
-        r.pointee.hash == hash && r.pointee.epoch == epoch && r.pointee.topic.count == topic.count
+    private static func isHit(_ r: RouteRef, _ topic: Bytes, _ epoch: UInt64) -> Bool {
+        r.pointee.epoch == epoch && r.pointee.topic.count == topic.count
             && memcmp(r.pointee.topic.baseAddress!, topic.baseAddress!, topic.count) == 0
     }
 
     mutating func insert(_ route: RouteRef) {
         if bytes + route.pointee.bytes > Self.maxBytes { clear() }
         if evictions > capacity && capacity < Self.maxCapacity { grow() }
-        let pair = Int(truncatingIfNeeded: route.pointee.hash) & (capacity - 2)
+        let hash = route.pointee.hash
+        let pair = slots + Int(truncatingIfNeeded: hash) & (capacity - 2)
         bytes += route.pointee.bytes
-        if slots[pair] == nil || slots[pair]!.pointee.hash == route.pointee.hash {
-            replace(pair, route)
+        if pair[0].route == nil || pair[0].hash == hash {
+            discard(pair[0].route)
         } else {
             // The newcomer takes the first place, the first the second, the second goes.
-            if slots[pair + 1] != nil { evictions += 1 }
-            replace(pair + 1, slots[pair]!)
-            slots[pair] = route
+            if pair[1].route != nil { evictions += 1 }
+            discard(pair[1].route)
+            pair[1] = pair[0]
         }
+        pair[0] = Slot(hash: hash, route: route)
     }
 
     mutating func clear() {
         for i in 0..<capacity {
-            if let r = slots[i] { free(r) }
-            slots[i] = nil
+            discard(slots[i].route)
+            slots[i] = Slot(hash: 0, route: nil)
         }
-        bytes = 0
     }
 
-    private mutating func replace(_ at: Int, _ route: RouteRef) {
-        if let old = slots[at] {
-            bytes -= old.pointee.bytes
-            free(old)
-        }
-        slots[at] = route
+    private mutating func discard(_ route: RouteRef?) {
+        guard let route else { return }
+        bytes -= route.pointee.bytes
+        free(route)
+    }
+
+    private static func make(_ count: Int) -> UnsafeMutablePointer<Slot> {
+        let slots = UnsafeMutablePointer<Slot>.allocate(capacity: count)
+        slots.initialize(repeating: Slot(hash: 0, route: nil), count: count)
+        return slots
     }
 
     private mutating func grow() {
@@ -110,11 +120,10 @@ struct RouteCache: ~Copyable {
         let count = capacity
         capacity *= 4
         evictions = 0
-        slots = .allocate(capacity: capacity)
-        slots.initialize(repeating: nil, count: capacity)
         bytes = 0
+        slots = Self.make(capacity)
         for i in 0..<count {
-            if let r = old[i] { insert(r) }
+            if let r = old[i].route { insert(r) }
         }
         old.deallocate()
     }
