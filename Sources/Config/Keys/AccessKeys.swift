@@ -8,8 +8,7 @@ extension CoreKeys {
             section, "mqtt.allow_anonymous", allowAnonymous, default: "loopback", aliases: ["allow_anonymous"],
             words: anonymousWords, sample: shown,
             "Whether a client may connect that no auth plugin knows: from this machine only, from anywhere, or not "
-                + "at all. "
-                + "With true, wrong passwords get in too as long as no auth plugin refuses them."),
+                + "at all. With true, wrong passwords get in too as long as no auth plugin refuses them."),
         core(
             section, "mqtt.acl_nomatch", .enumeration(["allow", "deny"]), default: "allow", aliases: ["acl_nomatch"],
             sample: shown, "What holds for a publish or subscribe that no ACL rule decides."),
@@ -21,9 +20,10 @@ extension CoreKeys {
         ),
         core(
             section, "mqtt.acl_cache", .bool, default: "on", aliases: ["enable_acl_cache", "mqtt.cache_acl"],
-            "Whether each client remembers the answers of the ACL plugins."),
+            "Whether the answers of the ACL plugins are remembered."),
         core(
             section, "mqtt.acl_cache_max_size", .int(1...65_536), default: "32", aliases: ["acl_cache_max_size"],
+            pending: "every event loop remembers answers in a table of fixed size",
             "Answers each client remembers."),
         core(
             section, "mqtt.acl_cache_ttl", .duration(1000...Int.max), default: "1m", aliases: ["acl_cache_ttl"],

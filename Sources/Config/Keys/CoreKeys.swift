@@ -16,14 +16,17 @@ public enum CoreKeys {
 }
 
 /// A key of the core: until the broker can change it while it runs, it takes effect at the next start.
+///
+/// `pending` tells what this version does not do yet: the key is then accepted with that warning and stays out of the
+/// shipped file. Whoever makes the broker read the key removes the argument.
 func core(
     _ section: String, _ name: String, _ type: ConfigType, default defaultText: String? = nil,
     aliases: [String] = [], words: [String: String] = [:], range: String? = nil, inherits: String? = nil,
-    sample: ConfigKey.Sample = .init(), _ help: String
+    pending: String? = nil, sample: ConfigKey.Sample = .init(), _ help: String
 ) -> ConfigKey {
     ConfigKey(
         name, type, default: defaultText, range: range, flags: .immutable, section: section, aliases: aliases,
-        words: words, inherits: inherits, sample: sample, help: help)
+        words: words, inherits: inherits, noEffect: pending, sample: sample, help: help)
 }
 
 /// A key that EMQ knows and Martlet has no use for.

@@ -60,9 +60,9 @@ extension CoreKeys {
         ),
         core(
             section, "mqtt.publish_limit", .countRate, default: "0", aliases: ["mqtt.client.max_publish_rate"],
+            pending: "this version does not limit rates",
             "Messages a client may publish in a time (10,1m) or in a second (10); beyond it the broker reads more "
-                + "slowly. "
-                + "0 sets no limit."),
+                + "slowly. 0 sets no limit."),
         core(
             section, "mqtt.output_high_water", .bytes(1 << 12...1 << 30), default: "512KB",
             "With this much unsent to a client its QoS 0 messages are dropped and its others wait in its queue."),

@@ -16,8 +16,8 @@ extension CoreKeys {
             "Threads for plugin work that may wait, such as a database call."),
         core(
             section, "node.max_inbox", .bytes(1 << 16...1 << 32), default: "4MB",
-            "Messages that may wait in memory on their way to one event loop; beyond it their publishers are read more "
-                + "slowly."),
+            "Messages that may wait in memory on their way to one event loop; beyond it their publishers are read "
+                + "more slowly."),
         core(section, "node.data_dir", .path, default: "data", "Where the broker keeps what must survive a restart."),
         core(
             section, "ctl.socket", .path, default: "data/martlet.sock",

@@ -16,8 +16,7 @@ extension CoreKeys {
         core(
             section, "mqtt.session.retry_interval", .anyDuration, default: "20s",
             "An unacknowledged message is sent again to an MQTT 3.x client after this time; 0 waits until the client "
-                + "reconnects, "
-                + "which is what MQTT 5 demands for its clients always."),
+                + "reconnects, which is what MQTT 5 demands for its clients always."),
         core(
             section, "mqtt.session.max_awaiting_rel", .int(0...65_535), default: "100",
             "QoS 2 messages from a client that wait for its PUBREL; 0 leaves it to the client."),
@@ -28,7 +27,6 @@ extension CoreKeys {
             section, "mqtt.session.expiry_interval", .duration(0...4_294_967_295_000), default: "2h",
             words: ["infinity": "4294967295s"], range: "0.. | infinity",
             "How long the session of an MQTT 3.x client without clean session outlives its connection, and the "
-                + "longest that an "
-                + "MQTT 5 client may ask for."),
+                + "longest that an MQTT 5 client may ask for."),
     ]
 }

@@ -31,6 +31,7 @@ extension CoreKeys {
             let global = (access + mqtt + session + mqueue).first { $0.name == from }!
             return core(
                 section, "zone.*.\(option)", global.type, words: global.words, range: global.range, inherits: from,
+                pending: global.noEffect,
                 sample: sample, "\(from) for the clients of this zone.")
         }
 

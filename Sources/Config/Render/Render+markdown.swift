@@ -53,6 +53,7 @@ private func withoutEffect(_ keys: [ConfigKey]) -> String {
         let names = unused.filter { $0.noEffect == reason }.map { "`\($0.name)`" }
         return "| \(names.joined(separator: ", ")) | \(reason) |\n"
     }
-    return "\n## Accepted without effect\n\nKeys of EMQ files that Martlet has no use for; each one is reported with a "
+    return
+        "\n## Accepted without effect\n\nKeys of EMQ files that are accepted without effect; each one is reported with a "
         + "warning.\n\n| keys | why |\n| --- | --- |\n" + rows.joined()
 }
