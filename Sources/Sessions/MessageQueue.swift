@@ -19,7 +19,7 @@ public struct QueueLimits: Sendable {
     public var lowWatermark: Int
 
     public init(
-        maxLength: Int = 1000, maxBytes: Int = 16 << 20, drop: DropPolicy = .oldest, storeQoS0: Bool = true,
+        maxLength: Int = 100_000, maxBytes: Int = 64 << 20, drop: DropPolicy = .oldest, storeQoS0: Bool = true,
         highWatermark: Int = 60, lowWatermark: Int = 20
     ) {
         self.maxLength = maxLength

@@ -39,7 +39,7 @@ case .version: print("martlet \(BrokerSettings.release)")
 case .usage(let status):
     put(Request.text, to: status == 0 ? STDOUT_FILENO : STDERR_FILENO)
     exit(status)
-case .printDefaultConfig: print(renderConf(CoreKeys.all, title: "etc/martlet.conf", notes: CoreKeys.notes), terminator: "")
+case .printDefaultConfig: print(CoreFiles.conf.text, terminator: "")
 case .check(let root, let conf):
     _ = loadConfig(conf, root: root)
     print("The configuration is valid.")

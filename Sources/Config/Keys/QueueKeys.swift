@@ -15,10 +15,10 @@ extension CoreKeys {
             section, "mqtt.mqueue.default_priority", .enumeration(["lowest", "highest"]), default: "lowest",
             "Where topics without a priority stand."),
         core(
-            section, "mqtt.mqueue.max_length", .count, default: "1000",
+            section, "mqtt.mqueue.max_length", .count, default: "100000",
             "Messages that wait for a client that is away or busy; 0 sets no limit but mqtt.mqueue.max_bytes."),
         core(
-            section, "mqtt.mqueue.max_bytes", .bytes(1024...1 << 40), default: "16MB",
+            section, "mqtt.mqueue.max_bytes", .bytes(1024...1 << 40), default: "64MB",
             "Bytes of the messages that wait for one client."),
         core(
             section, "mqtt.mqueue.drop", .enumeration(["oldest", "newest", "qos0_first"]), default: "oldest",
