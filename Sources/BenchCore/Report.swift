@@ -56,7 +56,7 @@ public enum Report {
         return parts.joined(separator: ", ")
     }
 
-    private static func accounts(_ m: BenchResult.Messages) -> String {
+    static func accounts(_ m: BenchResult.Messages) -> String {
         var parts = ["\(m.sent) sent", "\(m.received) received", "\(m.lost) lost", "\(m.duplicates) duplicates"]
         parts.append("\(m.outOfOrder) out of order")
         if m.foreign > 0 { parts.append("\(m.foreign) foreign") }
