@@ -67,6 +67,7 @@ public struct Comparison: Codable, Sendable {
             defer { broker.stop() }
             var settings = settings
             (settings.host, settings.port, settings.pid) = ("127.0.0.1", broker.port, broker.pid)
+            settings.keepsRetained = true
             var result = try Bench.run(settings)
             (result.name, result.broker) = (preset.rawValue, contender.name)
             if !result.messages.isClean {

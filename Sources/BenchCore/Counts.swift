@@ -17,6 +17,10 @@ public struct Counts: Codable, Sendable {
     public var perMessage: [String: Double]
     public var complaints: [String] = []
 
+    init(run: String, broker: String, messages: UInt64, perMessage: [String: Double]) {
+        (self.run, self.broker, self.messages, self.perMessage) = (run, broker, messages, perMessage)
+    }
+
     public static func measure(_ preset: Preset, _ contender: Contender, messages: UInt64, version: UInt8) throws -> Counts {
         let places = ["/usr/bin/valgrind", "/usr/local/bin/valgrind"]
         guard places.contains(where: { access($0, X_OK) == 0 }) else {
@@ -97,6 +101,8 @@ public struct Counts: Codable, Sendable {
 /// `tools/bench-thresholds.json`: broker, run, name of the count, highest number per message.
 public struct Thresholds: Codable, Sendable {
     public var brokers: [String: [String: [String: Double]]]
+
+    init(brokers: [String: [String: [String: Double]]]) { self.brokers = brokers }
 
     public init(path: String) throws {
         guard let text = ProcessMeter.read(path) else { throw BenchError("cannot read \(path): \(errorText())") }
