@@ -108,12 +108,14 @@ struct PublishTemplate {
 
     let bytes: UnsafeMutablePointer<UInt8>
     let length: Int
+    /// Where the payload begins; without one (a retained message is deleted) there is no stamp.
     private let stampAt: Int
     private let packetIDAt: Int
     private let firstDigitsAt: Int
     private let secondDigitsAt: Int
     private let filters: UInt64
 
+    /// - Parameter size: bytes of payload, 0 or at least `Stamp.size`.
     init(_ topic: Topic, size: Int, qos: UInt8, retain: Bool, version: UInt8, run: UInt32, publisher: UInt32) {
         let zeros = String(repeating: "0", count: Self.wildcardDigits)
         let text: String
@@ -123,8 +125,10 @@ struct PublishTemplate {
         case .wildcard(let prefix, _): text = "\(prefix)/\(zeros)/x/\(zeros)/t"
         }
         var payload = [UInt8](repeating: 0x2E, count: size)
-        payload.withUnsafeMutableBufferPointer {
-            Stamp(run: run, publisher: publisher, sequence: 0, time: 0).write(to: $0.baseAddress!)
+        if size > 0 {
+            payload.withUnsafeMutableBufferPointer {
+                Stamp(run: run, publisher: publisher, sequence: 0, time: 0).write(to: $0.baseAddress!)
+            }
         }
         let packet = Packet.publish(text, payload: payload, qos: qos, retain: retain, version: version)
         length = packet.count
@@ -147,9 +151,11 @@ struct PublishTemplate {
     @inline(__always)
     func write(to p: UnsafeMutablePointer<UInt8>, sequence: UInt64, time: UInt64, packetID: UInt16, random: inout UInt64) {
         p.update(from: bytes, count: length)
-        let stamp = UnsafeMutableRawPointer(p + stampAt)
-        stamp.storeBytes(of: sequence, toByteOffset: 8, as: UInt64.self)
-        stamp.storeBytes(of: time, toByteOffset: 16, as: UInt64.self)
+        if stampAt < length {
+            let stamp = UnsafeMutableRawPointer(p + stampAt)
+            stamp.storeBytes(of: sequence, toByteOffset: 8, as: UInt64.self)
+            stamp.storeBytes(of: time, toByteOffset: 16, as: UInt64.self)
+        }
         if packetIDAt >= 0 {
             p[packetIDAt] = UInt8(packetID >> 8)
             p[packetIDAt + 1] = UInt8(truncatingIfNeeded: packetID)

@@ -13,16 +13,19 @@ public enum Report {
     public static func plain(_ r: BenchResult) -> String {
         var lines = ["\(title(r))  \(number(r.seconds)) s"]
         func line(_ name: String, _ text: String) {
-            lines.append("  " + name + String(repeating: " ", count: max(1, 12 - name.count)) + text)
+            lines.append("  " + name + String(repeating: " ", count: max(1, 14 - name.count)) + text)
         }
         if r.messagesPerSecond > 0 { line("rate", "\(number(r.messagesPerSecond)) messages/s") }
-        line("messages", accounts(r.messages))
+        if r.scenario != .conn { line("messages", accounts(r.messages)) }
         if let t = r.latency { line("latency", times(t)) }
         if let t = r.acknowledgementTime { line("acknowledged", times(t)) }
         if let t = r.generatorLag { line("own lag", times(t)) }
         if let c = r.brokerCPU { line("broker", cost(c) + memory(r)) }
         if let c = r.generatorCPU { line("generator", cost(c)) }
-        for f in r.figures { line(f.name, "\(number(f.value)) \(f.unit)") }
+        let widest = r.figures.map(\.name.count).max() ?? 0
+        for f in r.figures {
+            lines.append("  \(f.name)" + String(repeating: " ", count: widest + 2 - f.name.count) + "\(number(f.value)) \(f.unit)")
+        }
         for note in r.notes { line("note", note) }
         return lines.joined(separator: "\n")
     }
@@ -52,11 +55,12 @@ public enum Report {
     static func title(_ r: BenchResult) -> String {
         var parts = [r.broker.map { "\($0): \(r.name)" } ?? r.name]
         if r.publishers > 0 || r.scenario == .sub { parts.append("\(r.publishers)→\(r.subscribers)") }
-        parts += ["QoS \(r.qos)", "\(r.payloadBytes) B", r.mqttVersion == 5 ? "MQTT 5" : "MQTT 3.1.1"]
+        if r.scenario != .conn { parts += ["QoS \(r.qos)", "\(r.payloadBytes) B"] }
+        parts += [r.mqttVersion == 5 ? "MQTT 5" : "MQTT 3.1.1"]
         return parts.joined(separator: ", ")
     }
 
-    private static func accounts(_ m: BenchResult.Messages) -> String {
+    static func accounts(_ m: BenchResult.Messages) -> String {
         var parts = ["\(m.sent) sent", "\(m.received) received", "\(m.lost) lost", "\(m.duplicates) duplicates"]
         parts.append("\(m.outOfOrder) out of order")
         if m.foreign > 0 { parts.append("\(m.foreign) foreign") }

@@ -10,29 +10,48 @@ struct RetainRun {
     private var total: UInt64 { settings.count ?? 200_000 }
 
     func run() throws -> BenchResult {
-        var traffic = Traffic(settings)
-        (traffic.retain, traffic.openLoop, traffic.rate, traffic.nap) = (true, true, nil, 0)
-        // Acknowledgements tell when all are stored.
-        traffic.qos = max(1, settings.qos)
-        traffic.window = settings.window ?? 256
-        traffic.batch = max(1, traffic.window / 4)
-        traffic.publisherCount = settings.publishers
-        let crew = try Crew(
-            traffic: traffic, address: SocketAddress(host: settings.host, port: settings.port), threads: settings.threads)
-        defer { crew.stop() }
         var result = BenchResult(settings)
         result.subscribers = 1
+        try measure(&result)
+        // A broker of the run's own takes its messages with it; any other gets them deleted.
+        if settings.spawn == nil && !settings.keepsRetained { try clean() }
+        return result
+    }
+
+    private func measure(_ result: inout BenchResult) throws {
+        let crew = try crew(size: settings.size)
+        defer { crew.stop() }
         try store(crew, &result)
         try fetch(crew, &result)
         crew.disconnectAll(patience: 30)
         result.messages.takeOver(crew)
-        return result
+    }
+
+    private func crew(size: Int) throws -> Crew {
+        var traffic = Traffic(settings)
+        (traffic.retain, traffic.openLoop, traffic.rate, traffic.nap) = (true, true, nil, 0)
+        // Acknowledgements tell when all are stored.
+        (traffic.qos, traffic.size) = (max(1, settings.qos), size)
+        traffic.window = settings.window ?? 256
+        traffic.batch = max(1, traffic.window / 4)
+        traffic.publisherCount = settings.publishers
+        let address = try SocketAddress(host: settings.host, port: settings.port)
+        return try Crew(traffic: traffic, address: address, threads: settings.threads)
+    }
+
+    /// An empty payload deletes a retained message [MQTT-3.3.1-6].
+    private func clean() throws {
+        let crew = try crew(size: 0)
+        defer { crew.stop() }
+        try publishAll(crew, "deletions of retained messages")
+        crew.disconnectAll(patience: 30)
     }
 
     private func prefix(_ publisher: Int) -> String { "\(settings.topicPrefix)/retained/\(publisher)/" }
 
-    private func store(_ crew: Crew, _ result: inout BenchResult) throws {
-        let before = broker?.memory()
+    /// Returns when the last one was acknowledged, with the time and CPU it began at.
+    @discardableResult
+    private func publishAll(_ crew: Crew, _ what: String) throws -> (start: UInt64, cpu: ProcessMeter.CPU?) {
         let count = UInt64(settings.publishers)
         crew.add(
             (0..<settings.publishers).map { i in
@@ -47,8 +66,14 @@ struct RetainRun {
         crew.startPublishing()
         crew.drain(silence: settings.drain) { crew.sum(.acked) >= total }
         guard crew.sum(.acked) == total else {
-            throw BenchError("the broker acknowledged \(crew.sum(.acked)) of \(total) retained messages")
+            throw BenchError("the broker acknowledged \(crew.sum(.acked)) of \(total) \(what)")
         }
+        return (start, cpu)
+    }
+
+    private func store(_ crew: Crew, _ result: inout BenchResult) throws {
+        let before = broker?.memory()
+        let (start, cpu) = try publishAll(crew, "retained messages")
         let seconds = Double(bench_now() - start) / 1e9
         result.figures.append(.init("stored per second", Double(total) / seconds, "1/s", lowerIsBetter: false))
         usleep(500_000)

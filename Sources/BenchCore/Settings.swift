@@ -39,6 +39,8 @@ public struct Settings: Sendable {
     public var drain = 10.0
     /// Wildcard filters in all.
     public var filters = 100_000
+    /// The broker ends with the run, so its retained messages need not be deleted.
+    var keepsRetained = false
     /// A nap after a wake-up that brought little, in microseconds; nil: chosen by the scenario.
     public var nap: Int?
     /// Writes a line per second to standard error.

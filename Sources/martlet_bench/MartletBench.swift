@@ -9,6 +9,7 @@ struct MartletBench: ParsableCommand {
         discussion: "How to read the numbers: docs/benchmarks.md.",
         subcommands: [
             Pub.self, Sub.self, Pairs.self, Fanin.self, Fanout.self, Conn.self, Retain.self, Offline.self, Wildcard.self,
+            Compare.self, CountCommand.self, Selftest.self,
         ])
 }
 

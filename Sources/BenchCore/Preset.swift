@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The named runs that brokers are compared by.
+public enum Preset: String, CaseIterable, Sendable {
+    case fanout, fanin, pairs
+    case pairsQoS1 = "pairs-qos1"
+    case pairsQoS2 = "pairs-qos2"
+    case pairs4K = "pairs-4k"
+    case rate, conn, retain, offline, wildcard
+
+    public var settings: Settings {
+        var settings: Settings
+        switch self {
+        case .fanout: settings = Settings(.fanout)
+        case .fanin: settings = Settings(.fanin)
+        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .rate: settings = Settings(.pairs)
+        case .conn: settings = Settings(.conn)
+        case .retain: settings = Settings(.retain)
+        case .offline: settings = Settings(.offline)
+        case .wildcard: settings = Settings(.wildcard)
+        }
+        switch self {
+        case .pairsQoS1: settings.qos = 1
+        case .pairsQoS2: (settings.qos, settings.publishers, settings.subscribers) = (2, 50, 50)
+        case .pairs4K: settings.size = 4096
+        case .rate: settings.rate = 20_000
+        default: break
+        }
+        return settings
+    }
+
+    /// Whether its messages can be counted one by one under callgrind.
+    public var isCountable: Bool {
+        switch self {
+        case .fanout, .fanin, .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .wildcard: true
+        case .rate, .conn, .retain, .offline: false
+        }
+    }
+
+    public static func named(_ names: [String], among all: [Preset] = allCases) throws -> [Preset] {
+        guard !names.isEmpty else { return all }
+        return try names.map { name in
+            guard let preset = Preset(rawValue: name), all.contains(preset) else {
+                let known = all.map(\.rawValue).joined(separator: ", ")
+                throw BenchError("there is no run called \(name); there are \(known)")
+            }
+            return preset
+        }
+    }
+}

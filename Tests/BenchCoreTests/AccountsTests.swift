@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import BenchCore
+
+@Suite(.serialized) struct AccountsTests {
+    @Test func theGeneratorCountsExactlyWhatAFaultyBrokerDid() throws {
+        for check in try SelfTest.faults() { #expect(check.isGood, "\(check.name): \(check.detail)") }
+    }
+
+    @Test func anAbsentBrokerIsOneSentence() throws {
+        var settings = Settings(.pairs)
+        settings.port = try SocketAddress.freePort()
+        #expect {
+            try Bench.run(settings)
+        } throws: { error in
+            "\(error)".contains("0 of 100 clients connected, then: cannot connect: Connection refused")
+        }
+    }
+
+    @Test func aScenarioThatCannotBeIsRefusedBeforeItConnects() {
+        var settings = Settings(.pairs)
+        settings.size = 8
+        #expect(throws: BenchError.self) { try Bench.run(settings) }
+        settings = Settings(.pairs)
+        settings.subscribers = 3
+        #expect(throws: BenchError.self) { try FlowLayout(settings, run: 1) }
+        settings = Settings(.offline)
+        settings.qos = 0
+        #expect(throws: BenchError.self) { try OfflineRun(settings: settings, broker: nil).run() }
+    }
+}
+
+@Suite struct LayoutTests {
+    @Test func everyWildcardFilterBelongsToOneClientAndItsNumbers() throws {
+        var settings = Settings(.wildcard)
+        (settings.filters, settings.subscribers) = (1003, 10)
+        let layout = try FlowLayout(settings, run: 1)
+        let filters = layout.receivers.flatMap(\.filters)
+        #expect(Set(filters).count == 1003)
+        #expect(filters.contains("bench/+/x/001002/#"))
+        #expect(layout.subscriptions == 1003)
+    }
+
+    @Test func aCountIsDealtOutToThePublishersWithoutARest() throws {
+        var settings = Settings(.fanin)
+        settings.count = 1001
+        let layout = try FlowLayout(settings, run: 1)
+        #expect(layout.limit == 1001)
+        #expect(layout.receiversPerMessage == 1)
+    }
+}
+
+@Suite struct ScheduleTests {
+    @Test func messagesAreDueInTurnAtTheRate() {
+        var schedule = Schedule()
+        schedule.begin(rate: 1000, publishers: 3, at: 5_000)
+        var due: [(Int, UInt64)] = []
+        schedule.advance(to: 3_000_000) { due.append(($0, $1)) }
+        #expect(due.map(\.0) == [0, 1, 2])
+        #expect(due.map(\.1) == [5_000, 1_005_000, 2_005_000])
+        #expect(schedule.nextDue == 3_005_000)
+        #expect(schedule.publisherInterval == 3_000_000)
+    }
+}
