@@ -59,6 +59,7 @@ struct Connection {
         static let willSuppressed = Flags(rawValue: 256)
         /// The session expiry in force is not the one asked for.
         static let expiryCapped = Flags(rawValue: 512)
+        static let keepAliveReplaced = Flags(rawValue: 1024)
     }
 
     var isV5: Bool { version == .v5 }

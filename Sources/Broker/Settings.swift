@@ -15,6 +15,8 @@ public struct Zone: Sendable {
     public var enableACL = true
     public var enableBan = true
     public var aclDenyDisconnects = false
+    /// What SUBACK says to an MQTT 5 client of a filter the ACL denies: 0x87, or 0x80 for clients that know no other.
+    public var deniedSubscribeCode: UInt8 = 0x87
     public var cacheACL = true
     public var aclCacheTTL: UInt64 = 60_000
     /// Bytes, fixed header included.
@@ -28,7 +30,7 @@ public struct Zone: Sendable {
     public var wildcardSubscription = true
     public var sharedSubscription = true
     public var subscriptionIdentifiers = true
-    /// Seconds the server imposes; 0: the client's own.
+    /// Longest keep alive in seconds an MQTT 5 client may have; 0: its own choice.
     public var serverKeepAlive: UInt16 = 0
     /// Times two, times the interval, is the silence after which a client is gone: 0.75 makes the 1.5 of the
     /// specification. [MQTT-3.1.2-22]

@@ -224,9 +224,13 @@ extension Shard {
 
     private func settleLimits(_ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket) {
         let zone = c.pointee.zone
-        // [MQTT-3.1.2-21] the server's keep alive replaces the client's.
-        c.pointee.keepAlive = zone.pointee.serverKeepAlive > 0 && connect.version == .v5
-            ? zone.pointee.serverKeepAlive : connect.keepAlive
+        c.pointee.keepAlive = connect.keepAlive
+        let longest = zone.pointee.serverKeepAlive
+        if connect.version == .v5, longest > 0, connect.keepAlive == 0 || connect.keepAlive > longest {
+            // [MQTT-3.1.2-21] the server's keep alive takes the place of the client's.
+            c.pointee.keepAlive = longest
+            c.pointee.flags.insert(.keepAliveReplaced)
+        }
         armKeepAlive(c)
         c.pointee.maxPacketOut = connect.maximumPacketSize
         if !connect.requestProblemInformation { c.pointee.flags.remove(.problemInformation) }

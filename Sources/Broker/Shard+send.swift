@@ -49,9 +49,9 @@ extension Shard {
         if !zone.pointee.wildcardSubscription { writer.append(.wildcardSubscriptionAvailable, false) }
         if !zone.pointee.subscriptionIdentifiers { writer.append(.subscriptionIdentifierAvailable, false) }
         if !zone.pointee.sharedSubscription { writer.append(.sharedSubscriptionAvailable, false) }
-        if zone.pointee.serverKeepAlive > 0 {
+        if c.pointee.flags.contains(.keepAliveReplaced) {
             // [MQTT-3.2.2-21]
-            writer.append(.serverKeepAlive, UInt32(zone.pointee.serverKeepAlive))
+            writer.append(.serverKeepAlive, UInt32(c.pointee.keepAlive))
         }
     }
 

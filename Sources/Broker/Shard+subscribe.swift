@@ -33,7 +33,7 @@ extension Shard {
                 qos: r.options.qos, retain: false)
             {
             case .allowed: break
-            case .denied: requests[i].code = .notAuthorized
+            case .denied: requests[i].code = ReasonCode(rawValue: c.pointee.zone.pointee.deniedSubscribeCode)
             case .wait: return .wait
             }
         }

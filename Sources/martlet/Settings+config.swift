@@ -61,6 +61,7 @@ extension Zone {
             }
         aclNomatchAllows = config.string(key("acl_nomatch")) == "allow"
         aclDenyDisconnects = config.string(key("acl_deny_action")) == "disconnect"
+        deniedSubscribeCode = config.string("mqtt.acl_deny_suback") == "not_authorized" ? 0x87 : 0x80
         enableACL = config.bool(key("enable_acl"))
         enableBan = config.bool(key("enable_ban"))
         cacheACL = config.bool("mqtt.acl_cache")

@@ -54,7 +54,7 @@ import Testing
         #expect(values.string("acl_nomatch") == "allow")
         #expect(values.bytes("mqtt.max_packet_size") == 1 << 20)
         #expect(values.int("zone.any.max_inflight") == 32)
-        #expect(values.int("zone.any.max_mqueue_len") == 1000)
+        #expect(values.int("zone.any.max_mqueue_len") == 100_000)
         #expect(values.durationMS("zone.any.session_expiry_interval") == 7_200_000)
         #expect(values.decimal("zone.any.keepalive_backoff") == 0.75)
         #expect(values.string("zone.any.allow_anonymous") == "loopback")

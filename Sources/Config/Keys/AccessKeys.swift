@@ -19,6 +19,11 @@ extension CoreKeys {
                 + "connection ends."
         ),
         core(
+            section, "mqtt.acl_deny_suback", .enumeration(["not_authorized", "unspecified_error"]),
+            default: "not_authorized",
+            "What an MQTT 5 client is told of a filter the ACL denies: 0x87, or 0x80 for clients that expect it. "
+                + "MQTT 3.1.1 clients get 0x80 always."),
+        core(
             section, "mqtt.acl_cache", .bool, default: "on", aliases: ["enable_acl_cache", "mqtt.cache_acl"],
             "Whether the answers of the ACL plugins are remembered."),
         core(

@@ -52,7 +52,8 @@ extension CoreKeys {
             "A connection that has not sent its CONNECT by then is closed."),
         core(
             section, "mqtt.server_keepalive", .int(0...65_535), default: "0", range: "0..65535 seconds",
-            "Keep alive in seconds that MQTT 5 clients must use; 0 leaves it to them."),
+            "Longest keep alive in seconds that an MQTT 5 client may have: one that asks for more, or for none, is told "
+                + "this one. 0 leaves it to the clients."),
         core(
             section, "mqtt.keepalive_backoff", .decimal(0.75...10), default: "0.75",
             "A client is gone when nothing came for its keep alive times twice this: 0.75 gives the 1.5 of the "
