@@ -124,6 +124,11 @@ extension Broker {
         }
     }
 
+    /// Each loop returns what it keeps for reuse, at its next tick.
+    public func giveMemoryBack() {
+        for shard in shards { shard.post { shard.giveMemoryBack() } }
+    }
+
     /// Which plugin call a loop is in, as an opaque number; 0: none. For the watchdog.
     public func runningCall(loop: Int) -> UInt64 { cr_load_relaxed_u64(shards[loop].runningCell) }
 
@@ -179,12 +184,6 @@ extension Broker {
 }
 
 extension Shard {
-    func forEachSession(_ body: (SessionRef) -> Void) {
-        for slot in 0..<UInt32(sessions.capacity) where sessions[slot].pointee.generation & 1 == 1 {
-            body(sessions[slot])
-        }
-    }
-
     func persistentSessions() -> Int {
         var n = 0
         forEachSession { if $0.pointee.expiryInterval > 0 { n += 1 } }
@@ -193,10 +192,9 @@ extension Shard {
 
     func openBytes() -> (UInt64, UInt64) {
         var total: (UInt64, UInt64) = (0, 0)
-        for slot in 0..<UInt32(connections.capacity) where connections[slot].pointee.generation & 1 == 1 {
-            let t = connections[slot].pointee.transport
-            total.0 += t.pointee.bytesIn
-            total.1 += t.pointee.bytesOut
+        forEachConnection { c in
+            total.0 += c.pointee.transport.pointee.bytesIn
+            total.1 += c.pointee.transport.pointee.bytesOut
         }
         return total
     }

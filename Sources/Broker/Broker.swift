@@ -108,10 +108,8 @@ public final class Broker: @unchecked Sendable {
 extension Shard {
     /// Server shutdown: every client is told. [MQTT-3.14.0-1]
     func closeAll() {
-        for slot in 0..<UInt32(connections.capacity) {
-            let c = connections[slot]
-            guard c.pointee.generation & 1 == 1, c.pointee.phase != .closing else { continue }
-            close(c, .serverShuttingDown, counted: "shutdown")
+        forEachConnection { c in
+            if c.pointee.phase != .closing { close(c, .serverShuttingDown, counted: "shutdown") }
         }
         flushAll()
     }

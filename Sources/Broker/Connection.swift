@@ -7,7 +7,7 @@ import Topics
 typealias ConnectionRef = UnsafeMutablePointer<Connection>
 
 /// One MQTT connection: what lives from accept to close. A slot in its shard's slab.
-struct Connection {
+struct Connection: SlabSlot {
     var slot: UInt32
     var generation: UInt32
     var transport: TransportRef

@@ -8,7 +8,7 @@ import Topics
 typealias SessionRef = UnsafeMutablePointer<Session>
 
 /// One client's state, online or not. A slot in its shard's slab; only that shard touches it.
-struct Session {
+struct Session: SlabSlot {
     var slot: UInt32
     /// Counts the uses of the slot: part of the handle plugins hold.
     var generation: UInt32

@@ -43,8 +43,7 @@ extension Shard {
         let batch = feeding
         feeding.removeAll(keepingCapacity: true)
         for (slot, generation) in batch {
-            let s = sessions[slot]
-            guard s.pointee.generation == generation, s.pointee.flags.contains(.feeding),
+            guard let s = sessions.find(slot), s.pointee.generation == generation, s.pointee.flags.contains(.feeding),
                 let c = s.pointee.connection
             else { continue }
             pump(s)
@@ -102,9 +101,7 @@ extension Shard {
 
     /// The plugin goes: its feeds end on every session of this shard.
     func endFeeds(of owner: UInt32) {
-        for slot in 0..<UInt32(sessions.capacity) {
-            let s = sessions[slot]
-            guard s.pointee.generation & 1 == 1 else { continue }
+        forEachSession { s in
             var kept: [UnsafeMutablePointer<Feed>] = []
             var feed = s.pointee.feeds
             while let f = feed {

@@ -176,16 +176,14 @@ final class Shard: EventLoop, @unchecked Sendable {
     }
 
     func connection(_ handle: UInt64) -> ConnectionRef? {
-        guard Handle.shard(handle) == number, Int(Handle.slot(handle)) < connections.capacity else { return nil }
-        let c = connections[Handle.slot(handle)]
+        guard Handle.shard(handle) == number, let c = connections.find(Handle.slot(handle)) else { return nil }
         guard c.pointee.generation & 0xFF_FFFF == Handle.generation(handle), c.pointee.generation & 1 == 1
         else { return nil }
         return c
     }
 
     func session(_ handle: UInt64) -> SessionRef? {
-        guard Handle.shard(handle) == number, Int(Handle.slot(handle)) < sessions.capacity else { return nil }
-        let s = sessions[Handle.slot(handle)]
+        guard Handle.shard(handle) == number, let s = sessions.find(Handle.slot(handle)) else { return nil }
         guard s.pointee.generation & 0xFF_FFFF == Handle.generation(handle), s.pointee.generation & 1 == 1
         else { return nil }
         return s
@@ -194,6 +192,31 @@ final class Shard: EventLoop, @unchecked Sendable {
     /// The chains in force. Valid until the loop has passed a tick's end.
     var chains: UnsafeMutablePointer<ChainSet> {
         cr_load_ptr(chainCell)!.assumingMemoryBound(to: ChainSet.self)
+    }
+
+    func forEachSession(_ body: (SessionRef) -> Void) {
+        for slot in 0..<UInt32(sessions.capacity) {
+            if let s = sessions.find(slot), s.pointee.generation & 1 == 1 { body(s) }
+        }
+    }
+
+    func forEachConnection(_ body: (ConnectionRef) -> Void) {
+        for slot in 0..<UInt32(connections.capacity) {
+            if let c = connections.find(slot), c.pointee.generation & 1 == 1 { body(c) }
+        }
+    }
+
+    /// What a burst left behind goes back to the system.
+    func giveMemoryBack() {
+        connections.trim()
+        sessions.trim()
+        trimTransports()
+        pool.trim()
+        while let chunk = chunkPool {
+            chunkPool = chunk.pointee.next
+            UnsafeMutableRawPointer(chunk).deallocate()
+        }
+        chunkPoolCount = 0
     }
 
     // MARK: - Chunks

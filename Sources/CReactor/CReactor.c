@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "CReactor.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -71,3 +72,7 @@ int cr_signalfd_read(int fd) {
   struct signalfd_siginfo info;
   return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
+
+size_t cr_heap_free(void) { return mallinfo2().fordblks; }
+
+void cr_heap_trim(void) { malloc_trim(0); }

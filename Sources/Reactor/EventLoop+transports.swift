@@ -39,8 +39,7 @@ extension EventLoop {
     }
 
     public func transport(slot: UInt32, generation: UInt32) -> TransportRef? {
-        guard Int(slot) < transports.capacity else { return nil }
-        let t = transports[slot]
+        guard let t = transports.find(slot) else { return nil }
         return t.pointee.generation == generation && t.pointee.flags.contains(.open) ? t : nil
     }
 
@@ -50,8 +49,7 @@ extension EventLoop {
 
     func transportEvent(_ key: UInt64, _ events: UInt32) {
         let slot = UInt32(truncatingIfNeeded: key)
-        let t = transports[slot]
-        guard t.pointee.generation & 0x7fff_ffff == UInt32(truncatingIfNeeded: key >> 32),
+        guard let t = transports.find(slot), t.pointee.generation & 0x7fff_ffff == UInt32(truncatingIfNeeded: key >> 32),
             t.pointee.flags.contains(.open)
         else { return }
         if events & UInt32(CR_OUT) != 0, t.pointee.flags.contains(.blocked) {
@@ -87,8 +85,7 @@ extension EventLoop {
         let batch = again
         again.removeAll(keepingCapacity: true)
         for slot in batch {
-            let t = transports[slot]
-            guard t.pointee.flags.contains(.again) else { continue }
+            guard let t = transports.find(slot), t.pointee.flags.contains(.again) else { continue }
             t.pointee.flags.remove(.again)
             guard t.pointee.flags.contains(.open), !t.pointee.flags.contains(.paused) else { continue }
             if t.pointee.restCount > 0 && !t.pointee.flags.contains(.lingering) { redeliver(t) }
@@ -403,6 +400,12 @@ extension EventLoop {
         t.pointee.outTail = nil
         t.pointee.pending = 0
         dead.append(t.pointee.slot)
+    }
+
+    /// Slots of connections that are gone, given back to the system. Between ticks only: not from `received`.
+    public func trimTransports() {
+        buryDead()
+        if dirty == .max && again.isEmpty { transports.trim() }
     }
 
     func buryDead() {

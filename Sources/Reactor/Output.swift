@@ -79,7 +79,7 @@ public struct BufferPool: ~Copyable {
     }
 
     /// Returns what is kept to the system.
-    mutating func trim() {
+    public mutating func trim() {
         for size in 0..<4 {
             while let segment = pop(size) {
                 keptBytes -= BufferPool.size(size)

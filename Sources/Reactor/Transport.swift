@@ -13,7 +13,7 @@ public enum CloseReason: UInt8, Sendable {
 /// One socket of a loop: a slot of its slab. Input not yet understood and output not yet written exist only while
 /// there are any, so an idle connection is this struct and nothing else.
 @frozen
-public struct Transport {
+public struct Transport: SlabSlot {
     public var fd: Int32
     public var slot: UInt32
     /// Counts the uses of the slot, so that a late epoll event for an earlier use is recognised.

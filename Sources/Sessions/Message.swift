@@ -11,23 +11,65 @@ public import Topics
 /// one allocation with a reference count. Any thread may hold references.
 @frozen
 public struct Message {
-    /// References; 0 marks a borrowed message.
-    public var references: UInt32
-    public var flags: Flags
-    public var qos: UInt8
-    /// Seconds of the message expiry interval that were left at `timestamp`; valid with `.expires`. MQTT 5 §3.3.2.3.3.
-    public var expiry: UInt32
+    // Pointers and 32-bit counts instead of five `Bytes`: 24 bytes less for each of a million retained messages.
+    @usableFromInline var topicStart: UnsafeRawPointer?
+    @usableFromInline var payloadStart: UnsafeRawPointer?
+    @usableFromInline var propertiesStart: UnsafeRawPointer?
+    @usableFromInline var clientIDStart: UnsafeRawPointer?
+    @usableFromInline var usernameStart: UnsafeRawPointer?
     /// Unix milliseconds of arrival.
     public var timestamp: Int64
     /// Unique per node, ascending.
     public var id: UInt64
-    public var topic: Bytes
-    public var payload: Bytes
+    @usableFromInline var topicCount: UInt32 = 0
+    @usableFromInline var payloadCount: UInt32 = 0
+    @usableFromInline var propertiesCount: UInt32 = 0
+    @usableFromInline var clientIDCount: UInt32 = 0
+    @usableFromInline var usernameCount: UInt32 = 0
+    /// References; 0 marks a borrowed message.
+    public var references: UInt32
+    /// Seconds of the message expiry interval that were left at `timestamp`; valid with `.expires`. MQTT 5 §3.3.2.3.3.
+    public var expiry: UInt32
+    public var flags: Flags
+    public var qos: UInt8
+
+    @inlinable public var topic: Bytes {
+        get { Bytes(start: topicStart, count: Int(topicCount)) }
+        set {
+            topicStart = newValue.baseAddress
+            topicCount = UInt32(truncatingIfNeeded: newValue.count)
+        }
+    }
+    @inlinable public var payload: Bytes {
+        get { Bytes(start: payloadStart, count: Int(payloadCount)) }
+        set {
+            payloadStart = newValue.baseAddress
+            payloadCount = UInt32(truncatingIfNeeded: newValue.count)
+        }
+    }
     /// Property block to pass on, without length prefix, topic alias, expiry and subscription identifiers.
-    public var properties: Bytes
+    @inlinable public var properties: Bytes {
+        get { Bytes(start: propertiesStart, count: Int(propertiesCount)) }
+        set {
+            propertiesStart = newValue.baseAddress
+            propertiesCount = UInt32(truncatingIfNeeded: newValue.count)
+        }
+    }
     /// Empty when the broker itself or a plugin published it.
-    public var clientID: Bytes
-    public var username: Bytes
+    @inlinable public var clientID: Bytes {
+        get { Bytes(start: clientIDStart, count: Int(clientIDCount)) }
+        set {
+            clientIDStart = newValue.baseAddress
+            clientIDCount = UInt32(truncatingIfNeeded: newValue.count)
+        }
+    }
+    @inlinable public var username: Bytes {
+        get { Bytes(start: usernameStart, count: Int(usernameCount)) }
+        set {
+            usernameStart = newValue.baseAddress
+            usernameCount = UInt32(truncatingIfNeeded: newValue.count)
+        }
+    }
 
     @frozen
     public struct Flags: OptionSet, Sendable {

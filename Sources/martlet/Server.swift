@@ -21,6 +21,7 @@ final class Server {
     private var listeners: [Listener] = []
     private var system: SystemTopics?
     private var watchdog: Watchdog?
+    private var memory: MemoryKeeper?
     private var signals: Int32 = -1
 
     init(config: ConfigFile, root: String, environment: [String: String]) throws {
@@ -74,6 +75,7 @@ final class Server {
         ctl = server
         system = SystemTopics(self)
         watchdog = Watchdog(broker: broker, host: host, loop: loop, log: log)
+        memory = MemoryKeeper(broker: broker, loop: loop)
         watchSignals()
         log.write(.notice, "Martlet \(BrokerSettings.release) is running now (\(config.string("node.name"))).")
         loop.run()

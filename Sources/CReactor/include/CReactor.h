@@ -85,6 +85,10 @@ int cr_eventfd(void);
 int cr_signalfd_term(void);
 int cr_signalfd_read(int fd);
 
+/* Bytes the allocator holds and nobody uses; and their return to the system. */
+size_t cr_heap_free(void);
+void cr_heap_trim(void);
+
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
 ptrdiff_t cr_sendv(int fd, void *v, size_t n);
