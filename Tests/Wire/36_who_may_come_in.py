@@ -68,6 +68,18 @@ def test_denied_publish(b, v):
     c.deliver("open/x", b"x", 1)
 
 
+def test_identifier_is_free_after_a_refused_pubrec(b):
+    """5.0: [MQTT-4.3.3-9]: the same identifier afterwards is a new message, and no receive quota is lost."""
+    rules(b)
+    sub, c = b.client(5, "sub", **ADA), b.client(5, **ADA)
+    sub.subscribe("open/#", 2)
+    for n in range(c.connack.props.get("receive_maximum", 100) + 5):
+        c.publish("closed", b"x", 2, pid=7)
+        c.expect("PUBREC", pid=7, code=0x87)
+    c.deliver("open/x", b"new", 2, pid=7)
+    sub.take("open/x", b"new", qos=2)
+
+
 def test_denied_will_is_not_published(b):
     """A will is a publish of its client and obeys the same rules."""
     rules(b)

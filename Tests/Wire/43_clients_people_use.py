@@ -46,7 +46,7 @@ def pub(b, v, *more):
 
 @versions(3, 4, 5)
 def test_mosquitto_every_qos(b, v):
-    """From each version to this one, at every QoS."""
+    """From each version to this one, at every QoS. 3.1.1: [MQTT-7.0.0-2]: no extension is needed."""
     sub = Sub(b, v, "-t", b.topic("#"), "-q", "2", "-v", "-C", "9")
     for other in (3, 4, 5):
         for qos in (0, 1, 2):
