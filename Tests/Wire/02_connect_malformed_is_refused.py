@@ -165,7 +165,8 @@ def test_authentication_data_without_method(b):
 
 def test_property_length_that_does_not_fit(b):
     """5.0: [MQTT-1.5.5-1] [MQTT-2.2.2-1] [MQTT-3.1.4-1]."""
-    for block in (b"\x7f", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff\x01", b"\x02\x11\x00", b"\x01\x26", b"\x80\x80\x80\x80\x00"):
+    for block in (b"\x7f", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff\x01", b"\x02\x11\x00", b"\x01\x26",
+                  b"\x80\x80\x80\x80\x00"):
         refuse(b, 5, connect(5, b.id(), props=block))
 
 

@@ -29,7 +29,8 @@ def test_right_password(b, v):
 @versions(3, 4, 5)
 def test_wrong_or_no_password(b, v):
     """3.1.1: [MQTT-3.2.2-5] [MQTT-3.2.2-4]. 5.0: [MQTT-3.1.4-2] [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT-3.2.2-8]."""
-    for who in ({"username": "ada", "password": "byron"}, {"username": "ada"}, {"username": "grace", "password": "x"}, {}):
+    for who in ({"username": "ada", "password": "byron"}, {"username": "ada"},
+                {"username": "grace", "password": "x"}, {}):
         c = b.raw(v)
         c.hello(b.id(), **who)
         p = c.expect("CONNACK", session_present=0)
