@@ -61,6 +61,19 @@ def test_nothing_behind_a_refused_connect_is_processed(b, v):
     b.nothing_for(watcher, b.client(4, "publisher"))
 
 
+@versions(3, 4, 5)
+def test_end_right_behind_the_last_packet_is_seen(b, v):
+    """Bytes and the end of the stream in one go: the end counts at once, not when the keep alive is over."""
+    watcher = b.client(4, "watcher")
+    watcher.subscribe(b.topic("#"), 1)
+    for n in range(50):
+        c = b.client(v, keepalive=0, will=Will(b.topic("will"), str(n)))
+        c.send(publish(v, b.topic("last"), str(n)))
+        c.close()
+        watcher.expect_publish(b.topic("last"), str(n))
+        watcher.expect_publish(b.topic("will"), str(n))
+
+
 def test_refused_connect_leaves_no_will(b):
     """3.1.1: [MQTT-3.1.2-8]: the will is stored if the connection is accepted."""
     watcher = b.client(4, "watcher")
