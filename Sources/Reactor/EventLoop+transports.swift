@@ -56,6 +56,7 @@ extension EventLoop {
             t.pointee.flags.remove(.blocked)
             markDirty(t)
         }
+        if events & UInt32(CR_RDHUP | CR_HUP | CR_ERR) != 0 { t.pointee.flags.insert(.hungUp) }
         if events & UInt32(CR_IN | CR_RDHUP | CR_HUP | CR_ERR) != 0 {
             read(t)
         }
@@ -111,7 +112,11 @@ extension EventLoop {
         }
         if got > 0 {
             noteReceived(t, got)
-            if got < wanted { t.pointee.flags.remove(.readable) } else { queueAgain(t) }
+            if got < wanted && !t.pointee.flags.contains(.hungUp) {
+                t.pointee.flags.remove(.readable)
+            } else {
+                queueAgain(t)
+            }
             if inPlace { afterInPlace(t, got) } else { afterShared(t, got) }
         } else if got == 0 {
             end(t, .peer)

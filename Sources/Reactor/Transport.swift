@@ -62,6 +62,8 @@ public struct Transport: SlabSlot {
         /// Inside the owner's `received`.
         public static let busy = Flags(rawValue: 512)
         public static let ended = Flags(rawValue: 1024)
+        /// The peer sends no more. The edge that said so may have come together with bytes: read until the end shows.
+        public static let hungUp = Flags(rawValue: 2048)
     }
 
     @inlinable public var isOpen: Bool { flags.contains(.open) && !flags.contains(.lingering) }

@@ -21,7 +21,8 @@ def test_any_other_first_packet_closes(b):
 
 def test_text_instead_of_mqtt_closes(b):
     """3.1.1: [MQTT-3.1.0-1]. 5.0: [MQTT-3.1.0-1]."""
-    for data in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(512),
+    for data in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                 b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(512),
                  b"SSH-2.0-OpenSSH_9.2\r\n" * 3, bytes(64), b"\xff" * 64):
         c = b.raw(4)
         c.send(data)
@@ -58,6 +59,19 @@ def test_nothing_behind_a_refused_connect_is_processed(b, v):
     c.send(connect(v, b.id(), flags=3 if v > 3 else 2 | 4 | 3 << 3), publish(v, b.topic(), b"sneaked in"))
     c.until_eof()
     b.nothing_for(watcher, b.client(4, "publisher"))
+
+
+@versions(3, 4, 5)
+def test_end_right_behind_the_last_packet_is_seen(b, v):
+    """Bytes and the end of the stream in one go: the end counts at once, not when the keep alive is over."""
+    watcher = b.client(4, "watcher")
+    watcher.subscribe(b.topic("#"), 1)
+    for n in range(50):
+        c = b.client(v, keepalive=0, will=Will(b.topic("will"), str(n)))
+        c.send(publish(v, b.topic("last"), str(n)))
+        c.close()
+        watcher.expect_publish(b.topic("last"), str(n))
+        watcher.expect_publish(b.topic("will"), str(n))
 
 
 def test_refused_connect_leaves_no_will(b):
