@@ -128,14 +128,17 @@ let package = Package(
         plugin("auth_username", ["CCrypto"]),
         plugin("acl_file"),
 
-        // Tests.
+        // Tests. Schedules: random command lists against a model, and their shrinking.
+        .target(name: "Schedules", path: "Tests/Schedules"),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"]),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"]),
-        .testTarget(name: "SessionsTests", dependencies: ["Sessions"]),
-        .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
+        .testTarget(name: "SessionsTests", dependencies: ["Sessions", "Topics", "Reactor", "Schedules"]),
+        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CReactor", "Schedules"]),
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
-        .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
+        .testTarget(
+            name: "BrokerTests",
+            dependencies: ["Broker", "Sessions", "Topics", "Reactor", "CReactor", "CMartlet", "Schedules"]),
         .testTarget(
             name: "PluginHostTests",
             dependencies: ["PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],

@@ -2,9 +2,9 @@
 
 /// The QoS 1 and 2 messages sent to a client and not yet acknowledged, in the order they were sent.
 ///
-/// A ring in sending order. Packet identifiers are given out as 1, 2, 3 …, so an acknowledgement finds its entry by
-/// subtraction; only after a skipped identifier is there a search. Acknowledged entries in the middle stay as holes
-/// until those before them are acknowledged too.
+/// A ring in sending order. Packet identifiers are given out as 1, 2, 3 …, so within one lap of them they ascend and an
+/// acknowledgement finds its entry by subtraction, or by bisection after a gap. Acknowledged entries in the middle stay
+/// as holes until those before them are acknowledged or the ring needs their room.
 public struct Inflight: ~Copyable {
     public enum State: UInt8 {
         case hole, awaitingPuback, awaitingPubrec, awaitingPubcomp
@@ -27,12 +27,18 @@ public struct Inflight: ~Copyable {
     private var head = 0
     private var tail = 0
     private var lastID: UInt16 = 0
+    /// The first position filled since the identifiers last began again at 1, and the time before that.
+    private var lap = 0
+    private var previousLap = 0
     /// Where the first parked entry may be.
     private var parkedFrom = 0
     /// Messages that were in flight when the client left and wait for their turn to be sent again.
     public private(set) var parked = 0
     /// Messages in flight on this connection: what the receive maximum limits. [MQTT-4.9.0-1]
     public private(set) var count = 0
+
+    /// Entries the ring has room for.
+    var capacity: Int { room }
 
     public init() {
         room = 8
@@ -43,7 +49,7 @@ public struct Inflight: ~Copyable {
 
     /// Appends a message as just sent. The identifier is new and in no use. [MQTT-2.2.1-3] [MQTT-2.2.1-4]
     public mutating func add(_ delivery: Delivery, now: UInt64) -> UInt16 {
-        if tail - head == room { grow() }
+        if tail - head == room { makeRoom() }
         let id = nextID()
         ring[tail & (room - 1)] = Entry(
             delivery: delivery, packetID: id, state: delivery.qos == 2 ? .awaitingPubrec : .awaitingPuback, sentAt: now)
@@ -156,33 +162,63 @@ public struct Inflight: ~Copyable {
 
     // MARK: -
 
+    /// Fewer than 65,535 identifiers are in use: the window is never wider, and one more is about to be added.
     private mutating func nextID() -> UInt16 {
-        repeat {
-            lastID = lastID == .max ? 1 : lastID + 1
-        } while mayBeInUse(lastID) && find(lastID) != nil
+        advanceID()
+        if mayBeInUse(lastID) && find(lastID) != nil { skipUsed() }
         return lastID
     }
 
-    /// Identifiers are handed out in ring order, so one that lies beyond the span of the ring is free without a look.
-    private func mayBeInUse(_ id: UInt16) -> Bool {
-        tail > head && distance(from: ring[head & (room - 1)].packetID, to: id) < tail - head
-            || lastWrapped
+    private mutating func advanceID() {
+        if lastID == .max {
+            lastID = 1
+            previousLap = lap
+            lap = tail
+        } else {
+            lastID += 1
+        }
     }
 
-    private var lastWrapped: Bool { tail - head > 60_000 }
+    /// One look at everything, whatever the number of neighbours in use.
+    private mutating func skipUsed() {
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 1024) { used in
+            used.initialize(repeating: 0)
+            for i in head..<tail where ring[i & (room - 1)].state != .hole {
+                let id = Int(ring[i & (room - 1)].packetID)
+                used[id >> 6] |= 1 << UInt64(id & 63)
+            }
+            while used[Int(lastID >> 6)] & 1 << UInt64(lastID & 63) != 0 { advanceID() }
+        }
+    }
 
-    private func distance(from: UInt16, to: UInt16) -> Int {
-        to >= from ? Int(to) - Int(from) : Int(to) + 65535 - Int(from)
+    /// What this lap has given out so far is smaller, and what is left of the lap before begins at the head.
+    private func mayBeInUse(_ id: UInt16) -> Bool {
+        guard head < tail, head < lap else { return false }
+        return head < previousLap || ring[head & (room - 1)].packetID <= id
     }
 
     private func find(_ id: UInt16) -> Int? {
-        guard head < tail, id != 0 else { return nil }
-        let guess = head + distance(from: ring[head & (room - 1)].packetID, to: id)
-        if guess < tail, ring[guess & (room - 1)].packetID == id {
-            return ring[guess & (room - 1)].state == .hole ? nil : guess & (room - 1)
-        }
-        for i in head..<tail where ring[i & (room - 1)].packetID == id && ring[i & (room - 1)].state != .hole {
+        let newest = max(head, lap)
+        let older = max(head, previousLap)
+        if let at = find(id, newest, tail) ?? find(id, older, newest) { return at }
+        // Messages that outlived a whole lap: hardly ever any.
+        for i in head..<older where ring[i & (room - 1)].packetID == id && ring[i & (room - 1)].state != .hole {
             return i & (room - 1)
+        }
+        return nil
+    }
+
+    /// Within one lap: identifiers ascend there, so an entry is never further from the first than they differ.
+    private func find(_ id: UInt16, _ from: Int, _ to: Int) -> Int? {
+        guard from < to, id >= ring[from & (room - 1)].packetID else { return nil }
+        var low = from
+        var high = min(to, from + Int(id - ring[from & (room - 1)].packetID) + 1)
+        var probe = high - 1
+        while low < high {
+            let at = probe & (room - 1)
+            if ring[at].packetID == id { return ring[at].state == .hole ? nil : at }
+            if ring[at].packetID < id { low = probe + 1 } else { high = probe }
+            probe = low + (high - low) / 2
         }
         return nil
     }
@@ -201,19 +237,24 @@ public struct Inflight: ~Copyable {
         ring[at].state = .hole
     }
 
-    private mutating func grow() {
-        let wider = UnsafeMutablePointer<Entry>.allocate(capacity: room * 2)
-        var n = 0
-        for i in head..<tail {
-            // Holes keep their place: the distance between identifiers and positions must stay.
-            wider[n] = ring[i & (room - 1)]
-            n += 1
+    /// Without the holes; twice as wide when there are few of them.
+    private mutating func makeRoom() {
+        let wanted = (count + parked) * 2 > room ? room * 2 : room
+        let fresh = UnsafeMutablePointer<Entry>.allocate(capacity: wanted)
+        var kept = 0
+        var before = (lap: 0, previousLap: 0, parkedFrom: 0)
+        for i in head..<tail where ring[i & (room - 1)].state != .hole {
+            fresh[kept] = ring[i & (room - 1)]
+            kept += 1
+            if i < lap { before.lap = kept }
+            if i < previousLap { before.previousLap = kept }
+            if i < parkedFrom { before.parkedFrom = kept }
         }
         ring.deallocate()
-        ring = wider
-        room *= 2
-        parkedFrom -= head
+        ring = fresh
+        room = wanted
+        (lap, previousLap, parkedFrom) = before
         head = 0
-        tail = n
+        tail = kept
     }
 }
