@@ -89,7 +89,7 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: fast),
         .target(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"], swiftSettings: fast),
-        .target(name: "Net", dependencies: ["Broker", "Reactor"], swiftSettings: fast),
+        .target(name: "Net", dependencies: ["Broker", "Reactor", "CReactor", "CMartlet"], swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
         .target(name: "CPluginHost", dependencies: ["CMartlet", "CFFI"]),
@@ -131,6 +131,7 @@ let package = Package(
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker"]),
+        .testTarget(name: "NetTests", dependencies: ["Net", "Broker", "Reactor", "CReactor", "Sessions", "MQTTCodec"]),
         .testTarget(
             name: "PluginHostTests",
             dependencies: ["PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],
