@@ -24,7 +24,7 @@ extension CoreKeys {
                 aliases: ["\(prefix).max_clients"], sample: active, "Connections at once; a further one is closed."),
             core(
                 section, "\(prefix).max_conn_rate", .count, default: "0", sample: passive,
-                "Connections accepted in a second; 0 sets no limit."),
+                "Connections accepted in a second; further ones wait in the kernel's backlog. 0 sets no limit."),
             core(
                 section, "\(prefix).zone", .string, default: "external", sample: active,
                 "The zone whose limits hold for these clients."),
@@ -40,8 +40,8 @@ extension CoreKeys {
                 section, "\(prefix).access.*", .accessRule,
                 sample: .init(name: "external", value: "allow all", isActive: false),
                 "Who may connect: rules access.1, access.2 and so on in the order of their numbers, the first that "
-                    + "fits "
-                    + "decides, and where none fits the client may."),
+                    + "fits decides, and where none fits the client may. With proxy_protocol they hold for the proxy "
+                    + "and then for the client it speaks for."),
             core(
                 section, "\(prefix).proxy_protocol", .bool, default: "off", sample: passive,
                 "Whether a proxy in front sends the client's address first (PROXY protocol, version 1 or 2)."),
