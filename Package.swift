@@ -94,7 +94,7 @@ let package = Package(
         .target(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),
-        .target(name: "Net", dependencies: ["Broker", "Reactor"], swiftSettings: fast),
+        .target(name: "Net", dependencies: ["Broker", "Reactor", "CReactor", "CMartlet"], swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
         .target(name: "CPluginHost", dependencies: ["CMartlet", "CFFI"]),
@@ -139,6 +139,7 @@ let package = Package(
         .testTarget(
             name: "BrokerTests",
             dependencies: ["Broker", "Sessions", "Topics", "Reactor", "CReactor", "CMartlet", "Schedules"]),
+        .testTarget(name: "NetTests", dependencies: ["Net", "Broker", "Reactor", "CReactor", "Sessions", "MQTTCodec"]),
         .testTarget(
             name: "PluginHostTests",
             dependencies: ["PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],

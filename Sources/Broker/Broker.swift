@@ -66,6 +66,7 @@ public final class Broker: @unchecked Sendable {
     /// Starts the loops' threads.
     public func start() {
         for shard in shards {
+            shard.startSweeping()
             let thread = startThread("loop-\(shard.number)") { shard.run() }
             threads.withLock { $0.append(thread) }
         }

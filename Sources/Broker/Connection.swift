@@ -33,6 +33,8 @@ struct Connection: SlabSlot {
     var replay: UnsafeMutablePointer<Replay>?
     /// Enhanced authentication under way or done: method, owner of the exchange.
     var enhanced: UnsafeMutablePointer<EnhancedAuth>?
+    /// Nil: it may send as much as it likes.
+    var limits: UnsafeMutablePointer<ConnectionLimits>?
     /// Owned; empty: none.
     var mountpoint: Bytes
     var connectedAt: Int64
@@ -59,18 +61,24 @@ struct Connection: SlabSlot {
         static let willSuppressed = Flags(rawValue: 256)
         /// The session expiry in force is not the one asked for.
         static let expiryCapped = Flags(rawValue: 512)
-        static let keepAliveReplaced = Flags(rawValue: 1024)
+        static let keepAliveReplaced = Flags(rawValue: 8192)
+        /// Reading is paused because the client is over its limit.
+        static let throttled = Flags(rawValue: 1024)
+        /// In the shard's list of outputs that wait for their peer.
+        static let outputWaits = Flags(rawValue: 2048)
+        /// Reading is paused because the client does not take our answers.
+        static let choked = Flags(rawValue: 4096)
     }
 
     var isV5: Bool { version == .v5 }
 }
 
 /// Where a client connects from: address and port in 19 bytes.
-struct PeerAddress {
-    var isIPv6: Bool
+public struct PeerAddress: Sendable {
+    public internal(set) var isIPv6: Bool
     /// Network order; an IPv4 address in the first four bytes.
-    var address: InlineArray<16, UInt8>
-    var port: UInt16
+    public internal(set) var address: InlineArray<16, UInt8>
+    public internal(set) var port: UInt16
 
     var isLoopback: Bool {
         if !isIPv6 { return address[0] == 127 }

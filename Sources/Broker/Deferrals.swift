@@ -156,7 +156,7 @@ extension Shard {
         answer.decision = replay.pointee.decision
         replay.pointee.deferral = 0
         replay.pointee.answers.append(answer)
-        resume(c.pointee.transport)
+        resumeIfFree(c)
     }
 }
 

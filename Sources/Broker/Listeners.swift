@@ -2,92 +2,136 @@
 import CReactor
 import Glibc
 import Reactor
+import Synchronization
 
-/// What the broker keeps of one listener: options that matter after accept, and counts.
-struct ListenerState {
-    var name: String
-    var zone: Int
-    var mountpoint: [UInt8]
-    var current: UnsafeMutablePointer<Int64>
-    var shutdowns: [String: Int] = [:]
-    var maxConnections: Int
-    var isOpen = true
+/// What the broker has to know of a listener: options that matter after accept.
+public struct ListenerTerms: Sendable {
+    /// "tcp:external"
+    public var name: String
+    /// Index into the settings' zones.
+    public var zone = 0
+    /// `%c` and `%u` stand for client id and user name; empty: the zone's.
+    public var mountpoint = ""
+    public var maxConnections = 1_024_000
+    /// Bytes a client may send.
+    public var rateLimit = RateLimit.none
+    /// Milliseconds a client may take nothing while data waits for it; 0: as long as it likes.
+    public var sendTimeout: UInt64 = 0
+
+    public init(name: String) { self.name = name }
+}
+
+/// One listener as the broker sees it. Lives as long as the broker.
+final class ListenerState: Sendable {
+    let terms: ListenerTerms
+    let mountpoint: [UInt8]
+    /// Connections that have a place; an atomic cell in a cache line of its own.
+    private nonisolated(unsafe) let current: UnsafeMutablePointer<Int64>
+    private let shutdowns = Mutex<[String: Int]>([:])
+
+    init(_ terms: ListenerTerms) {
+        self.terms = terms
+        mountpoint = Array(terms.mountpoint.utf8)
+        current = .allocate(capacity: 16)
+        current.initialize(repeating: 0, count: 16)
+    }
+
+    deinit { current.deallocate() }
+
+    /// All loops accept at once: a place is taken only where one is free at that very moment, so there are never more
+    /// connections than places, and nobody is turned away for another who was turned away.
+    func takePlace() -> Bool {
+        var now = cr_load_i64(current)
+        repeat {
+            if now >= Int64(terms.maxConnections) { return false }
+        } while !cr_cas_i64(current, &now, now + 1)
+        return true
+    }
+
+    func leavePlace() { _ = cr_add_i64(current, -1) }
+
+    func count(_ reason: String) { shutdowns.withLock { $0[reason, default: 0] += 1 } }
+
+    var counts: (current: Int, shutdowns: [String: Int]) {
+        (Int(cr_load_i64(current)), shutdowns.withLock { $0 })
+    }
 }
 
 /// How a listener hands clients to the broker. The sockets themselves belong to `Net`.
 extension Broker {
     /// Announces a listener; the number goes with every connection it accepts.
-    public func addListener(name: String, zone: Int, mountpoint: String, maxConnections: Int) -> UInt16 {
+    public func addListener(_ terms: ListenerTerms) -> UInt16 {
         state.withLock { state in
-            let cell = UnsafeMutablePointer<Int64>.allocate(capacity: 8)
-            cell.initialize(repeating: 0, count: 8)
-            state.listeners.append(
-                ListenerState(
-                    name: name, zone: zone, mountpoint: Array(mountpoint.utf8), current: cell,
-                    maxConnections: maxConnections))
+            state.listeners.append(ListenerState(terms))
             return UInt16(state.listeners.count - 1)
         }
     }
 
     /// [loop] A connected socket, accepted on this loop. Closed at once when the listener is full.
     public func accept(fd: Int32, address: UnsafePointer<sockaddr_storage>, listener: UInt16) {
-        let (zone, full) = state.withLock { state -> (Int, Bool) in
-            let l = state.listeners[Int(listener)]
-            return (l.zone, cr_load_i64(l.current) >= Int64(l.maxConnections))
-        }
-        if full {
-            countShutdown(listener, "maxlimit")
+        guard takePlace(listener) else {
             close(fd)
             return
         }
-        state.withLock { _ = cr_add_i64($0.listeners[Int(listener)].current, 1) }
-        Shard.current.accept(fd: fd, peer: PeerAddress(address), listener: listener, zone: UnsafePointer(zones + zone))
+        accept(fd: fd, peer: PeerAddress(address), listener: listener)
     }
 
-    func listenerClosed(_ listener: UInt16) {
-        state.withLock { _ = cr_add_i64($0.listeners[Int(listener)].current, -1) }
+    /// [any] A place among the listener's connections, to be used with `accept(fd:peer:listener:)` or given back with
+    /// `leavePlace`. False, and counted, when there is none.
+    public func takePlace(_ listener: UInt16) -> Bool {
+        let state = listenerState(listener)
+        if state.takePlace() { return true }
+        state.count("maxlimit")
+        return false
     }
 
-    func countShutdown(_ listener: UInt16, _ name: StaticString) {
-        state.withLock { $0.listeners[Int(listener)].shutdowns["\(name)", default: 0] += 1 }
+    /// [any] The connection ended before the broker had it.
+    public func leavePlace(_ listener: UInt16) { listenerState(listener).leavePlace() }
+
+    /// [loop] A connected socket whose place is taken.
+    public func accept(fd: Int32, peer: PeerAddress, listener: UInt16) {
+        let zone = listenerState(listener).terms.zone
+        Shard.current.accept(fd: fd, peer: peer, listener: listener, zone: UnsafePointer(zones + zone))
     }
+
+    /// [any] Why a connection ended, for `listeners`.
+    public func countShutdown(_ listener: UInt16, _ reason: StaticString) { listenerState(listener).count("\(reason)") }
+
+    func listenerState(_ listener: UInt16) -> ListenerState { state.withLock { $0.listeners[Int(listener)] } }
 
     func mountpoint(listener: UInt16, zone: UnsafePointer<Zone>) -> [UInt8] {
-        let own = state.withLock { $0.listeners[Int(listener)].mountpoint }
+        let own = listenerState(listener).mountpoint
         return own.isEmpty ? Array(zone.pointee.mountpoint.utf8) : own
     }
 
-    func listenerName(_ listener: UInt16) -> String { state.withLock { $0.listeners[Int(listener)].name } }
+    func listenerName(_ listener: UInt16) -> String { listenerState(listener).terms.name }
 
     /// Counts for `listeners`.
     public func listenerCounts(_ listener: UInt16) -> (current: Int, shutdowns: [String: Int]) {
-        state.withLock { state in
-            let l = state.listeners[Int(listener)]
-            return (Int(cr_load_i64(l.current)), l.shutdowns)
-        }
+        listenerState(listener).counts
     }
 }
 
 extension PeerAddress {
-    init(_ storage: UnsafePointer<sockaddr_storage>) {
-        address = InlineArray(repeating: 0)
+    /// Of a socket address as the kernel gives it. [any]
+    public init(_ storage: UnsafePointer<sockaddr_storage>) {
         let raw = UnsafeRawPointer(storage)
         if Int32(storage.pointee.ss_family) == AF_INET6 {
-            isIPv6 = true
-            let v6 = raw.assumingMemoryBound(to: sockaddr_in6.self)
-            port = UInt16(bigEndian: v6.pointee.sin6_port)
+            let port = raw.assumingMemoryBound(to: sockaddr_in6.self).pointee.sin6_port
             // sin6_addr: 16 bytes at offset 8.
-            for i in 0..<16 { address[i] = raw.load(fromByteOffset: 8 + i, as: UInt8.self) }
-            // ::ffff:a.b.c.d of a dual-stack listener is shown and matched as IPv4.
-            if (0..<10).allSatisfy({ address[$0] == 0 }) && address[10] == 0xFF && address[11] == 0xFF {
-                isIPv6 = false
-                for i in 0..<4 { address[i] = address[12 + i] }
-            }
+            self.init(UnsafeRawBufferPointer(start: raw + 8, count: 16), port: UInt16(bigEndian: port))
         } else {
-            isIPv6 = false
-            let v4 = raw.assumingMemoryBound(to: sockaddr_in.self)
-            port = UInt16(bigEndian: v4.pointee.sin_port)
-            for i in 0..<4 { address[i] = raw.load(fromByteOffset: 4 + i, as: UInt8.self) }
+            let port = raw.assumingMemoryBound(to: sockaddr_in.self).pointee.sin_port
+            self.init(UnsafeRawBufferPointer(start: raw + 4, count: 4), port: UInt16(bigEndian: port))
         }
+    }
+
+    /// 4 or 16 bytes in network order. ::ffff:a.b.c.d of a dual-stack listener is shown and matched as IPv4.
+    public init(_ bytes: UnsafeRawBufferPointer, port: UInt16) {
+        let isMapped = bytes.count == 16 && (0..<10).allSatisfy { bytes[$0] == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
+        isIPv6 = bytes.count == 16 && !isMapped
+        address = InlineArray(repeating: 0)
+        self.port = port
+        for i in 0..<(isIPv6 ? 16 : 4) { address[i] = bytes[isMapped ? 12 + i : i] }
     }
 }

@@ -13,12 +13,12 @@ public enum Metric: Int, CaseIterable, Sendable {
     case packetsPubcompReceived, packetsPubcompSent, packetsPubcompMissed
     case packetsSubscribe, packetsSuback, packetsUnsubscribe, packetsUnsuback
     case packetsPingreq, packetsPingresp, packetsDisconnectReceived, packetsDisconnectSent, packetsAuth
-    case messagesReceived, messagesSent, messagesDropped, messagesRetained, messagesExpired
+    case messagesReceived, messagesSent, messagesDropped, messagesRetained, messagesExpired, messagesRetried
     case messagesQoS0Received, messagesQoS0Sent, messagesQoS1Received, messagesQoS1Sent
     case messagesQoS2Received, messagesQoS2Sent, messagesQoS2Dropped, messagesQoS2Expired
     case droppedNoSubscriber, droppedHook, droppedDenied, droppedQueueFull, droppedQoS0Queue, droppedSlow
     case droppedTooLarge, droppedExpired, droppedSessionEnd
-    case clientsHeldBack, aclChecks, aclCacheHits, authAllowed, authDenied, authTimeouts, hookTimeouts
+    case clientsHeldBack, clientsThrottled, aclChecks, aclCacheHits, authAllowed, authDenied, authTimeouts, hookTimeouts
     case connectionsAccepted, connectionsRefused, connectionsMoved, sessionsTakenOver
 
     public var name: String {
@@ -57,6 +57,7 @@ public enum Metric: Int, CaseIterable, Sendable {
         case .messagesDropped: "messages/dropped"
         case .messagesRetained: "messages/retained"
         case .messagesExpired: "messages/expired"
+        case .messagesRetried: "messages/retried"
         case .messagesQoS0Received: "messages/qos0/received"
         case .messagesQoS0Sent: "messages/qos0/sent"
         case .messagesQoS1Received: "messages/qos1/received"
@@ -75,6 +76,7 @@ public enum Metric: Int, CaseIterable, Sendable {
         case .droppedExpired: "messages/dropped/expired"
         case .droppedSessionEnd: "messages/dropped/session_end"
         case .clientsHeldBack: "clients/held_back"
+        case .clientsThrottled: "clients/throttled"
         case .aclChecks: "acl/checks"
         case .aclCacheHits: "acl/cache_hits"
         case .authAllowed: "auth/allowed"

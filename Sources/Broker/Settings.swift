@@ -37,6 +37,8 @@ public struct Zone: Sendable {
     public var keepAliveBackoff = 0.75
     /// Milliseconds in which CONNECT must arrive.
     public var idleTimeout: UInt64 = 15_000
+    /// Messages a client may publish.
+    public var publishLimit = RateLimit.none
     /// 0: no limit.
     public var maxSubscriptions = 0
     public var upgradeQoS = false
@@ -60,7 +62,8 @@ public struct Zone: Sendable {
     /// Above this many bytes of unwritten output a client is slow: publishers wait for it a moment, then its QoS 0
     /// is dropped.
     public var outputHighWater = 512 << 10
-    /// Hard bound of unwritten output.
+    /// Hard bound of unwritten output: beyond it QoS 0 is dropped without a wait, and nothing more is read from the
+    /// client, whose answers would have no place.
     public var outputLimit = 4 << 20
 
     public init() {}
@@ -82,6 +85,8 @@ public struct BrokerSettings: Sendable {
     public var hookDeferTimeout: UInt32 = 5000
     /// Milliseconds a closing connection is given to read our last packet.
     public var lingerTimeout: UInt64 = 2000
+    /// ACL answers each loop remembers, of all its clients; rounded up to a power of two.
+    public var aclCacheSize = 4096
     /// Bytes one loop may have waiting for another before publishers are slowed.
     public var inboxLimit = 4 << 20
 

@@ -16,7 +16,12 @@ struct ACLCacheEntry {
     /// Action in bit 1, allowed in bit 0.
     var answer: UInt8 = 0
 
-    static let count = 4096
+    /// Entries of a table that is to hold `answers`: a power of two.
+    static func room(for answers: Int) -> Int {
+        var room = 1
+        while room < answers { room *= 2 }
+        return room
+    }
 }
 
 extension Shard {
@@ -42,7 +47,7 @@ extension Shard {
     ) -> Permission {
         counters.count(.aclChecks)
         let who = handle(c)
-        let slot = aclCache + Int(truncatingIfNeeded: (hash ^ who &* 0x9E37_79B9_7F4A_7C15) >> 20) & (ACLCacheEntry.count - 1)
+        let slot = aclCache + Int(truncatingIfNeeded: (hash ^ who &* 0x9E37_79B9_7F4A_7C15) >> 20) & aclCacheMask
         let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
         let zone = c.pointee.zone
         if zone.pointee.cacheACL, slot.pointee.connection == who, slot.pointee.hash == hash, slot.pointee.check == check,

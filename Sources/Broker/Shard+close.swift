@@ -14,7 +14,7 @@ extension Shard {
     func accept(fd: Int32, peer: PeerAddress, listener: UInt16, zone: UnsafePointer<Zone>, bytes: [UInt8] = []) {
         guard let t = adopt(fd: fd) else {
             Glibc.close(fd)
-            broker.listenerClosed(listener)
+            broker.leavePlace(listener)
             return
         }
         let (slot, c) = connections.take()
@@ -25,8 +25,9 @@ extension Shard {
                 version: .v311, flags: [.problemInformation], listener: listener, keepAlive: 0, receiveMaximum: .max,
                 maxPacketOut: .max,
                 peer: peer, zone: zone, timer: TimerNode(), will: nil, aliasesIn: nil, aliasesOut: nil, replay: nil,
-                enhanced: nil, mountpoint: noBytes, connectedAt: unixMS, aclGeneration: 0, closeReason: 0))
+                enhanced: nil, limits: nil, mountpoint: noBytes, connectedAt: unixMS, aclGeneration: 0, closeReason: 0))
         t.pointee.owner = UnsafeMutableRawPointer(c)
+        makeLimits(c)
         c.pointee.timer.context = UnsafeMutableRawPointer(c)
         c.pointee.timer.fire = { context in
             let c = context.assumingMemoryBound(to: Connection.self)
@@ -83,14 +84,17 @@ extension Shard {
 
     /// The timer is not moved with every packet: when it fires it looks how long the silence really was.
     private func checkKeepAlive(_ c: ConnectionRef) {
-        let silent = now - min(now, c.pointee.transport.pointee.lastRead)
+        let t = c.pointee.transport
+        let limit = keepAliveLimit(c)
+        let isChoked = c.pointee.flags.contains(.choked)
         // While reading is paused for our own reasons the silence is ours.
-        if silent >= keepAliveLimit(c) && !c.pointee.transport.pointee.isPaused {
+        if t.pointee.isPaused && !isChoked { return timers.arm(&c.pointee.timer, at: now + limit) }
+        // Who is not read from because it takes nothing shows that it lives by taking something.
+        let lastSign = isChoked ? max(t.pointee.lastRead, t.pointee.lastProgress) : t.pointee.lastRead
+        if now >= lastSign + limit {
             close(c, .keepAliveTimeout, counted: "keepalive_timeout")
-        } else if c.pointee.transport.pointee.isPaused {
-            timers.arm(&c.pointee.timer, at: now + keepAliveLimit(c))
         } else {
-            armKeepAlive(c)
+            timers.arm(&c.pointee.timer, at: lastSign + limit)
         }
     }
 
@@ -145,6 +149,7 @@ extension Shard {
         timers.disarm(&c.pointee.timer)
         dropReplay(c)
         dropWill(c)
+        dropLimits(c)
         freeBytes(c.pointee.mountpoint)
         if let aliases = c.pointee.aliasesIn {
             aliases.deinitialize(count: 1)
@@ -155,7 +160,7 @@ extension Shard {
             aliases.deallocate()
         }
         dropEnhanced(c)
-        if !keepListener { broker.listenerClosed(c.pointee.listener) }
+        if !keepListener { broker.leavePlace(c.pointee.listener) }
         counters.count(.bytesReceived, Int(c.pointee.transport.pointee.bytesIn))
         counters.count(.bytesSent, Int(c.pointee.transport.pointee.bytesOut))
         c.pointee.transport.pointee.owner = nil

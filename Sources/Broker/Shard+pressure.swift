@@ -85,7 +85,7 @@ extension Shard {
 
     /// Reading goes on unless something else still forbids it.
     func resumeIfFree(_ c: ConnectionRef) {
-        guard !c.pointee.flags.contains(.held), c.pointee.replay?.pointee.deferral ?? 0 == 0 else { return }
+        guard c.pointee.flags.isDisjoint(with: [.held, .throttled, .choked]), c.pointee.replay?.pointee.deferral ?? 0 == 0 else { return }
         resume(c.pointee.transport)
     }
 

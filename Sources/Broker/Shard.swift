@@ -41,6 +41,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     private var templates: InlineArray<2, UnsafeMutableRawBufferPointer> = InlineArray(
         repeating: UnsafeMutableRawBufferPointer(start: nil, count: 0))
     let aclCache: UnsafeMutablePointer<ACLCacheEntry>
+    let aclCacheMask: Int
     /// Moves with every invalidation of all cached ACL answers.
     var aclGeneration: UInt32 = 1
     var onlineCount = 0
@@ -50,6 +51,8 @@ final class Shard: EventLoop, @unchecked Sendable {
     var feeding: [(slot: UInt32, generation: UInt32)] = []
     /// Sessions that hold publishers back, and the publishers they hold.
     var congested: [(session: UInt64, publisher: UInt64)] = []
+    /// Outputs whose peers take nothing, and since when.
+    var blockedOutputs: [(connection: UInt64, since: UInt64)] = []
     var held: [(connection: UInt64, until: UInt64)] = []
     var random: UInt64
     /// Deferrable decisions taken so far for the packet at hand.
@@ -74,8 +77,10 @@ final class Shard: EventLoop, @unchecked Sendable {
         outgoing = .allocate(capacity: 64)
         outgoing.initialize(repeating: nil, count: 64)
         scratch = .allocate(byteCount: 4096, alignment: 16)
-        aclCache = .allocate(capacity: ACLCacheEntry.count)
-        aclCache.initialize(repeating: ACLCacheEntry(), count: ACLCacheEntry.count)
+        let answers = ACLCacheEntry.room(for: broker.settings.aclCacheSize)
+        aclCacheMask = answers - 1
+        aclCache = .allocate(capacity: answers)
+        aclCache.initialize(repeating: ACLCacheEntry(), count: answers)
         runningCell = .allocate(capacity: 8)
         runningCell.initialize(repeating: 0, count: 8)
         random = table.seed ^ (UInt64(number) &* 0x9E37_79B9_7F4A_7C15) | 1
@@ -86,7 +91,9 @@ final class Shard: EventLoop, @unchecked Sendable {
 
     override func received(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int {
         guard let owner = t.pointee.owner else { return bytes.count }
-        return process(owner.assumingMemoryBound(to: Connection.self), bytes)
+        let c = owner.assumingMemoryBound(to: Connection.self)
+        if let limits = c.pointee.limits { return processLimited(c, limits, bytes) }
+        return process(c, bytes)
     }
 
     override func closed(_ t: TransportRef, _ reason: CloseReason) {
@@ -106,6 +113,12 @@ final class Shard: EventLoop, @unchecked Sendable {
         guard let s = c.pointee.session, c.pointee.phase == .connected else { return }
         if s.pointee.congestedSince != 0 { noteCaughtUp(s) }
         if s.pointee.flags.contains(.feeding) { wantFeed(s) }
+        if c.pointee.flags.contains(.choked) { unchoke(c) }
+    }
+
+    override func blocked(_ t: TransportRef) {
+        guard let owner = t.pointee.owner else { return }
+        noteBlocked(owner.assumingMemoryBound(to: Connection.self))
     }
 
     override var hasInbox: Bool { !inbox.isEmpty || !feeding.isEmpty }

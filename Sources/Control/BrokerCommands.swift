@@ -3,35 +3,10 @@ public import Broker
 import CReactor
 import PluginHost
 
-/// One listener as `listeners` shows it.
-public struct ListenerInfo: Sendable {
-    /// "tcp:external"
-    public var name: String
-    public var address: String
-    public var isOpen: Bool
-    public var acceptors: Int
-    public var maxClients: Int
-    public var currentClients: Int
-    public var shutdowns: [String: Int]
-
-    public init(
-        name: String, address: String, isOpen: Bool, acceptors: Int, maxClients: Int, currentClients: Int,
-        shutdowns: [String: Int]
-    ) {
-        self.name = name
-        self.address = address
-        self.isOpen = isOpen
-        self.acceptors = acceptors
-        self.maxClients = maxClients
-        self.currentClients = currentClients
-        self.shutdowns = shutdowns
-    }
-}
-
 /// The commands about clients, sessions, subscriptions, topics, listeners and bans. Output lines are EMQ's.
 extension Control {
     /// [main]
-    public func addBrokerCommands(_ broker: Broker, listeners: @escaping () -> [ListenerInfo]) {
+    public func addBrokerCommands(_ broker: Broker, listeners: any ListenerControl) {
         registerClients(broker)
         registerSessions(broker)
         registerSubscriptions(broker)
@@ -119,23 +94,6 @@ extension Control {
                     call.print("\(call.words[1]) -> \(node)\n")
                 default: throw .usage
                 }
-            }
-        }
-    }
-
-    private func registerListeners(_ listeners: @escaping () -> [ListenerInfo]) {
-        register("listeners", [CommandUsage("listeners", "List listeners")]) { call throws(CommandFailure) in
-            guard call.words.isEmpty else { throw .usage }
-            for l in listeners() {
-                let type = l.name.split(separator: ":").first ?? ""
-                let counts = l.shutdowns.sorted { $0.key < $1.key }.map { "{\($0.key),\($0.value)}" }
-                call.print("listener on mqtt:\(type):\(l.address)\n")
-                call.print("  \(padded("name", 16)): \(l.name)\n")
-                call.print("  \(padded("running", 16)): \(l.isOpen)\n")
-                call.print("  \(padded("acceptors", 16)): \(l.acceptors)\n")
-                call.print("  \(padded("max_clients", 16)): \(l.maxClients)\n")
-                call.print("  \(padded("current_clients", 16)): \(l.currentClients)\n")
-                call.print("  \(padded("shutdown_count", 16)): [\(counts.joined(separator: ","))]\n")
             }
         }
     }

@@ -3,6 +3,7 @@ import Broker
 import CReactor
 import Glibc
 import Reactor
+import Synchronization
 
 /// Options of one TCP listener, as the configuration names them.
 public struct ListenerOptions: Sendable {
@@ -17,6 +18,16 @@ public struct ListenerOptions: Sendable {
     public var receiveBuffer: Int32 = 0
     public var sendBuffer: Int32 = 0
     public var maxConnections = 1_024_000
+    /// Connections accepted in a second, by all loops together; 0: no limit.
+    public var maxConnectionRate = 0
+    /// Bytes a client may send.
+    public var rateLimit = RateLimit.none
+    public var access: [AccessRule] = []
+    public var proxyProtocol = false
+    /// Milliseconds in which the proxy's header must be complete.
+    public var proxyTimeout: UInt64 = 3000
+    /// Milliseconds after which a client that takes nothing is closed; 0: never.
+    public var sendTimeout: UInt64 = 15_000
     public var zone = 0
     public var mountpoint = ""
 
@@ -25,6 +36,9 @@ public struct ListenerOptions: Sendable {
         self.host = host
         self.port = port
     }
+
+    /// "0.0.0.0:1883", "[::1]:1883"
+    public var address: String { host.utf8.contains(0x3A) ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 /// Why a listener could not be opened, in one sentence.
@@ -38,23 +52,32 @@ public final class Listener: @unchecked Sendable {
     public let options: ListenerOptions
     public let number: UInt16
     public private(set) var isOpen = false
-    private let broker: Broker
-    private var sockets: [(loop: Int, fd: Int32, watch: UInt64)] = []
-    /// Accepted in one turn at most, so that a storm of connections does not starve those that are in.
-    private static let batch = 64
+    let broker: Broker
+    let access: AccessList
+    private var sockets: [Acceptor] = []
+    private let rate: Mutex<AcceptRate>?
+    /// Times an accepting socket was paused, and when the log was last told of a failure (ms).
+    private let pauses = Mutex<(count: Int, toldAt: UInt64)>((0, 0))
 
     public init(_ options: ListenerOptions, broker: Broker) {
         self.options = options
         self.broker = broker
-        number = broker.addListener(
-            name: options.name, zone: options.zone, mountpoint: options.mountpoint,
-            maxConnections: options.maxConnections)
+        access = AccessList(rules: options.access)
+        rate = options.maxConnectionRate > 0 ? Mutex(AcceptRate(perSecond: options.maxConnectionRate)) : nil
+        var terms = ListenerTerms(name: options.name)
+        terms.zone = options.zone
+        terms.mountpoint = options.mountpoint
+        terms.maxConnections = options.maxConnections
+        terms.rateLimit = options.rateLimit
+        terms.sendTimeout = options.sendTimeout
+        number = broker.addListener(terms)
     }
 
-    /// Binds and listens on every loop. Either all sockets are open afterwards or none.
-    public func open() throws(ListenerError) {
+    /// [main] Binds and listens on every loop. Either all sockets are open afterwards or none.
+    /// - Parameter beside: another listener of this broker has the port, perhaps on every interface.
+    public func open(beside: Bool = false) throws(ListenerError) {
         let address = try SocketAddress(options.host, options.port)
-        try probe(address)
+        if !beside { try probe(address) }
         var fds: [Int32] = []
         for _ in 0..<broker.loopCount {
             do {
@@ -64,7 +87,8 @@ public final class Listener: @unchecked Sendable {
                 throw error
             }
         }
-        for (i, fd) in fds.enumerated() { attach(fd, to: i) }
+        sockets = fds.enumerated().map { Acceptor(fd: $1, on: broker.loop($0), of: self) }
+        for socket in sockets { socket.start() }
         isOpen = true
     }
 
@@ -73,40 +97,41 @@ public final class Listener: @unchecked Sendable {
 
     public var counts: (current: Int, shutdowns: [String: Int]) { broker.listenerCounts(number) }
 
-    /// Takes no more clients; those that are in stay.
+    /// Times accepting was paused: over `max_conn_rate`, or because the system had no descriptor left.
+    public var pauseCount: Int { pauses.withLock { $0.count } }
+
+    /// [main] Takes no more clients; those that are in stay.
     public func stop() {
-        for socket in sockets {
-            let loop = broker.loop(socket.loop)
-            loop.sync { loop.unwatch(socket.watch) }
-            close(socket.fd)
-        }
+        for socket in sockets { socket.stop() }
         sockets = []
         isOpen = false
     }
 
-    private func attach(_ fd: Int32, to i: Int) {
-        let loop = broker.loop(i)
-        nonisolated(unsafe) var watch: UInt64 = 0
-        loop.sync { [self] in
-            watch = loop.watch(fd: fd, events: UInt32(CR_IN)) { [unowned self] _ in accept(fd) } ?? 0
+    // MARK: - For the accepting sockets, on any loop
+
+    /// 0: a connection may be accepted now, otherwise milliseconds until there may be one. All loops share the rate.
+    func mayAccept() -> UInt64 { rate?.withLock { $0.take(now: cr_clock_ms()) } ?? 0 }
+
+    func acceptedNone() { rate?.withLock { $0.giveBack() } }
+
+    func countPause() { pauses.withLock { $0.count += 1 } }
+
+    /// True once a minute.
+    func mayTell() -> Bool {
+        pauses.withLock { state in
+            let now = cr_clock_ms()
+            guard state.toldAt == 0 || now >= state.toldAt + 60_000 else { return false }
+            state.toldAt = now
+            return true
         }
-        sockets.append((i, fd, watch))
     }
 
-    private func accept(_ fd: Int32) {
-        for _ in 0..<Self.batch {
-            var address = sockaddr_storage()
-            var length = UInt32(MemoryLayout<sockaddr_storage>.size)
-            let client = cr_accept(fd, &address, &length)
-            guard client >= 0 else { return }
-            broker.accept(fd: client, address: &address, listener: number)
-        }
-    }
+    // MARK: - Sockets
 
     /// SO_REUSEPORT would let a second broker of the same user share the address, and the kernel would deal clients
     /// out to both. A socket without it is refused as soon as anybody listens there.
     private func probe(_ address: SocketAddress) throws(ListenerError) {
-        let fd = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let fd = socket(address.family, Self.streamSocket, 0)
         guard fd >= 0 else { throw failure("no socket could be made") }
         defer { close(fd) }
         if options.reuseAddress { set(fd, SOL_SOCKET, SO_REUSEADDR, 1) }
@@ -114,7 +139,7 @@ public final class Listener: @unchecked Sendable {
     }
 
     private func bind(_ address: SocketAddress) throws(ListenerError) -> Int32 {
-        let fd = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let fd = socket(address.family, Self.streamSocket | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard fd >= 0 else { throw failure("no socket could be made") }
         set(fd, SOL_SOCKET, SO_REUSEPORT, 1)
         if options.reuseAddress { set(fd, SOL_SOCKET, SO_REUSEADDR, 1) }
@@ -130,49 +155,19 @@ public final class Listener: @unchecked Sendable {
         return fd
     }
 
+    private static let streamSocket = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+
     private func set(_ fd: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
         var value = value
         setsockopt(fd, level, option, &value, 4)
     }
 
     private func failure(_ what: String) -> ListenerError {
-        let reason = errno == EADDRINUSE ? "another program uses this address" : String(cString: strerror(errno))
-        return ListenerError(
-            description: "Listener \(options.name) on \(options.host):\(options.port): \(what): \(reason).")
-    }
-}
-
-/// An address to bind: numeric IPv4 or IPv6, or `*`, `localhost`.
-struct SocketAddress {
-    var storage = sockaddr_storage()
-    var length: socklen_t
-    var family: Int32
-
-    init(_ host: String, _ port: UInt16) throws(ListenerError) {
-        var v4 = sockaddr_in()
-        var v6 = sockaddr_in6()
-        let name = host == "localhost" ? "127.0.0.1" : host == "*" || host.isEmpty ? "0.0.0.0" : host
-        if inet_pton(AF_INET, name, &v4.sin_addr) == 1 {
-            v4.sin_family = sa_family_t(AF_INET)
-            v4.sin_port = port.bigEndian
-            length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            family = AF_INET
-            withUnsafeMutableBytes(of: &storage) { to in withUnsafeBytes(of: &v4) { to.copyMemory(from: $0) } }
-        } else if inet_pton(AF_INET6, name, &v6.sin6_addr) == 1 {
-            v6.sin6_family = sa_family_t(AF_INET6)
-            v6.sin6_port = port.bigEndian
-            length = socklen_t(MemoryLayout<sockaddr_in6>.size)
-            family = AF_INET6
-            withUnsafeMutableBytes(of: &storage) { to in withUnsafeBytes(of: &v6) { to.copyMemory(from: $0) } }
-        } else {
-            throw ListenerError(
-                description: "\(host):\(port) is not an address to listen on: give an IPv4 or IPv6 address and a port.")
+        var reason = String(cString: strerror(errno))
+        if errno == EADDRINUSE {
+            reason = "another program uses this address"
+            if !options.reuseAddress { reason += ", or connections of before do and reuseaddr is off" }
         }
-    }
-
-    func withPointer<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
-        withUnsafePointer(to: storage) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
-        }
+        return ListenerError(description: "Listener \(options.name) on \(options.address): \(what): \(reason).")
     }
 }

@@ -142,7 +142,8 @@ extension EventLoop {
 
     /// What is left of a small packet goes in front of the new bytes, so that the owner sees one run.
     private func receiveShared(_ t: TransportRef) -> (Int, Int) {
-        (ReceiveBuffer.size, recv(t.pointee.fd, receive.base, ReceiveBuffer.size, 0))
+        let wanted = min(ReceiveBuffer.size, Int(t.pointee.readLimit))
+        return (wanted, recv(t.pointee.fd, receive.base, wanted, 0))
     }
 
     private func afterShared(_ t: TransportRef, _ got: Int) {
@@ -158,16 +159,18 @@ extension EventLoop {
 
     /// A large packet is received where it will be parsed; surplus lands in the shared buffer.
     private func receiveInPlace(_ t: TransportRef) -> (Int, Int) {
-        let room = t.pointee.restRoom - t.pointee.restCount
+        let limit = Int(t.pointee.readLimit)
+        let room = min(t.pointee.restRoom - t.pointee.restCount, limit)
+        let surplus = min(ReceiveBuffer.size, limit - room)
         var vectors = (
             iovec(iov_base: t.pointee.rest! + t.pointee.restCount, iov_len: room),
-            iovec(iov_base: receive.base, iov_len: ReceiveBuffer.size)
+            iovec(iov_base: receive.base, iov_len: surplus)
         )
         let fd = t.pointee.fd
         let got = withUnsafeMutableBytes(of: &vectors) { raw in
             readv(fd, raw.baseAddress!.assumingMemoryBound(to: iovec.self), 2)
         }
-        return (room + ReceiveBuffer.size, got)
+        return (room + surplus, got)
     }
 
     private func afterInPlace(_ t: TransportRef, _ got: Int) {
@@ -301,7 +304,8 @@ extension EventLoop {
 
     /// Writes as much as the kernel takes.
     public func flush(_ t: TransportRef) {
-        while let head = t.pointee.outHead, !t.pointee.flags.contains(.blocked) {
+        if t.pointee.flags.contains(.blocked) { return blocked(t) }
+        while let head = t.pointee.outHead {
             let sent = head.pointee.next == nil
                 ? cr_send(t.pointee.fd, head.pointee.start, head.pointee.count) : sendMany(t, head)
             if sent < 0 {
@@ -347,6 +351,7 @@ extension EventLoop {
     private func writeFailed(_ t: TransportRef, _ code: Int32) {
         if code == EAGAIN {
             t.pointee.flags.insert(.blocked)
+            blocked(t)
         } else if code == EINTR {
             markDirty(t)
         } else {

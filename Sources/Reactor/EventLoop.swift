@@ -76,6 +76,8 @@ open class EventLoop: @unchecked Sendable {
     open func closed(_ transport: TransportRef, _ reason: CloseReason) {}
     /// Everything that waited for this connection has been written.
     open func drained(_ transport: TransportRef) {}
+    /// The peer takes nothing for now and something waits. Called whenever a tick would have written.
+    open func blocked(_ transport: TransportRef) {}
     /// Work of other threads that does not travel as tasks. True when there was any.
     open func takeInbox() -> Bool { false }
     /// All input of this tick is handled; writes follow.

@@ -39,6 +39,8 @@ public struct Transport: SlabSlot {
     public var bytesIn: UInt64
     public var bytesOut: UInt64
     @usableFromInline var nextDirty: UInt32
+    /// Bytes one turn may receive at most, not 0; the owner lowers it for a peer that is to be read slowly.
+    public var readLimit: UInt32 = .max
 
     @frozen
     public struct Flags: OptionSet, Sendable {

@@ -18,7 +18,7 @@ final class Server {
     let host: PluginHost
     let control: Control
     private var ctl: CtlServer?
-    private var listeners: [Listener] = []
+    private let listeners: ListenerSet
     private var system: SystemTopics?
     private var watchdog: Watchdog?
     private var memory: MemoryKeeper?
@@ -35,9 +35,9 @@ final class Server {
             options: PluginHostOptions(config, root: root, environment: environment), broker: broker, control: loop,
             log: log.hostLog)
         control = Control(host: host)
+        listeners = ListenerSet(ListenerOptions.all(config, zones: zones), broker: broker)
         wire()
-        listeners = ListenerOptions.all(config, zones: zones).map { Listener($0, broker: broker) }
-        control.addBrokerCommands(broker) { [unowned self] in listeners.map(\.info) }
+        control.addBrokerCommands(broker, listeners: listeners)
     }
 
     /// What the broker reports goes to log and alarms; what the alarm table hears goes to `$SYS`.
@@ -66,9 +66,10 @@ final class Server {
         writeDefaultPlugins()
         cr_set_current_loop(-1)
         _ = host.boot()
-        for listener in listeners {
-            try listener.open()
-            log.write(.notice, "Start mqtt:\(listener.options.name) listener on \(listener.options.host):\(listener.options.port) successfully.")
+        for listener in listeners.all {
+            try listeners.open(listener)
+            log.write(
+                .notice, "Start mqtt:\(listener.options.name) listener on \(listener.options.address) successfully.")
         }
         let server = CtlServer(path: config.path("ctl.socket"), commands: host.commands, control: loop, log: log.hostLog)
         try server.start()
@@ -85,7 +86,7 @@ final class Server {
     private func stop() {
         log.write(.notice, "Stopping.")
         ctl?.stop()
-        for listener in listeners { listener.stop() }
+        listeners.stop()
         host.shutdown()
         broker.stop()
         log.write(.notice, "Martlet has stopped.")

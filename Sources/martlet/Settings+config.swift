@@ -16,6 +16,7 @@ extension BrokerSettings {
         inboxLimit = config.bytes("node.max_inbox")
         authDeferTimeout = UInt32(config.durationMS("auth.defer_timeout"))
         hookDeferTimeout = UInt32(config.durationMS("hook.defer_timeout"))
+        aclCacheSize = config.int("mqtt.acl_cache_size")
         responseTopicPrefix = config.stringIfSet("mqtt.response_topic_prefix") ?? ""
         shareStrategy =
             switch config.string("broker.shared_subscription_strategy") {
@@ -33,7 +34,9 @@ extension BrokerSettings {
     static func zoneNames(_ config: ConfigFile) -> [String] {
         var names = ["external"]
         let listed = config.names(matching: "zone.*.*").map { String($0.split(separator: ".")[0]) }
-        for name in listed where !names.contains(name) { names.append(name) }
+        // One that only a listener names has no options of its own, and its clients are shown in it all the same.
+        let used = config.names(matching: "listener.tcp.*").map { config.string("listener.tcp.\($0).zone") }
+        for name in listed + used where !names.contains(name) { names.append(name) }
         return names
     }
 }
@@ -83,6 +86,7 @@ extension Zone {
         serverKeepAlive = UInt16(config.int(key("server_keepalive")))
         keepAliveBackoff = config.decimal(key("keepalive_backoff"))
         idleTimeout = UInt64(config.durationMS(key("idle_timeout")))
+        publishLimit = config.rateIfSet(key("publish_limit")).map(RateLimit.init) ?? .none
     }
 
     private mutating func setSession(_ config: ConfigFile, _ key: (String) -> String) {
@@ -131,9 +135,28 @@ extension ListenerOptions {
             options.receiveBuffer = Int32(config.intIfSet("\(prefix).recbuf") ?? 0)
             options.sendBuffer = Int32(config.intIfSet("\(prefix).sndbuf") ?? 0)
             options.maxConnections = config.int("\(prefix).max_connections")
+            options.maxConnectionRate = config.int("\(prefix).max_conn_rate")
+            options.rateLimit = config.rateIfSet("\(prefix).rate_limit").map(RateLimit.init) ?? .none
+            options.access = config.accessRules("\(prefix).access").map(AccessRule.init)
+            options.proxyProtocol = config.bool("\(prefix).proxy_protocol")
+            options.proxyTimeout = UInt64(config.durationMS("\(prefix).proxy_protocol_timeout"))
+            let isGivenUp = config.bool("\(prefix).send_timeout_close")
+            options.sendTimeout = isGivenUp ? UInt64(config.durationMS("\(prefix).send_timeout")) : 0
             options.mountpoint = config.stringIfSet("\(prefix).mountpoint") ?? ""
             options.zone = zones.firstIndex(of: config.string("\(prefix).zone")) ?? 0
             return options
         }
+    }
+}
+
+extension RateLimit {
+    init(_ rate: ConfigRate) { self.init(amount: rate.amount, perMS: rate.perMS, burst: rate.burst) }
+}
+
+extension AccessRule {
+    init(_ rule: ConfigAccessRule) {
+        self.init(
+            isAllowed: rule.isAllowed,
+            network: rule.network.map { Network(bytes: $0.bytes, prefix: $0.prefix) })
     }
 }

@@ -27,9 +27,9 @@ extension CoreKeys {
             section, "mqtt.acl_cache", .bool, default: "on", aliases: ["enable_acl_cache", "mqtt.cache_acl"],
             "Whether the answers of the ACL plugins are remembered."),
         core(
-            section, "mqtt.acl_cache_max_size", .int(1...65_536), default: "32", aliases: ["acl_cache_max_size"],
-            pending: "every event loop remembers answers in a table of fixed size",
-            "Answers each client remembers."),
+            section, "mqtt.acl_cache_size", .int(1...1 << 24), default: "4096",
+            "Answers each event loop remembers of all its clients, rounded up to a power of two and 40 bytes each; a "
+                + "new answer takes the place of an older one."),
         core(
             section, "mqtt.acl_cache_ttl", .duration(1000...Int.max), default: "1m", aliases: ["acl_cache_ttl"],
             "How long an answer is remembered."),

@@ -23,10 +23,8 @@ extension CoreKeys {
                 section, "\(prefix).max_connections", .int(1...Int.max), default: "1024000",
                 aliases: ["\(prefix).max_clients"], sample: active, "Connections at once; a further one is closed."),
             core(
-                section, "\(prefix).max_conn_rate", .count, default: "0",
-                pending: "this version does not limit rates",
-                sample: passive,
-                "Connections accepted in a second; 0 sets no limit."),
+                section, "\(prefix).max_conn_rate", .count, default: "0", sample: passive,
+                "Connections accepted in a second; further ones wait in the kernel's backlog. 0 sets no limit."),
             core(
                 section, "\(prefix).zone", .string, default: "external", sample: active,
                 "The zone whose limits hold for these clients."),
@@ -35,24 +33,21 @@ extension CoreKeys {
                 "As zone.NAME.mountpoint, for this listener; it wins over the zone's."),
             core(
                 section, "\(prefix).rate_limit", .byteRate, default: "0",
-                pending: "this version does not limit rates",
                 sample: passive,
                 "Bytes a client may send in a second, and the burst it may save up (100KB,200KB); beyond it the "
                     + "broker reads more slowly. 0 sets no limit."),
             core(
                 section, "\(prefix).access.*", .accessRule,
-                pending: "this version does not check addresses, every address may connect",
                 sample: .init(name: "external", value: "allow all", isActive: false),
                 "Who may connect: rules access.1, access.2 and so on in the order of their numbers, the first that "
-                    + "fits decides, and where none fits the client may."),
+                    + "fits decides, and where none fits the client may. With proxy_protocol they hold for the proxy "
+                    + "and then for the client it speaks for."),
             core(
                 section, "\(prefix).proxy_protocol", .bool, default: "off",
-                pending: "this version does not know the PROXY protocol",
                 sample: passive,
                 "Whether a proxy in front sends the client's address first (PROXY protocol, version 1 or 2)."),
             core(
                 section, "\(prefix).proxy_protocol_timeout", .duration(100...Int.max), default: "3s",
-                pending: "this version does not know the PROXY protocol",
                 sample: passive,
                 "A connection without that header by then is closed."),
         ]
@@ -66,12 +61,10 @@ extension CoreKeys {
                 "Connections the kernel holds until they are accepted."),
             core(
                 section, "\(prefix).send_timeout", .duration(100...Int.max), default: "15s",
-                pending: "mqtt.max_output_buffer bounds what waits for a slow client",
                 sample: active,
                 "How long a client may take nothing while data waits for it."),
             core(
                 section, "\(prefix).send_timeout_close", .bool, default: "on",
-                pending: "mqtt.max_output_buffer bounds what waits for a slow client",
                 sample: active,
                 "Whether such a client is disconnected."),
             core(

@@ -61,14 +61,15 @@ extension CoreKeys {
         ),
         core(
             section, "mqtt.publish_limit", .countRate, default: "0", aliases: ["mqtt.client.max_publish_rate"],
-            pending: "this version does not limit rates",
             "Messages a client may publish in a time (10,1m) or in a second (10); beyond it the broker reads more "
                 + "slowly. 0 sets no limit."),
         core(
             section, "mqtt.output_high_water", .bytes(1 << 12...1 << 30), default: "512KB",
-            "With this much unsent to a client its QoS 0 messages are dropped and its others wait in its queue."),
+            "With this much unsent to a client its QoS 1 and 2 messages wait in its queue, and those who publish to it "
+                + "are read more slowly for a moment; if it takes nothing, its QoS 0 messages are dropped."),
         core(
             section, "mqtt.max_output_buffer", .bytes(1 << 12...1 << 32), default: "4MB",
-            "A client with more than this unsent is disconnected."),
+            "With this much unsent to a client its QoS 0 messages are dropped in any case, and nothing more is read "
+                + "from it; the drops are counted as messages/dropped/slow."),
     ]
 }

@@ -3,7 +3,7 @@
 extension CoreKeys {
     /// What an EMQ user's file may contain although Martlet has no use for it.
     static let withoutEffect: [ConfigKey] =
-        erlang + registry + listenerTuning + single + elsewhere + logFiles + notInThisVersion
+        erlang + registry + sharedTables + listenerTuning + single + elsewhere + logFiles + notInThisVersion
 
     private static let erlang =
         without(
@@ -27,6 +27,11 @@ extension CoreKeys {
         + without(
             effect: "statistics of clients and sessions are always counted",
             "mqtt.client.enable_stats", "mqtt.session.enable_stats", "zone.*.enable_stats")
+
+    private static let sharedTables =
+        without(
+            effect: "all clients of an event loop share one table of ACL answers, mqtt.acl_cache_size is its size",
+            "acl_cache_max_size", "mqtt.acl_cache_max_size")
 
     private static let listenerTuning =
         without(effect: "every event loop accepts connections by itself", "listener.tcp.*.acceptors")

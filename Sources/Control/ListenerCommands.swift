@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import PluginHost
+
+/// One listener as `listeners` shows it.
+public struct ListenerInfo: Sendable {
+    /// "tcp:external"
+    public var name: String
+    /// "0.0.0.0:1883"
+    public var address: String
+    public var isOpen: Bool
+    public var acceptors: Int
+    public var maxClients: Int
+    public var currentClients: Int
+    /// Times accepting was paused.
+    public var pauses: Int
+    public var shutdowns: [String: Int]
+
+    public init(
+        name: String, address: String, isOpen: Bool, acceptors: Int, maxClients: Int, currentClients: Int, pauses: Int,
+        shutdowns: [String: Int]
+    ) {
+        self.name = name
+        self.address = address
+        self.isOpen = isOpen
+        self.acceptors = acceptors
+        self.maxClients = maxClients
+        self.currentClients = currentClients
+        self.pauses = pauses
+        self.shutdowns = shutdowns
+    }
+
+    /// "tcp"
+    var type: Substring { name.prefix { $0 != ":" } }
+}
+
+/// The listeners, for whoever commands them. [main]
+public protocol ListenerControl: AnyObject {
+    var infos: [ListenerInfo] { get }
+    /// Nil when it accepts clients now, otherwise why not, in one sentence.
+    func start(_ name: String) -> String?
+    /// Takes no more clients; those that are in stay.
+    func stop(_ name: String)
+}
+
+extension Control {
+    func registerListeners(_ listeners: any ListenerControl) {
+        let usage = [
+            CommandUsage("listeners", "List listeners"),
+            CommandUsage("listeners start   <Type>:<Name> | <Proto> <Port>", "Start a listener"),
+            CommandUsage("listeners stop    <Type>:<Name> | <Proto> <Port>", "Stop a listener, its clients stay"),
+            CommandUsage("listeners restart <Type>:<Name> | <Proto> <Port>", "Restart a listener"),
+        ]
+        register("listeners", usage) { call throws(CommandFailure) in
+            guard let verb = call.words.first else { return call.print(listeners.infos.map(block).joined()) }
+            guard let change = ListenerChange(rawValue: verb), (2...3).contains(call.words.count) else { throw .usage }
+            let (info, place) = try chosen(listeners.infos, Array(call.words.dropFirst()))
+            if let why = change.apply(to: info, listeners) {
+                throw .sentence("Failed to \(change.failed) mqtt:\(info.type) listener on \(place), error:\(why)")
+            }
+            call.print("\(change.done) mqtt:\(info.type) listener on \(place) successfully.\n")
+        }
+    }
+}
+
+private enum ListenerChange: String {
+    case start, stop, restart
+
+    var done: String { rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
+    /// EMQ writes one of them with a capital letter.
+    var failed: String { self == .start ? "Start" : rawValue }
+
+    /// Nil when it worked.
+    func apply(to info: ListenerInfo, _ listeners: any ListenerControl) -> String? {
+        switch self {
+        case .start where info.isOpen: return "it is running already."
+        case .stop where !info.isOpen: return "it is not running."
+        case .start: return listeners.start(info.name)
+        case .stop:
+            listeners.stop(info.name)
+            return nil
+        case .restart:
+            if info.isOpen { listeners.stop(info.name) }
+            return listeners.start(info.name)
+        }
+    }
+}
+
+/// The listener that the words name, and its place as the answer repeats it: `tcp:external`, or EMQ's `mqtt:tcp 1883`
+/// and `mqtt:tcp 0.0.0.0:1883`.
+private func chosen(
+    _ infos: [ListenerInfo], _ words: [String]
+) throws(CommandFailure) -> (info: ListenerInfo, place: String) {
+    if words.count == 1 {
+        guard let info = infos.first(where: { $0.name == words[0] }) else {
+            let names = infos.map(\.name).joined(separator: ", ")
+            throw .sentence("Not Found: there is no listener \"\(words[0])\", only \(names).")
+        }
+        return (info, info.address)
+    }
+    let type = words[0].hasPrefix("mqtt:") ? String(words[0].dropFirst(5)) : words[0]
+    let found = infos.filter {
+        $0.type == type && ($0.address == words[1] || $0.address.split(separator: ":").last.map(String.init) == words[1])
+    }
+    guard let info = found.first else {
+        throw .sentence("Not Found: there is no \(type) listener on \"\(words[1])\".")
+    }
+    guard found.count == 1 else {
+        let names = found.map(\.name).joined(separator: " or ")
+        throw .sentence("There are several \(type) listeners on \(words[1]): name one, \(names).")
+    }
+    return (info, words[1])
+}
+
+private func block(_ l: ListenerInfo) -> String {
+    let counts = l.shutdowns.sorted { $0.key < $1.key }.map { "{\($0.key),\($0.value)}" }
+    let rows = [
+        ("name", l.name), ("running", "\(l.isOpen)"), ("acceptors", "\(l.acceptors)"), ("max_clients", "\(l.maxClients)"),
+        ("current_clients", "\(l.currentClients)"), ("accept_pauses", "\(l.pauses)"),
+        ("shutdown_count", "[\(counts.joined(separator: ","))]"),
+    ]
+    return "listener on mqtt:\(l.type):\(l.address)\n" + rows.map { "  \(padded($0.0, 16)): \($0.1)\n" }.joined()
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import Broker
+import CMartlet
+import CReactor
+import Glibc
+import Reactor
+
+/// A listener's socket on one loop: accepts, looks who it is, and hands over. All but `start` and `stop` on that loop.
+final class Acceptor: @unchecked Sendable {
+    private let fd: Int32
+    private let loop: EventLoop
+    private unowned let listener: Listener
+    private var watch: UInt64?
+    private var pause: UInt64?
+    /// Accepted in one turn at most, so that a storm of connections does not starve those that are in.
+    private static let batch = 64
+    /// Milliseconds without accepting when the system has no descriptor left: waiting clients stay in the backlog, and
+    /// a level-triggered watch would spin on them.
+    private static let rest: UInt64 = 100
+
+    init(fd: Int32, on loop: EventLoop, of listener: Listener) {
+        self.fd = fd
+        self.loop = loop
+        self.listener = listener
+    }
+
+    /// [main]
+    func start() {
+        loop.sync { [self] in
+            watch = loop.watch(fd: fd, events: UInt32(CR_IN)) { [unowned self] _ in _ = accept() }
+        }
+    }
+
+    /// [main] Who is in the backlog already was told that it is connected: it still gets in.
+    func stop() {
+        loop.sync { [self] in
+            for _ in 0..<1024 { guard pause == nil, accept() else { break } }
+            if let pause { loop.cancel(timer: pause) }
+            if let watch { loop.unwatch(watch) }
+            watch = nil
+        }
+        close(fd)
+    }
+
+    /// True when there may be more to accept.
+    private func accept() -> Bool {
+        for _ in 0..<Self.batch {
+            let wait = listener.mayAccept()
+            if wait > 0 {
+                pause(for: wait)
+                return false
+            }
+            var address = sockaddr_storage()
+            var length = UInt32(MemoryLayout<sockaddr_storage>.size)
+            let client = cr_accept(fd, &address, &length)
+            if client >= 0 {
+                welcome(client, &address)
+                continue
+            }
+            let code = cr_errno()
+            listener.acceptedNone()
+            if code == EAGAIN { return false }
+            if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) {
+                exhausted(code)
+                return false
+            }
+            // Anything else is about one connection that is gone again.
+        }
+        return true
+    }
+
+    private func welcome(_ client: Int32, _ address: UnsafePointer<sockaddr_storage>) {
+        let peer = PeerAddress(address)
+        let broker = listener.broker
+        guard listener.access.allows(peer) else {
+            broker.countShutdown(listener.number, "access_denied")
+            close(client)
+            return
+        }
+        guard broker.takePlace(listener.number) else {
+            close(client)
+            return
+        }
+        if listener.options.proxyProtocol {
+            ProxyWait(fd: client, proxy: peer, on: loop, of: listener).begin()
+        } else {
+            broker.accept(fd: client, peer: peer, listener: listener.number)
+        }
+    }
+
+    // MARK: - Pauses
+
+    private func exhausted(_ code: Int32) {
+        pause(for: Self.rest)
+        guard listener.mayTell() else { return }
+        let reason = String(cString: strerror(code))
+        let advice = code == EMFILE ? " Raise the broker's limit of open files (ulimit -n, LimitNOFILE)." : ""
+        listener.broker.events.log(
+            Int32(MARTLET_LOG_ERROR),
+            "Listener \(listener.options.name) on \(listener.options.address) cannot accept connections: \(reason); "
+                + "clients wait until some are free.\(advice)")
+    }
+
+    private func pause(for ms: UInt64) {
+        guard let watch, pause == nil else { return }
+        listener.countPause()
+        loop.rewatch(watch, events: 0)
+        pause = loop.after(ms) { [weak self] in
+            guard let self else { return }
+            pause = nil
+            if let watch = self.watch { loop.rewatch(watch, events: UInt32(CR_IN)) }
+        }
+    }
+}
