@@ -39,7 +39,9 @@ let selfContained: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(con
 // The argument parser brings FoundationEssentials, whose own static libraries have to be named.
 let benchLink: [LinkerSetting] =
     selfContained + [
-        .unsafeFlags(["-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization"], .when(configuration: .release))
+        .unsafeFlags(
+            ["-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization"],
+            .when(configuration: .release))
     ]
 
 func plugin(
@@ -75,7 +77,9 @@ let package = Package(
         // The plugin line.
         .target(name: "CMartlet"),
         .target(name: "CPluginKit"),
-        .target(name: "PluginKit", dependencies: ["CMartlet", "CPluginKit"], exclude: ["plugin.map"], swiftSettings: embedded),
+        .target(
+            name: "PluginKit", dependencies: ["CMartlet", "CPluginKit"], exclude: ["plugin.map"],
+            swiftSettings: embedded),
 
         // Pure cores.
         .target(name: "MQTTCodec", swiftSettings: fast),
@@ -88,7 +92,8 @@ let package = Package(
         .target(name: "CReactor"),
         .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: fast),
         .target(
-            name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"], swiftSettings: fast),
+            name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
+            swiftSettings: fast),
         .target(name: "Net", dependencies: ["Broker", "Reactor"], swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),

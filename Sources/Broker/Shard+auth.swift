@@ -155,7 +155,9 @@ extension Shard {
         guard let e = c.pointee.enhanced, let method = packet.method,
             sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method)
         else {
-            close(c, c.pointee.enhanced == nil ? .protocolError : .badAuthenticationMethod, counted: "auth_method")
+            // 0x8C is a reason of CONNACK only.
+            let refusing = c.pointee.phase == .authenticating
+            close(c, refusing ? .badAuthenticationMethod : .protocolError, counted: "auth_method")
             return .closed
         }
         let isReauthentication = c.pointee.phase == .connected

@@ -100,10 +100,13 @@ extension Shard {
     /// that the reason arrives even while the client is still sending.
     func close(_ c: ConnectionRef, _ reason: ReasonCode, counted name: StaticString) {
         guard c.pointee.phase != .closing else { return }
-        broker.countShutdown(c.pointee.listener, name)
-        if c.pointee.isV5, c.pointee.phase == .connected || c.pointee.phase == .authenticating, reason.rawValue != 0 {
-            sendDisconnect(c, reason)
+        // No DISCONNECT before a CONNACK: during the exchange of AUTH packets the CONNECT is refused. [MQTT-3.14.0-1]
+        if c.pointee.phase == .authenticating, reason.rawValue >= 0x80 {
+            refuseConnect(c, reason.isAllowed(in: .connack, from: .server) ? reason : .notAuthorized)
+            return
         }
+        broker.countShutdown(c.pointee.listener, name)
+        if c.pointee.isV5, c.pointee.phase == .connected, reason.rawValue != 0 { sendDisconnect(c, reason) }
         let publishWill = reason != .success
         end(c, reason: reason, publishWill: publishWill)
         linger(c)

@@ -20,7 +20,7 @@ def refuse(b, v, bytes_, *codes, half_close=False):
 
 @versions(4, 5)
 def test_reserved_connect_flag(b, v):
-    """3.1.1: [MQTT-3.1.2-3] [MQTT-3.1.4-1]. 5.0: [MQTT-3.1.2-3] [MQTT-3.1.4-1] [MQTT-4.13.1-1]."""
+    """3.1.1: [MQTT-3.1.2-3] [MQTT-3.1.4-1] [MQTT-3.2.2-6]. 5.0: [MQTT-3.1.2-3] [MQTT-3.1.4-1] [MQTT-4.13.1-1]."""
     refuse(b, v, connect(v, b.id(), flags=3), MALFORMED, PROTOCOL)
 
 
@@ -56,8 +56,8 @@ def test_password_alone_is_allowed_in_5(b):
 
 @versions(3, 4, 5)
 def test_fields_that_flags_announce_are_missing(b, v):
-    """3.1.1: [MQTT-3.1.2-9] [MQTT-3.1.2-19] [MQTT-3.1.2-21] [MQTT-3.1.3-3].
-    5.0: [MQTT-3.1.2-9] [MQTT-3.1.2-17] [MQTT-3.1.2-19] [MQTT-3.1.3-3]."""
+    """3.1.1: [MQTT-3.1.2-9] [MQTT-3.1.3-1] [MQTT-3.1.2-19] [MQTT-3.1.2-21] [MQTT-3.1.3-3].
+    5.0: [MQTT-3.1.2-9] [MQTT-3.1.3-1] [MQTT-3.1.2-17] [MQTT-3.1.2-19] [MQTT-3.1.3-3]."""
     ident, none = utf8(b.id()), (b"\x00" if v == 5 else b"")
     for flags, payload in ((2, b""), (2 | 0x80, ident), (2 | 0xC0, ident + utf8("user")), (2 | 4, ident),
                            (2 | 4, ident + none + utf8("topic")), (2, b"\x00"), (2, b"\x00\x05abc"),
@@ -165,7 +165,8 @@ def test_authentication_data_without_method(b):
 
 def test_property_length_that_does_not_fit(b):
     """5.0: [MQTT-1.5.5-1] [MQTT-2.2.2-1] [MQTT-3.1.4-1]."""
-    for block in (b"\x7f", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff\x01", b"\x02\x11\x00", b"\x01\x26", b"\x80\x80\x80\x80\x00"):
+    for block in (b"\x7f", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff\x01", b"\x02\x11\x00", b"\x01\x26",
+                  b"\x80\x80\x80\x80\x00"):
         refuse(b, 5, connect(5, b.id(), props=block))
 
 

@@ -21,7 +21,8 @@ def test_any_other_first_packet_closes(b):
 
 def test_text_instead_of_mqtt_closes(b):
     """3.1.1: [MQTT-3.1.0-1]. 5.0: [MQTT-3.1.0-1]."""
-    for data in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(512),
+    for data in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                 b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(512),
                  b"SSH-2.0-OpenSSH_9.2\r\n" * 3, bytes(64), b"\xff" * 64):
         c = b.raw(4)
         c.send(data)

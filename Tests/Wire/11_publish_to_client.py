@@ -12,7 +12,8 @@ def keep(v):
 
 @versions(3, 4, 5)
 def test_packet_identifiers_count_from_one(b, v):
-    """3.1.1: [MQTT-2.3.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1]. 5.0: [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1]."""
+    """3.1.1: [MQTT-2.3.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1]. 5.0: [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.2-2]
+    [MQTT-4.3.3-1] [MQTT-4.3.3-2]."""
     sub, pub = b.client(v), b.client(4, "publisher")
     sub.subscribe(b.topic(), 2)
     for i in range(1, 11):

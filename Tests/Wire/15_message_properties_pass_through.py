@@ -3,7 +3,8 @@
 from wire import *
 
 ALL = {"payload_format_indicator": 1, "content_type": "text/plain; charset=utf-8", "response_topic": "answers/to/me",
-       "correlation_data": bytes(range(256)), "user_property": [("z", "1"), ("a", "2"), ("z", "1"), ("", ""), ("é", "\ufeff")]}
+       "correlation_data": bytes(range(256)),
+       "user_property": [("z", "1"), ("a", "2"), ("z", "1"), ("", ""), ("é", "\ufeff")]}
 
 
 def pair(b, v=5, filter_=None, qos=2, **more):
@@ -90,9 +91,11 @@ def test_wrong_properties_close(b):
     """5.0: [MQTT-3.3.2-14] [MQTT-3.3.2-13] [MQTT-3.3.2-19] [MQTT-3.3.4-6] [MQTT-4.13.1-1], §3.3.2.3."""
     for props in ({"response_topic": "a/+"}, {"response_topic": "#"}, {"response_topic": b"\xff"},
                   {"content_type": b"\xc0\x80"}, {"payload_format_indicator": 2}, {"subscription_identifier": 1},
-                  {"payload_format_indicator": [1, 1]}, {"message_expiry_interval": [1, 1]}, {"content_type": ["a", "a"]},
+                  {"payload_format_indicator": [1, 1]}, {"message_expiry_interval": [1, 1]},
+                  {"content_type": ["a", "a"]},
                   {"response_topic": ["a", "a"]}, {"correlation_data": [b"a", b"a"]}, {"user_property": (b"\xff", b"")},
-                  {"session_expiry_interval": 1}, {"receive_maximum": 1}, {"reason_string": "x"}, {"will_delay_interval": 1},
+                  {"session_expiry_interval": 1}, {"receive_maximum": 1}, {"reason_string": "x"},
+                  {"will_delay_interval": 1},
                   b"\x02\x7f\x00", b"\x05\x01", b"\xff\xff\xff\xff\x7f", b"\x03\x26\x00\x09"):
         c = b.client(5)
         c.publish(b.topic(), b"x", 1, props=props)

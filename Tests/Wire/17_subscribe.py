@@ -227,7 +227,8 @@ def test_unsubscribe_malformed(b, v):
 def test_subscribe_properties_out_of_place(b):
     """5.0: §3.8.2.1, §3.10.2.1."""
     for build_, props in ((subscribe, {"topic_alias": 1}), (subscribe, {"reason_string": "x"}),
-                          (subscribe, b"\x02\x7f\x00"), (subscribe, b"\x7f"), (unsubscribe, {"subscription_identifier": 3}),
+                          (subscribe, b"\x02\x7f\x00"), (subscribe, b"\x7f"),
+                          (unsubscribe, {"subscription_identifier": 3}),
                           (unsubscribe, {"content_type": "x"})):
         c = b.client(5)
         c.send(build_(5, 1, [(b.topic(), 0)] if build_ is subscribe else [b.topic()], props))

@@ -72,7 +72,8 @@ def test_disconnect_reasons_a_client_may_give(b):
 @not_on_mosquitto("2.0.11 accepts them")
 def test_disconnect_malformed(b):
     """5.0: [MQTT-3.14.2-1] §3.14.2: wrong reason codes, properties of other packets, twice the same."""
-    for data in (b"\xe0\x01\x03", b"\xe0\x01\x8e", b"\xe0\x01\x8d", b"\xe0\x01\x01", b"\xe0\x02\x00\x05", b"\xe0\x03\x00\x00\x00",
+    for data in (b"\xe0\x01\x03", b"\xe0\x01\x8e", b"\xe0\x01\x8d", b"\xe0\x01\x01", b"\xe0\x02\x00\x05",
+                 b"\xe0\x03\x00\x00\x00",
                  disconnect(5, 0, {"topic_alias": 1}), disconnect(5, 0, {"session_expiry_interval": [0, 0]}),
                  disconnect(5, 0, {"reason_string": ["a", "b"]}), disconnect(5, 0, {"reason_string": b"\xff"}),
                  disconnect(5, 0, {"server_reference": "x"})):

@@ -66,8 +66,8 @@ def test_acknowledgement_identifier_zero(b):
 @not_on_mosquitto("2.0.11 accepts some of these")
 def test_reason_codes_and_properties_of_acknowledgements(b):
     """5.0: [MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.6.2-1] [MQTT-3.7.2-1] §3.4.2."""
-    for first, wrong in ((0x40, 0x92), (0x50, 0x92), (0x62, 0x10), (0x70, 0x10), (0x40, 0x01), (0x50, 0x7F), (0x62, 0x80),
-                         (0x70, 0x80)):
+    for first, wrong in ((0x40, 0x92), (0x50, 0x92), (0x62, 0x10), (0x70, 0x10), (0x40, 0x01), (0x50, 0x7F),
+                         (0x62, 0x80), (0x70, 0x80)):
         refuse(b, 5, bytes([first, 3, 0, 9, wrong]))
     for first in (0x40, 0x50, 0x62, 0x70):
         for block in (b"\x05", b"\x02\x7f\x00", b"\x02\x01\x01", encode({"reason_string": ["a", "b"]}),

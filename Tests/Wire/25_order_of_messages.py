@@ -16,8 +16,8 @@ def test_each_qos_from_many_publishers(b, v):
         pubs = [b.client(4, f"pub{qos}{i}") for i in range(4)]
         for n in range(COUNT // 40):
             for i, pub in enumerate(pubs):
-                pub.send(b"".join(publish(4, b.topic(f"q{qos}/{i}"), f"{i} {n * 10 + k}", qos, pid=k + 1 if qos else None)
-                                  for k in range(10)))
+                topic, pids = b.topic(f"q{qos}/{i}"), range(1, 11) if qos else [None] * 10
+                pub.send(b"".join(publish(4, topic, f"{i} {n * 10 + k}", qos, pid=pid) for k, pid in enumerate(pids)))
             for pub in pubs:
                 finish(pub, qos, 10)
             for sub in subs:

@@ -10,9 +10,15 @@ MARTLET_ONLY = True
 PLUGINS = []
 
 
+def state(b):
+    """The hooks and the plugins that run."""
+    listed = b.ctl("plugins", "list").stdout.splitlines()
+    return b.ctl("hooks").stdout, [line for line in listed if "active=true" in line]
+
+
 def refused(b, name, *words):
     """plugins load NAME says why in one line, the broker is as before and serves on."""
-    before = b.ctl("hooks").stdout, [line for line in b.ctl("plugins", "list").stdout.splitlines() if "active=true" in line]
+    before = state(b)
     loaded = (b.dir / "data/loaded_plugins")
     file = loaded.read_text() if loaded.exists() else ""
     done = b.ctl("plugins", "load", name)
@@ -21,7 +27,7 @@ def refused(b, name, *words):
     assert len(lines) == 1 and not done.stdout, f"not one sentence: {done.stderr!r} {done.stdout!r}"
     for word in words:
         assert word in lines[0], f"{word!r} is not in: {lines[0]}"
-    after = b.ctl("hooks").stdout, [line for line in b.ctl("plugins", "list").stdout.splitlines() if "active=true" in line]
+    after = state(b)
     assert after == before, f"{before} became {after}"
     assert (loaded.read_text() if loaded.exists() else "") == file
     b.client(5).quiet().disconnect()
@@ -149,7 +155,8 @@ def test_writable_by_others(b):
 def test_missing_library(b):
     """A symbol nobody has: the linker's own sentence, in one line."""
     source = b.dir / "undefined.c"
-    source.write_text("void nobody_has_this(void);\nconst void *martlet_plugin_entry(void) { nobody_has_this(); return 0; }\n")
+    source.write_text("void nobody_has_this(void);\n"
+                      "const void *martlet_plugin_entry(void) { nobody_has_this(); return 0; }\n")
     done = subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(b.dir / "plugins/undefined.so")])
     if done.returncode:
         raise Skip("there is no C compiler")

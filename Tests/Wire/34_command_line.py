@@ -88,7 +88,8 @@ def test_in_a_pipe(b):
 
 def test_many_at_once(b):
     """Thirty commands side by side."""
-    running = [subprocess.Popen([b.dir / "bin/martlet_ctl", "status"], stdout=subprocess.PIPE, text=True) for _ in range(30)]
+    command = [b.dir / "bin/martlet_ctl", "status"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(30)]
     for process in running:
         assert "is running" in process.communicate(timeout=30)[0] and process.returncode == 0
 

@@ -54,7 +54,8 @@ def test_wildcard_and_shared_filters(b, v):
     """3.1.1: [MQTT-3.8.3-2] [MQTT-3.8.4-5]. 5.0: §3.9.3: 0xA2 and 0x9E, each filter by itself."""
     c = b.client(v)
     refused = (0xA2, 0x9E) if v == 5 else (0x80, 0x80)
-    c.subscribe([("a/+", 0), (b.topic(), 1), ("$share/g/a", 0), ("#", 0)], codes=[refused[0], 1, refused[1], refused[0]])
+    c.subscribe([("a/+", 0), (b.topic(), 1), ("$share/g/a", 0), ("#", 0)],
+                codes=[refused[0], 1, refused[1], refused[0]])
 
 
 def test_subscription_identifier(b):

@@ -29,7 +29,8 @@ def test_right_password(b, v):
 @versions(3, 4, 5)
 def test_wrong_or_no_password(b, v):
     """3.1.1: [MQTT-3.2.2-5] [MQTT-3.2.2-4]. 5.0: [MQTT-3.1.4-2] [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT-3.2.2-8]."""
-    for who in ({"username": "ada", "password": "byron"}, {"username": "ada"}, {"username": "grace", "password": "x"}, {}):
+    for who in ({"username": "ada", "password": "byron"}, {"username": "ada"},
+                {"username": "grace", "password": "x"}, {}):
         c = b.raw(v)
         c.hello(b.id(), **who)
         p = c.expect("CONNACK", session_present=0)
@@ -66,6 +67,18 @@ def test_denied_publish(b, v):
     c.quiet()
     sub.quiet()
     c.deliver("open/x", b"x", 1)
+
+
+def test_identifier_is_free_after_a_refused_pubrec(b):
+    """5.0: [MQTT-4.3.3-9]: the same identifier afterwards is a new message, and no receive quota is lost."""
+    rules(b)
+    sub, c = b.client(5, "sub", **ADA), b.client(5, **ADA)
+    sub.subscribe("open/#", 2)
+    for n in range(c.connack.props.get("receive_maximum", 100) + 5):
+        c.publish("closed", b"x", 2, pid=7)
+        c.expect("PUBREC", pid=7, code=0x87)
+    c.deliver("open/x", b"new", 2, pid=7)
+    sub.take("open/x", b"new", qos=2)
 
 
 def test_denied_will_is_not_published(b):

@@ -18,7 +18,8 @@ def good_packets(rng, v):
     return [
         connect(v, f"torture{rng.randrange(99)}", will=Will(topic, b"w", rng.randrange(3)), username="u", password="p",
                 props={"session_expiry_interval": 0, "receive_maximum": 9, "user_property": ("a", "b")}),
-        publish(v, topic, bytes(rng.randrange(300)), 0, props=PROPS), publish(v, topic, b"x", 1, pid=rng.randrange(1, 9)),
+        publish(v, topic, bytes(rng.randrange(300)), 0, props=PROPS),
+        publish(v, topic, b"x", 1, pid=rng.randrange(1, 9)),
         publish(v, topic, b"x", 2, pid=rng.randrange(1, 9), retain=rng.randrange(2)), ack(PUBACK, v, 3, 0x10, {}),
         ack(PUBREC, v, 3, 0, {"reason_string": "x"}), ack(PUBREL, v, 3), ack(PUBCOMP, v, 3),
         subscribe(v, 5, [(topic, 1), ("torture/+/#", 2), ("$share/g/torture/#", 0)], {"subscription_identifier": 300}),

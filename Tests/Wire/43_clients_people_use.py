@@ -24,8 +24,8 @@ class Sub:
     """mosquitto_sub -d, ready when it says Subscribed."""
 
     def __init__(self, b, v, *more):
-        self.process = subprocess.Popen([tool("stdbuf"), "-oL", tool("mosquitto_sub"), "-d", "-p", str(b.port), "-V", NAMES[v], "-W", "30", *more],
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+        command = [tool("stdbuf"), "-oL", tool("mosquitto_sub"), "-d", "-p", str(b.port), "-V", NAMES[v], "-W", "30", *more]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
         for line in self.process.stdout:
             if line.startswith("Subscribed"):
                 return
@@ -39,14 +39,14 @@ class Sub:
 
 
 def pub(b, v, *more):
-    done = subprocess.run([tool("mosquitto_pub"), "-p", str(b.port), "-V", NAMES[v], *more], capture_output=True, text=True,
-                          timeout=30)
+    done = subprocess.run([tool("mosquitto_pub"), "-p", str(b.port), "-V", NAMES[v], *more],
+                          capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done
 
 
 @versions(3, 4, 5)
 def test_mosquitto_every_qos(b, v):
-    """From each version to this one, at every QoS."""
+    """From each version to this one, at every QoS. 3.1.1: [MQTT-7.0.0-2]: no extension is needed."""
     sub = Sub(b, v, "-t", b.topic("#"), "-q", "2", "-v", "-C", "9")
     for other in (3, 4, 5):
         for qos in (0, 1, 2):
@@ -79,8 +79,8 @@ def test_mosquitto_will(b, v):
 def test_mosquitto_properties(b):
     """User properties, content type and the rest come through mosquitto's own tools."""
     sub = Sub(b, 5, "-t", b.topic(), "-C", "1", "-F", "%C|%R|%D|%P|%p")
-    pub(b, 5, "-t", b.topic(), "-m", "x", "-D", "publish", "content-type", "text/plain", "-D", "publish", "response-topic",
-        "r/t", "-D", "publish", "correlation-data", "abc", "-D", "publish", "user-property", "k", "v")
+    pub(b, 5, "-t", b.topic(), "-m", "x", "-D", "publish", "content-type", "text/plain", "-D", "publish",
+        "response-topic", "r/t", "-D", "publish", "correlation-data", "abc", "-D", "publish", "user-property", "k", "v")
     assert sub.messages() == ["text/plain|r/t|abc|k:v|x"]
 
 
@@ -88,10 +88,11 @@ def test_mosquitto_rr(b):
     """A request and its answer."""
     server = b.client(5)
     server.subscribe(b.topic("ask"), 1)
-    rr = subprocess.Popen([tool("mosquitto_rr"), "-p", str(b.port), "-t", b.topic("ask"), "-e", b.topic("answer"), "-m", "2+2",
-                           "-q", "1", "-W", "30"], stdout=subprocess.PIPE, text=True)
+    rr = subprocess.Popen([tool("mosquitto_rr"), "-p", str(b.port), "-t", b.topic("ask"), "-e", b.topic("answer"), "-m",
+                           "2+2", "-q", "1", "-W", "30"], stdout=subprocess.PIPE, text=True)
     p = server.take(b.topic("ask"), b"2+2")
-    server.deliver(p.props["response_topic"], b"4", 1, props={k: x for k, x in p.props.items() if k == "correlation_data"})
+    same = {key: value for key, value in p.props.items() if key == "correlation_data"}
+    server.deliver(p.props["response_topic"], b"4", 1, props=same)
     assert rr.communicate(timeout=30)[0] == "4\n" and rr.returncode == 0
 
 

@@ -43,10 +43,11 @@ need_packages() {
     root=(sudo)
   fi
   say "Installing Debian packages: ${missing[*]}"
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >&2 && return 0
+  local install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends)
+  "${install[@]}" "${missing[@]}" >&2 && return 0
   say "Reading the package lists anew"
   "${root[@]}" apt-get update >&2 || die "apt-get update failed; the packages ${missing[*]} are still missing."
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >&2 ||
+  "${install[@]}" "${missing[@]}" >&2 ||
     die "apt-get could not install ${missing[*]}; its own messages are above."
 }
 

@@ -213,7 +213,10 @@ class Martlet(Broker):
         path.write_text("".join(f"{key} = {value}\n" for key, value in keys.items()))
 
     def started(self):
-        active = self.ctl("plugins", "list").stdout
+        end = time.monotonic() + 20
+        while (listed := self.ctl("plugins", "list")).returncode:  # its socket opens after the listeners
+            assert time.monotonic() < end, f"plugins list: {listed.stderr}"
+        active = listed.stdout
         for name in self.plugins:
             if not re.search(rf"Plugin\({name},.*active=true\)", active):
                 self.load(name)

@@ -83,7 +83,8 @@ class Client:
                 data = b""
             if not data:
                 if self.buffer:
-                    raise Violation(f"{self.label}: closed in the middle of a packet: {bytes(self.buffer[:40]).hex(' ')}")
+                    begun = bytes(self.buffer[:40]).hex(" ")
+                    raise Violation(f"{self.label}: closed in the middle of a packet: {begun}")
                 self.trace.append(f"{self.label} < closed")
                 return None
             self.buffer += data

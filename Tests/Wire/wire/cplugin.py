@@ -17,8 +17,8 @@ def compile_plugin(broker, source, name, defines=(), target=None, static_name=No
         raise Skip("there is no C compiler")
     target = Path(target or broker.dir / "plugins" / f"{name}.so")
     made = target.with_name(target.name + ".new")
-    done = subprocess.run([compiler, "-std=gnu11", "-Wall", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread",
-                           f"-I{broker.dir / 'include'}", *(f"-D{d}" for d in defines), str(SOURCES / f"{source}.c"),
+    flags = ["-std=gnu11", "-Wall", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]
+    done = subprocess.run([compiler, *flags, f"-I{broker.dir / 'include'}", *(f"-D{d}" for d in defines), str(SOURCES / f"{source}.c"),
                            "-o", str(made)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     made.chmod(0o755)

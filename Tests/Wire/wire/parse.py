@@ -73,7 +73,7 @@ class Reader:
 
 
 class Packet:
-    """One packet from the broker. Fields as attributes: code, codes, pid, topic, payload, qos, retain, dup, props ..."""
+    """One packet from the broker. Fields as attributes: code, codes, pid, topic, payload, qos, retain, dup, props."""
 
     def __init__(self, raw, v):
         self.raw, self.v, self.props = raw, v, {}
@@ -81,7 +81,8 @@ class Packet:
         self.name = build.NAMES[self.kind]
 
     def __repr__(self):
-        shown = {k: x for k, x in vars(self).items() if k not in ("raw", "v", "kind", "name", "flags") and x not in ({}, None)}
+        hidden = ("raw", "v", "kind", "name", "flags")
+        shown = {k: x for k, x in vars(self).items() if k not in hidden and x not in ({}, None)}
         if len(shown.get("payload", b"")) > 60:
             shown["payload"] = shown["payload"][:60] + b"..."
         return self.name + " " + ", ".join(f"{k}={x!r}" for k, x in shown.items())

@@ -80,7 +80,7 @@ def one(name, value):
 
 
 def encode(properties):
-    """Properties with their length in front. A dict (a list as value repeats the property), or raw bytes as they are."""
+    """Properties with their length in front. A dict (a list as value repeats the property), or raw bytes."""
     if properties is None:
         return b"\x00"
     if isinstance(properties, bytes):

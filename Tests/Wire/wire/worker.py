@@ -67,7 +67,8 @@ def run_one(broker, label, function, v):
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)
         place = next((f for f in reversed(last) if f"{os.sep}wire{os.sep}" not in f.filename), last[-1])
-        message = f"{Path(place.filename).name}:{place.lineno}: {type(error).__name__}: {error}".replace("AssertionError: ", "")
+        kind = "" if type(error) is AssertionError else type(error).__name__ + ": "
+        message = f"{Path(place.filename).name}:{place.lineno}: {kind}{error}"
         message += "".join(f"\n      {line}" for line in broker.trace)
         message += f"\n      {broker.died()}" if broker.died() else ""
     finally:
