@@ -19,7 +19,7 @@ static key mac(key k, const char *text) {
   CHECK(HMAC(EVP_sha256(), k.b, 32, (const unsigned char *)text, strlen(text), out.b, NULL) != NULL);
   return out;
 }
-static void base64(char *to, const unsigned char *from, int count) { EVP_EncodeBlock((unsigned char *)to, from, count); }
+static void base64(char *to, key k) { EVP_EncodeBlock((unsigned char *)to, k.b, 32); }
 
 /* The proof and the signature for these messages, from the password and what server-first says. */
 static void compute(const char *password, const char *salt64, int rounds, const char *messages, char *proof,
@@ -33,8 +33,8 @@ static void compute(const char *password, const char *salt64, int rounds, const 
   CHECK(EVP_Digest(client.b, 32, stored.b, NULL, EVP_sha256(), NULL));
   key client_signature = mac(stored, messages), server_signature = mac(mac(salted, "Server Key"), messages);
   for (int i = 0; i < 32; i++) client.b[i] ^= client_signature.b[i];
-  base64(proof, client.b, 32);
-  base64(signature, server_signature.b, 32);
+  base64(proof, client);
+  base64(signature, server_signature);
 }
 
 typedef struct talk {
@@ -72,8 +72,10 @@ static int32_t login(fake *f, talk *t) {
   if (verdict != MARTLET_CONTINUE) return verdict;
   prove(t, "biws");
   verdict = finish(f, t);
-  if (verdict == MARTLET_ALLOW) CHECK(strncmp(f->auth_data, "v=", 2) == 0 && strcmp(f->auth_data + 2, t->signature) == 0);
-  else CHECK(verdict == MARTLET_DENY && f->answer_reason == 0x87 && f->auth_data[0] == 0 && f->auth_username[0] == 0);
+  if (verdict == MARTLET_ALLOW)
+    CHECK(strncmp(f->auth_data, "v=", 2) == 0 && strcmp(f->auth_data + 2, t->signature) == 0);
+  else
+    CHECK(verdict == MARTLET_DENY && f->answer_reason == 0x87 && f->auth_data[0] == 0 && f->auth_username[0] == 0);
   return verdict;
 }
 static int32_t log_in(fake *f, const char *bare, const char *password) {
@@ -206,7 +208,8 @@ static void malformed_messages_are_refused(const char *image) {
   CHECK(fake_auth_step(f, (fake_step){7, METHOD, longest, NULL, 0, false}) == MARTLET_DENY);
   longest[13 + 256] = 0;
   CHECK(fake_auth_step(f, (fake_step){7, METHOD, longest, NULL, 0, false}) == MARTLET_CONTINUE);
-  const char *finals[] = {"", "c=biws", "c=biws,r=f", "c=biws,r=f,p=", "c=biws,r=f,p=AAAA", "c=biw,r=f,p=AAAA", "p=AAAA"};
+  const char *finals[] = {"", "c=biws", "c=biws,r=f", "c=biws,r=f,p=", "c=biws,r=f,p=AAAA", "c=biw,r=f,p=AAAA",
+      "p=AAAA"};
   for (size_t i = 0; i < sizeof finals / sizeof *finals; i++) {
     talk t = {.client = 7, .bare = "n=alice,r=f"};
     CHECK(begin(f, &t, "n,,") == MARTLET_CONTINUE);
@@ -266,7 +269,8 @@ static void unfinished_exchanges_go_away(const char *image) {
 }
 
 static void what_cannot_be_a_user(const char *image) {
-  const char *bad[] = {"auth.scram.user.7.username = admin\n", "auth.scram.user.7.username =\nauth.scram.user.7.password = x\n",
+  const char *bad[] = {"auth.scram.user.7.username = admin\n",
+                       "auth.scram.user.7.username =\nauth.scram.user.7.password = x\n",
                        "auth.scram.user.7.username = a\x01\nauth.scram.user.7.password = x\n",
                        "auth.scram.user.7.username = a\nauth.scram.user.7.password = \xff\n"};
   const char *why[] = {"auth.scram.user.7.username is set, but auth.scram.user.7.password is not.",
