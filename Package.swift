@@ -68,7 +68,7 @@ let package = Package(
         .executable(name: "martlet_ctl", targets: ["martlet_ctl"]),
         .executable(name: "martlet_bench", targets: ["martlet_bench"]),
         product("plugin_template"), product("plugin_template_c"),
-        product("retainer"), product("auth_username"), product("acl_file"),
+        product("retainer"), product("auth_username"), product("auth_scram"), product("acl_file"),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -126,6 +126,7 @@ let package = Package(
         cPlugin("plugin_template_c"),
         plugin("retainer", ["CLMDB"], libraries: ["lmdb"]),
         plugin("auth_username", ["CCrypto"]),
+        plugin("auth_scram", ["CCrypto"]),
         plugin("acl_file"),
 
         // Tests. Schedules: random command lists against a model, and their shrinking.

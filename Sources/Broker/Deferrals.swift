@@ -121,6 +121,17 @@ extension Shard {
         return replay.pointee.answers.last { $0.decision == decision }
     }
 
+    /// An auth module that answered at once is not asked again when the packet comes back for the sake of its will:
+    /// an exchange of enhanced authentication takes each proof once.
+    func keepAnswer(_ c: ConnectionRef, _ auth: AuthAnswer?) {
+        guard let auth, let replay = c.pointee.replay, !replay.pointee.answers.contains(where: { $0.decision == 1 })
+        else { return }
+        let kept = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
+        kept.initialize(to: auth)
+        replay.pointee.answers.append(
+            Replay.Answer(decision: 1, verdict: Int32(MARTLET_ALLOW), position: 0, auth: kept))
+    }
+
     /// Where the chain goes on after an answer that decided nothing.
     func nextPosition(_ c: ConnectionRef, _ answer: Replay.Answer) -> Int {
         c.pointee.replay?.pointee.chains == UnsafeMutableRawPointer(chains) ? Int(answer.position) + 1 : 0

@@ -151,11 +151,13 @@ extension Shard {
     /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.
     func handleAuth(_ c: ConnectionRef, _ packet: AuthPacket, _ body: UnsafeRawBufferPointer) -> Step {
         counters.count(.packetsAuth)
-        // A CONNECT without a method excludes AUTH [MQTT-4.12.0-6]; the method never changes [MQTT-4.12.0-5].
-        guard let e = c.pointee.enhanced, let method = packet.method,
-            sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method)
-        else {
-            // 0x8C is a reason of CONNACK only.
+        // A CONNECT without a method excludes AUTH [MQTT-4.12.0-6]; every AUTH names a method, MQTT 5 §3.15.2.2.2.
+        guard let e = c.pointee.enhanced, let method = packet.method else {
+            close(c, .protocolError, counted: "auth_method")
+            return .closed
+        }
+        // [MQTT-4.12.0-5]; 0x8C is a reason of CONNACK only.
+        guard sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method) else {
             let refusing = c.pointee.phase == .authenticating
             close(c, refusing ? .badAuthenticationMethod : .protocolError, counted: "auth_method")
             return .closed

@@ -107,7 +107,9 @@ extension Shard {
         case .denied:
             counters.count(.droppedDenied)
             connect.will = nil
-        case .wait: return .wait
+        case .wait:
+            keepAnswer(c, auth)
+            return .wait
         }
         if connect.sessionExpiry > c.pointee.zone.pointee.sessionExpiry {
             connect.sessionExpiry = c.pointee.zone.pointee.sessionExpiry

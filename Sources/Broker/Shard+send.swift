@@ -10,7 +10,9 @@ extension Shard {
     /// - Parameter assigned: the server chose the client id and must say which. [MQTT-3.2.2-16]
     func sendConnack(_ c: ConnectionRef, _ s: SessionRef, present: Bool, assigned: Bool, auth: AuthAnswer?) {
         counters.count(.packetsConnack)
-        withUnsafeTemporaryAllocation(byteCount: 2048 + s.pointee.clientID.count, alignment: 1) { buffer in
+        let room = 256 + s.pointee.clientID.count + broker.responseInformation.count
+            + (c.pointee.enhanced?.pointee.method.count ?? 0) + (auth?.data.count ?? 0)
+        withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in
             var writer = PropertyWriter(buffer)
             if c.pointee.isV5 {
                 announceLimits(c, s, &writer)

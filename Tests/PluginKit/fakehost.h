@@ -45,6 +45,7 @@ typedef struct fake {
   int32_t answered, answer_verdict, stale_answers, invalidations, stopped_calls;
   uint8_t answer_reason;
   bool answer_super;
+  char auth_data[4096], auth_username[2048]; /* of the last fake_auth_step, terminated */
   int64_t metric[FAKE_MAX];
   martlet_feed feed;
   char delivered[1024];
@@ -68,6 +69,14 @@ martlet_status fake_ctl(fake *, const char *command); /* output in fake->out */
 /* Runs deferred work until it is answered; MARTLET_IGNORE when nobody is there. */
 int32_t fake_auth(fake *, fake_client);
 int32_t fake_auth_direct(fake *, fake_client);        /* the first answer, even MARTLET_PENDING */
+/* One step of enhanced authentication; method and data are text. */
+typedef struct fake_step {
+  martlet_client client;
+  const char *method, *data, *username;
+  uint32_t step;
+  bool reauthenticate;
+} fake_step;
+int32_t fake_auth_step(fake *, fake_step);
 int32_t fake_acl(fake *, fake_client, int action, const char *topic);
 int32_t fake_message(fake *, int32_t hook, const char *topic, const char *payload, char *seen, size_t cap);
 int32_t fake_client_hook(fake *, int32_t hook, const char *clientid, int32_t code);

@@ -173,8 +173,8 @@ static const char peer[] = "192.0.2.7:51234";
 static martlet_status client_get(const martlet_host *host, martlet_client client, int32_t field, martlet_bytes *out) {
   (void)host;
   if (client != 7) return MARTLET_E_STALE;
-  if (field != MARTLET_CL_PEER) return MARTLET_E_NOTFOUND;
-  *out = fake_bytes(peer);
+  if (field != MARTLET_CL_PEER && field != MARTLET_CL_USERNAME) return MARTLET_E_NOTFOUND;
+  *out = fake_bytes(field == MARTLET_CL_PEER ? peer : "alice");
   return MARTLET_OK;
 }
 static size_t client_copy(const martlet_host *host, martlet_client client, int32_t field, uint8_t *dst, size_t cap) {

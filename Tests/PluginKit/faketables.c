@@ -224,6 +224,32 @@ int32_t fake_auth(fake *f, fake_client c) {
   return f->answer_verdict;
 }
 
+static void terminated(char *to, size_t cap, martlet_bytes from) {
+  CHECK(from.len < cap);
+  if (from.len > 0) memcpy(to, from.ptr, from.len);
+  to[from.len] = 0;
+}
+int32_t fake_auth_step(fake *f, fake_step s) {
+  int32_t verdict = MARTLET_IGNORE;
+  fake_current = 0;
+  for (int i = 0; i < FAKE_MAX && verdict == MARTLET_IGNORE; i++)
+    if (f->regs[i].kind == FAKE_AUTH) {
+      lent l = lend();
+      martlet_auth_req request = {.size = sizeof request, .client = s.client, .clientid = borrow(&l, "c1"),
+                                  .username = borrow(&l, s.username), .has_username = s.username != NULL,
+                                  .auth_method = borrow(&l, s.method), .auth_data = borrow(&l, s.data),
+                                  .step = s.step, .reauthenticate = s.reauthenticate, .ctx = f};
+      martlet_auth_result out = {.size = sizeof out};
+      verdict = ((martlet_auth_fn)f->regs[i].fn)(f->regs[i].user, &request, &out);
+      f->answer_reason = out.reason_code;
+      take_back(&l);
+      terminated(f->auth_data, sizeof f->auth_data, out.auth_data);
+      terminated(f->auth_username, sizeof f->auth_username, out.username);
+    }
+  fake_current = MARTLET_ON_MAIN;
+  return verdict;
+}
+
 static martlet_status acl_add(const martlet_host *host, int32_t priority, martlet_acl_fn fn, void *user,
                               martlet_token *out) {
   fake_add(FAKE(host), FAKE_ACL, (void (*)(void))fn, user, out)->priority = priority;
