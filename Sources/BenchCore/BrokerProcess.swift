@@ -52,6 +52,15 @@ public final class BrokerProcess {
         return pid
     }
 
+    /// Runs a short command by the shell and returns its status.
+    @discardableResult
+    static func runToEnd(_ command: String) throws -> Int32 {
+        let child = try launch(command, log: "/dev/null")
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+        return status
+    }
+
     /// SIGTERM, and SIGKILL after `patience` seconds.
     public func stop(patience: Double = 10) {
         if pid != child { kill(pid, SIGTERM) }

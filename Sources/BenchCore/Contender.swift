@@ -7,23 +7,27 @@ public struct Contender: Sendable {
     let command: String
     /// Written before the start to `{scratch}/broker.conf`, with the same placeholders.
     let configuration: String?
+    /// Copied before the start to `{scratch}/tree`, its data left out.
+    let tree: String?
 
-    public init(name: String, command: String, configuration: String? = nil) {
-        (self.name, self.command, self.configuration) = (name, command, configuration)
+    public init(name: String, command: String, configuration: String? = nil, tree: String? = nil) {
+        (self.name, self.command, self.configuration, self.tree) = (name, command, configuration, tree)
     }
 
-    /// Martlet from a release tree, with the limits lifted that mosquitto's configuration lifts below.
+    /// Martlet from a copy of its install tree, so that neither its data nor a running node is touched, with those limits
+    /// lifted that mosquitto's configuration lifts below.
     public static func martlet(root: String, command: String? = nil) throws -> Contender {
         if let command { return Contender(name: "martlet", command: command) }
-        let places = ["\(root)/_rel/martlet/bin/martlet", "\(root)/_rel/bin/martlet", "/opt/martlet/bin/martlet"]
-        guard let binary = places.first(where: { access($0, X_OK) == 0 }) else {
-            throw BenchError(
-                "there is no Martlet in \(places.joined(separator: ", ")); run tools/release, or give a command by --martlet")
+        let places = ["\(root)/_rel/martlet", "\(root)/_rel", root]
+        guard let tree = places.first(where: { access("\($0)/bin/martlet", X_OK) == 0 }) else {
+            throw BenchError("there is no install tree in \(root)/_rel/martlet: run tools/run once, or give --martlet a command")
         }
-        let limits = "MARTLET__MQTT__MQUEUE__MAX_LENGTH=0 MARTLET__MQTT__MQUEUE__MAX_BYTES=0"
-        return Contender(
-            name: "martlet",
-            command: "env MARTLET__LISTENER__TCP__EXTERNAL=127.0.0.1:{port} \(limits) \(binary) console")
+        let limits = [
+            "MQTT__MQUEUE__MAX_LENGTH=0", "MQTT__MQUEUE__MAX_BYTES=4GB", "MQTT__SESSION__MAX_INFLIGHT=0",
+            "MQTT__SESSION__MAX_AWAITING_REL=0", "LISTENER__TCP__EXTERNAL=127.0.0.1:{port}", "LOG__LEVEL=warning",
+        ]
+        let variables = limits.map { "MARTLET__" + $0 }.joined(separator: " ")
+        return Contender(name: "martlet", command: "env \(variables) {scratch}/tree/bin/martlet console", tree: tree)
     }
 
     /// Debian's mosquitto with nothing in its way: no log, no disk, no bounds, no Nagle.
@@ -50,6 +54,7 @@ public struct Contender: Sendable {
     /// Starts it on a free port; `wrap` may put another program in front of the command.
     func start(scratch: Scratch, patience: Double = 30, wrap: (String) -> String = { $0 }) throws -> BrokerProcess {
         let port = try SocketAddress.freePort()
+        if let tree { try scratch.copy(tree: tree) }
         if let configuration {
             try scratch.write(fill(configuration, port, scratch), to: "broker.conf")
         }
@@ -73,20 +78,14 @@ final class Scratch {
         chmod(path, 0o755)
     }
 
-    deinit {
-        for name in names { unlink("\(path)/\(name)") }
-        rmdir(path)
-    }
+    deinit { _ = try? BrokerProcess.runToEnd("rm -rf '\(path)'") }
 
-    var names: [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var list: [String] = []
-        while let entry = readdir(folder) {
-            let name = ProcessMeter.name(of: entry)
-            if name != "." && name != ".." { list.append(name) }
+    func copy(tree: String) throws {
+        let places = ["bin", "etc", "plugins"].map { "'\(tree)/\($0)'" }.joined(separator: " ")
+        let copy = "sh -c \"mkdir -p '\(path)/tree/data' '\(path)/tree/log' && cp -a \(places) '\(path)/tree'\""
+        guard try BrokerProcess.runToEnd(copy) == 0 else {
+            throw BenchError("cannot copy the install tree \(tree) to \(path)")
         }
-        return list
     }
 
     func write(_ text: String, to name: String) throws {
