@@ -24,8 +24,9 @@ class Sub:
     """mosquitto_sub -d, ready when it says Subscribed."""
 
     def __init__(self, b, v, *more):
-        command = [tool("stdbuf"), "-oL", tool("mosquitto_sub"), "-d", "-p", str(b.port), "-V", NAMES[v], "-W", "30", *more]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+        command = [tool("stdbuf"), "-oL", tool("mosquitto_sub"), "-d", "-p", str(b.port), "-V", NAMES[v], "-W", "30"]
+        self.process = subprocess.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        bufsize=1)
         for line in self.process.stdout:
             if line.startswith("Subscribed"):
                 return

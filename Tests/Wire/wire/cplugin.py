@@ -18,7 +18,8 @@ def compile_plugin(broker, source, name, defines=(), target=None, static_name=No
     target = Path(target or broker.dir / "plugins" / f"{name}.so")
     made = target.with_name(target.name + ".new")
     flags = ["-std=gnu11", "-Wall", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]
-    done = subprocess.run([compiler, *flags, f"-I{broker.dir / 'include'}", *(f"-D{d}" for d in defines), str(SOURCES / f"{source}.c"),
+    done = subprocess.run([compiler, *flags, f"-I{broker.dir / 'include'}",
+                           *(f"-D{d}" for d in defines), str(SOURCES / f"{source}.c"),
                            "-o", str(made)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     made.chmod(0o755)

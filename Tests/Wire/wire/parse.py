@@ -89,7 +89,7 @@ class Packet:
 
 
 def properties(reader, where):
-    """The property block at the reader: name → value; user_property and a PUBLISH's subscription_identifier → list."""
+    """The property block at the reader: name → value; what may come more than once → list."""
     block = Reader(reader.take(reader.varint()))
     found = {}
     while block.left:
