@@ -21,6 +21,8 @@ public struct AwaitingRelease: ~Copyable {
     private var lastOld: UInt64 = 0
     public private(set) var count = 0
 
+    var usesBitmaps: Bool { maps != nil }
+
     private static let listLimit = 64
     private static let words = 1024
 
