@@ -166,7 +166,7 @@ extension Shard {
         if s.pointee.flags.contains(.queueAlarm) { checkQueueAlarm(s) }
         if s.pointee.feeds != nil { wantFeed(s) }
         if s.pointee.congestedSince != 0 && !isCongested(s) { noteCaughtUp(s) }
-        if !outbound.pointee.queue.isEmpty, outbound.pointee.hasRoom { s.pointee.flags.insert(.feeding) }
+        if outbound.pointee.hasNext { s.pointee.flags.insert(.feeding) }
     }
 
     /// After a resume: everything unacknowledged again, in order, with DUP. [MQTT-4.4.0-1]

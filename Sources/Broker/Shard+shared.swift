@@ -97,12 +97,13 @@ extension Shard {
         for group in groups { table.updateShared(group, session: me) { $0.isOnline = false } }
         guard let outbound = s.pointee.outbound else { return }
         var moving: [Delivery] = []
-        outbound.pointee.takeShared { delivery in
+        outbound.pointee.takeShared(limits: s.pointee.zone.pointee.queue) { delivery in
             let others = table.snapshot(delivery.shareGroup, shard: number)?.members
             guard others?.contains(where: { $0.session != me && $0.isOnline }) == true else { return false }
             moving.append(delivery)
             return true
         }
+        checkQueueAlarm(s)
         for delivery in moving {
             _ = redispatch(delivery, avoiding: me)
             delivery.discard()

@@ -3,7 +3,6 @@ import CReactor
 import Glibc
 public import Topics
 
-
 /// One application message, immutable once made.
 ///
 /// A message that has just been received is *borrowed*: a value on the stack whose fields point into the receive
@@ -129,7 +128,7 @@ public typealias MessageRef = UnsafeMutablePointer<Message>
 extension UnsafeMutablePointer where Pointee == Message {
     /// One reference to a message that outlives this call: the same one, or a copy when it was borrowed.
     public func own() -> MessageRef {
-        if pointee.references != 0 {
+        if cr_load_relaxed_u32(&pointee.references) != 0 {
             retain()
             return self
         }

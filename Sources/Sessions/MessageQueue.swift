@@ -32,12 +32,16 @@ public struct QueueLimits: Sendable {
 }
 
 /// The messages that wait for a session: offline, or with its receive window full. One lane, or one per priority;
-/// within a lane first in, first out. Pure: what is dropped is handed to the caller.
+/// within a lane first in, first out. QoS 0 can be taken by itself: it needs no window. Pure: what is dropped is handed
+/// to the caller.
 public struct MessageQueue: ~Copyable {
-    private var lanes: UnsafeMutablePointer<Lane>
+    private let lanes: UnsafeMutablePointer<Lane>
     private let laneCount: Int
+    private var sequence: UInt32 = 0
     public private(set) var count = 0
     public private(set) var bytes = 0
+    /// How many of them are QoS 0.
+    public private(set) var qos0Count = 0
     /// Set while the queue is over its high watermark and not yet below the low one.
     public private(set) var alarmed = false
 
@@ -56,107 +60,180 @@ public struct MessageQueue: ~Copyable {
     public var isEmpty: Bool { count == 0 }
 
     /// Appends, giving up something else when the limits demand it. `dropped` is called with each message given up,
-    /// possibly with the new one.
+    /// or with the new one when giving up others would not make room for it.
+    /// - Parameter lane: one that the queue does not have counts as its last.
     public mutating func push(
         _ delivery: Delivery, lane: Int = 0, limits: QueueLimits, dropped: (Delivery, DropReason) -> Void
     ) {
         let size = delivery.footprint
-        while isFull(adding: size, limits) {
-            guard count > 0, limits.drop != .newest, let victim = victim(limits.drop, newQoS: delivery.qos) else {
-                return dropped(delivery, .queueFull)
+        let lane = min(lane, laneCount - 1)
+        if isFull(adding: size, limits) {
+            guard canMakeRoom(for: size, delivery.qos, lane, limits) else { return dropped(delivery, .queueFull) }
+            while isFull(adding: size, limits), let victim = victim(limits.drop, delivery.qos, lane) {
+                dropped(victim, .queueFull)
             }
-            dropped(victim, .queueFull)
         }
-        lanes[lane].append(delivery)
+        sequence &+= 1
+        lanes[lane].append(Waiting(delivery: delivery, sequence: sequence))
         count += 1
         bytes += size
+        if delivery.qos == 0 { qos0Count += 1 }
         if !alarmed, limits.maxLength > 0, count * 100 > limits.maxLength * limits.highWatermark { alarmed = true }
     }
 
     /// The next message by priority, then age.
     public mutating func pop(limits: QueueLimits) -> Delivery? {
         for lane in 0..<laneCount {
-            if let delivery = lanes[lane].popFirst() {
-                took(delivery)
-                if alarmed, count * 100 < max(1, limits.maxLength * limits.lowWatermark) { alarmed = false }
-                return delivery
-            }
+            if let next = lanes[lane].popFirst() { return took(next.delivery, limits) }
+        }
+        return nil
+    }
+
+    /// The next QoS 0 message by priority, then age.
+    public mutating func popQoS0(limits: QueueLimits) -> Delivery? {
+        guard qos0Count > 0 else { return nil }
+        for lane in 0..<laneCount {
+            if let next = lanes[lane].qos0.popFirst() { return took(next.delivery, limits) }
         }
         return nil
     }
 
     public mutating func removeAll(_ body: (Delivery) -> Void) {
         for lane in 0..<laneCount {
-            while let delivery = lanes[lane].popFirst() { body(delivery) }
+            while let next = lanes[lane].popFirst() { body(next.delivery) }
         }
         count = 0
         bytes = 0
+        qos0Count = 0
         alarmed = false
     }
 
     /// Takes out the messages for which `body` answers true, keeping the order of the others.
-    public mutating func removeWhere(_ body: (Delivery) -> Bool) {
+    public mutating func removeWhere(limits: QueueLimits, _ body: (Delivery) -> Bool) {
         for lane in 0..<laneCount {
-            for _ in 0..<lanes[lane].count {
-                let delivery = lanes[lane].popFirst()!
-                if body(delivery) { took(delivery) } else { lanes[lane].append(delivery) }
+            var left = (qos0: lanes[lane].qos0.count, acknowledged: lanes[lane].acknowledged.count)
+            while left.qos0 + left.acknowledged > 0 {
+                let next: Waiting
+                if left.acknowledged == 0 || left.qos0 > 0 && lanes[lane].isQoS0First {
+                    next = lanes[lane].qos0.popFirst()!
+                    left.qos0 -= 1
+                } else {
+                    next = lanes[lane].acknowledged.popFirst()!
+                    left.acknowledged -= 1
+                }
+                if body(next.delivery) { _ = took(next.delivery, limits) } else { lanes[lane].append(next) }
             }
         }
     }
+
+    // MARK: - Limits
 
     private func isFull(adding size: Int, _ limits: QueueLimits) -> Bool {
         limits.maxLength > 0 && count >= limits.maxLength || limits.maxBytes > 0 && bytes + size > limits.maxBytes
     }
 
-    /// The oldest of the lowest priority; with `.qos0First` the oldest QoS 0 if there is one.
-    private mutating func victim(_ policy: DropPolicy, newQoS: UInt8) -> Delivery? {
-        if policy == .qos0First {
-            for lane in (0..<laneCount).reversed() {
-                if let delivery = lanes[lane].popFirstQoS0() {
-                    took(delivery)
-                    return delivery
-                }
+    /// Whether giving up all that may be given up would do: nothing is dropped for a message that is dropped too.
+    private func canMakeRoom(for size: Int, _ qos: UInt8, _ newLane: Int, _ limits: QueueLimits) -> Bool {
+        var left = (count: count, bytes: bytes)
+        for lane in 0..<laneCount {
+            if mayDropQoS0(of: lane, limits.drop, qos, newLane) {
+                left.count -= lanes[lane].qos0.count
+                left.bytes -= lanes[lane].qos0.bytes
             }
-            if newQoS == 0 { return nil }
+            if mayDropAcknowledged(of: lane, limits.drop, qos, newLane) {
+                left.count -= lanes[lane].acknowledged.count
+                left.bytes -= lanes[lane].acknowledged.bytes
+            }
         }
-        for lane in (0..<laneCount).reversed() {
-            if let delivery = lanes[lane].popFirst() {
-                took(delivery)
-                return delivery
+        return (limits.maxLength == 0 || left.count < limits.maxLength)
+            && (limits.maxBytes == 0 || left.bytes + size <= limits.maxBytes)
+    }
+
+    /// Nothing is given up for a message of a lower priority; with `.qos0First` only QoS 0 is, for any QoS 1 or 2.
+    private func mayDropQoS0(of lane: Int, _ policy: DropPolicy, _ newQoS: UInt8, _ newLane: Int) -> Bool {
+        policy != .newest && (lane >= newLane || policy == .qos0First && newQoS > 0)
+    }
+
+    private func mayDropAcknowledged(of lane: Int, _ policy: DropPolicy, _ newQoS: UInt8, _ newLane: Int) -> Bool {
+        policy != .newest && lane >= newLane && (policy == .oldest || newQoS > 0)
+    }
+
+    /// The oldest of the lowest priority; with `.qos0First` the oldest QoS 0 if there is one.
+    private mutating func victim(_ policy: DropPolicy, _ newQoS: UInt8, _ newLane: Int) -> Delivery? {
+        if policy == .qos0First {
+            for lane in (0..<laneCount).reversed() where mayDropQoS0(of: lane, policy, newQoS, newLane) {
+                if let victim = lanes[lane].qos0.popFirst() { return took(victim.delivery) }
             }
+        }
+        for lane in (newLane..<laneCount).reversed() where mayDropAcknowledged(of: lane, policy, newQoS, newLane) {
+            if let victim = lanes[lane].popFirst() { return took(victim.delivery) }
         }
         return nil
     }
 
-    private mutating func took(_ delivery: Delivery) {
+    private mutating func took(_ delivery: Delivery) -> Delivery {
         count -= 1
         bytes -= delivery.footprint
+        if delivery.qos == 0 { qos0Count -= 1 }
+        return delivery
+    }
+
+    private mutating func took(_ delivery: Delivery, _ limits: QueueLimits) -> Delivery {
+        let delivery = took(delivery)
+        if alarmed, count * 100 < max(1, limits.maxLength * limits.lowWatermark) { alarmed = false }
+        return delivery
     }
 }
 
-/// A ring of deliveries that grows and, when it has been emptied, gives its memory back.
+/// A delivery and when it came, relative to the others. As large as the delivery: the number lies in its padding.
+struct Waiting {
+    var delivery: Delivery
+    var sequence: UInt32
+}
+
+/// One priority: QoS 0 apart from the rest, so that either can be taken or given up without a search.
 private struct Lane: ~Copyable {
-    private var ring: UnsafeMutablePointer<Delivery>?
+    var qos0 = Ring()
+    var acknowledged = Ring()
+
+    mutating func append(_ waiting: Waiting) {
+        if waiting.delivery.qos == 0 { qos0.append(waiting) } else { acknowledged.append(waiting) }
+    }
+
+    mutating func popFirst() -> Waiting? { isQoS0First ? qos0.popFirst() : acknowledged.popFirst() }
+
+    /// Whether the older of the two heads is QoS 0.
+    var isQoS0First: Bool {
+        guard let first = qos0.firstSequence else { return false }
+        guard let other = acknowledged.firstSequence else { return true }
+        return Int32(bitPattern: first &- other) < 0
+    }
+}
+
+/// Deliveries in order. Grows and, when it has been emptied, gives its memory back.
+private struct Ring: ~Copyable {
+    private var ring: UnsafeMutablePointer<Waiting>?
     private var room = 0
     private var head = 0
     private var tail = 0
-    private var qos0 = 0
+    private(set) var bytes = 0
     var count: Int { tail - head }
+    var firstSequence: UInt32? { head < tail ? ring![head & (room - 1)].sequence : nil }
 
     deinit { ring?.deallocate() }
 
-    mutating func append(_ delivery: Delivery) {
+    mutating func append(_ waiting: Waiting) {
         if tail - head == room { resize(max(8, room * 2)) }
-        ring![tail & (room - 1)] = delivery
+        ring![tail & (room - 1)] = waiting
         tail += 1
-        if delivery.qos == 0 { qos0 += 1 }
+        bytes += waiting.delivery.footprint
     }
 
-    mutating func popFirst() -> Delivery? {
+    mutating func popFirst() -> Waiting? {
         guard head < tail else { return nil }
-        let delivery = ring![head & (room - 1)]
+        let first = ring![head & (room - 1)]
         head += 1
-        if delivery.qos == 0 { qos0 -= 1 }
+        bytes -= first.delivery.footprint
         if head == tail && room > 64 {
             ring!.deallocate()
             ring = nil
@@ -164,26 +241,11 @@ private struct Lane: ~Copyable {
             head = 0
             tail = 0
         }
-        return delivery
-    }
-
-    /// Closes the gap from the front, so that the order of the others stays.
-    mutating func popFirstQoS0() -> Delivery? {
-        guard qos0 > 0 else { return nil }
-        var at = head
-        while ring![at & (room - 1)].qos != 0 { at += 1 }
-        let delivery = ring![at & (room - 1)]
-        while at > head {
-            ring![at & (room - 1)] = ring![(at - 1) & (room - 1)]
-            at -= 1
-        }
-        head += 1
-        qos0 -= 1
-        return delivery
+        return first
     }
 
     private mutating func resize(_ wanted: Int) {
-        let wider = UnsafeMutablePointer<Delivery>.allocate(capacity: wanted)
+        let wider = UnsafeMutablePointer<Waiting>.allocate(capacity: wanted)
         for i in 0..<(tail - head) { wider[i] = ring![(head + i) & (room - 1)] }
         tail -= head
         head = 0

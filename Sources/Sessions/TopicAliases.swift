@@ -27,9 +27,10 @@ public struct InboundAliases: ~Copyable {
 
     /// `alias` is 1…maximum.
     public mutating func set(_ alias: UInt16, _ topic: Bytes) {
-        topics[Int(alias)].deallocate()
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: topic.count, alignment: 1)
         copy.copyMemory(from: topic)
+        // Last: `topic` may be what this or another alias stood for.
+        topics[Int(alias)].deallocate()
         topics[Int(alias)] = copy
     }
 }
