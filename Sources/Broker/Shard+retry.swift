@@ -17,11 +17,10 @@ extension Shard {
     }
 
     private func sweepInflight() {
-        for slot in 0..<UInt32(sessions.capacity) {
-            let s = sessions[slot]
-            guard s.pointee.generation & 1 == 1, let outbound = s.pointee.outbound,
-                outbound.pointee.inflight.count > 0, let c = s.pointee.connection, c.pointee.phase == .connected
-            else { continue }
+        forEachSession { s in
+            guard let outbound = s.pointee.outbound, outbound.pointee.inflight.count > 0,
+                let c = s.pointee.connection, c.pointee.phase == .connected
+            else { return }
             // MQTT 5 sends again only after a reconnect. [MQTT-4.4.0-1]
             if !c.pointee.isV5 { retry(c, s, outbound) }
         }

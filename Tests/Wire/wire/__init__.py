@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of Tests/Wire are written with: from wire import *"""
+from .broker import free_port
 from .build import (AUTH, CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL,
                     SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, Will, ack, auth, connect, disconnect, options, packet,
                     pingreq, publish, subscribe, unsubscribe)

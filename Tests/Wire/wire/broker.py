@@ -126,9 +126,9 @@ class Broker:
         """A topic no other test uses."""
         return f"w{self.unique}/{name}"
 
-    def raw(self, v=4, label="raw", **more):
-        """A TCP connection on which nothing was sent."""
-        client = Client(self.port, v, self.trace, label, **more)
+    def raw(self, v=4, label="raw", port=None, **more):
+        """A TCP connection on which nothing was sent; more: rcvbuf, host, and the source address."""
+        client = Client(port or self.port, v, self.trace, label, **more)
         self.clients.append(client)
         return client
 

@@ -19,13 +19,15 @@ class Closed(AssertionError):
 class Client:
     """One network connection. Every packet read is also held against what this client told the broker it accepts."""
 
-    def __init__(self, port, v, trace, label="", rcvbuf=None):
+    def __init__(self, port, v, trace, label="", rcvbuf=None, source=None, host="127.0.0.1"):
         self.v, self.trace, self.label = v, trace, label
-        self.sock = socket.socket()
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.sock.settimeout(DEADLINE)
-        self.sock.connect(("127.0.0.1", port))
+        if source:
+            self.sock.bind((source, 0))
+        self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer, self.next_pid, self.connack = bytearray(), 1, None
         self.asked, self.method = {}, None  # the properties of our CONNECT, its authentication method
