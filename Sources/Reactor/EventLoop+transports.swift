@@ -58,8 +58,10 @@ extension EventLoop {
             t.pointee.flags.remove(.blocked)
             markDirty(t)
         }
+        if events & UInt32(CR_RDHUP | CR_HUP | CR_ERR) != 0 { t.pointee.flags.insert(.ended) }
         if events & UInt32(CR_IN | CR_RDHUP | CR_HUP | CR_ERR) != 0 {
-            read(t)
+            // One that is queued may still have packets kept from before a pause: they come first, then the end.
+            if t.pointee.flags.contains(.again) { t.pointee.flags.insert(.readable) } else { read(t) }
         }
     }
 
@@ -114,7 +116,12 @@ extension EventLoop {
         }
         if got > 0 {
             noteReceived(t, got)
-            if got < wanted { t.pointee.flags.remove(.readable) } else { queueAgain(t) }
+            // The end that came with these bytes will not be reported again.
+            if got < wanted && !t.pointee.flags.contains(.ended) {
+                t.pointee.flags.remove(.readable)
+            } else {
+                queueAgain(t)
+            }
             if inPlace { afterInPlace(t, got) } else { afterShared(t, got) }
         } else if got == 0 {
             end(t, .peer)

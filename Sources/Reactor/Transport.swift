@@ -61,6 +61,7 @@ public struct Transport {
         public static let dead = Flags(rawValue: 256)
         /// Inside the owner's `received`.
         public static let busy = Flags(rawValue: 512)
+        /// The kernel has reported the end: there is something to read until it is reached.
         public static let ended = Flags(rawValue: 1024)
     }
 
