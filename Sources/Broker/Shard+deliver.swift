@@ -54,6 +54,10 @@ extension Shard {
             guard mayStillSend(message, c, s, terms, publisher) else { return }
         }
         if terms.qos == 0 {
+            // Not past those that still wait from when the client was away. [MQTT-4.6.0-6]
+            if s.pointee.flags.contains(.feeding), s.pointee.outbound?.pointee.maySendQoS0Now == false {
+                return enqueue(message, s, terms)
+            }
             if shared && canUseTemplate(c, s, terms, message) {
                 sendTemplate(&template, message, c)
             } else {

@@ -58,7 +58,8 @@ extension EventLoop {
         }
         if events & UInt32(CR_RDHUP | CR_HUP | CR_ERR) != 0 { t.pointee.flags.insert(.hungUp) }
         if events & UInt32(CR_IN | CR_RDHUP | CR_HUP | CR_ERR) != 0 {
-            read(t)
+            // One that is queued may still have packets kept from before a pause: they come first, then the end.
+            if t.pointee.flags.contains(.again) { t.pointee.flags.insert(.readable) } else { read(t) }
         }
     }
 

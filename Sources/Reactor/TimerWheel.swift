@@ -36,6 +36,10 @@ public struct TimerWheel: ~Copyable {
     private struct State {
         var tick: UInt64
         var armed = 0
+        /// Timers on each level.
+        var onLevel = InlineArray<4, Int>(repeating: 0)
+        /// Which slots of level 0 are not empty.
+        var near = InlineArray<4, UInt64>(repeating: 0)
     }
 
     private var tick: UInt64 { state.pointee.tick }
@@ -75,60 +79,90 @@ public struct TimerWheel: ~Copyable {
     /// Fires everything due at `now`, oldest slot first.
     public func advance(to now: UInt64, _ fire: (UnsafeMutablePointer<TimerNode>) -> Void) {
         let target = now / Self.resolution
-        while tick < target {
-            if armed == 0 {
-                state.pointee.tick = target
-                return
-            }
-            state.pointee.tick += 1
+        while let stop = nextStop(), stop <= target {
+            state.pointee.tick = stop
             cascade()
-            let head = heads + Int(tick & 255)
+            let head = heads + Int(stop & 255)
             while let node = head.pointee.next, node != head {
                 unlink(node)
                 state.pointee.armed -= 1
                 fire(node)
             }
         }
+        state.pointee.tick = max(tick, target)
     }
 
     /// Milliseconds until the wheel wants to be advanced again; nil when nothing is armed. May be early, never late.
     public func untilNext(now: UInt64) -> UInt64? {
-        guard armed > 0 else { return nil }
-        for step in 1...UInt64(Self.slots) {
-            let at = tick + step
-            // A level boundary may bring timers down from above, so it is a reason to wake as well.
-            if heads[Int(at & 255)].next != heads + Int(at & 255) || at & 255 == 0 {
-                let due = at * Self.resolution
-                return due > now ? due - now : 0
-            }
+        guard let stop = nextStop() else { return nil }
+        let due = stop * Self.resolution
+        return due > now ? due - now : 0
+    }
+
+    /// The next tick with something to do: a slot that is due, or a level's boundary, where timers come down.
+    private func nextStop() -> UInt64? {
+        let near = nextNear()
+        for level in 1..<Self.levels where state.pointee.onLevel[level] > 0 {
+            let bits = UInt64(level * Self.bits)
+            return min(near ?? .max, ((tick >> bits) + 1) << bits)
         }
-        return Self.resolution * UInt64(Self.slots)
+        return near
+    }
+
+    /// The next tick whose slot of level 0 is not empty.
+    private func nextNear() -> UInt64? {
+        guard state.pointee.onLevel[0] > 0 else { return nil }
+        let from = Int((tick + 1) & 255)
+        var word = from >> 6
+        var bits = state.pointee.near[word] & (.max << UInt64(from & 63))
+        // The first word a second time, for the slots before `from`.
+        for _ in 0..<4 where bits == 0 {
+            word = (word + 1) & 3
+            bits = state.pointee.near[word]
+        }
+        let slot = word << 6 + bits.trailingZeroBitCount
+        return tick + 1 + UInt64((slot - from) & 255)
+    }
+
+    /// In ticks, rounded up: a timer never fires before its deadline.
+    private func due(_ node: UnsafeMutablePointer<TimerNode>) -> UInt64 {
+        let deadline = node.pointee.deadline
+        return deadline / Self.resolution + (deadline % Self.resolution == 0 ? 0 : 1)
     }
 
     private func place(_ node: UnsafeMutablePointer<TimerNode>) {
-        // Rounded up: a timer never fires before its deadline.
-        let due = max((node.pointee.deadline + Self.resolution - 1) / Self.resolution, tick + 1)
+        let due = max(due(node), tick + 1)
         let distance = due - tick
         var level = 0
         while level < Self.levels - 1 && distance >= 1 << UInt64((level + 1) * Self.bits) { level += 1 }
         let span = UInt64(1) << UInt64(Self.levels * Self.bits)
+        // Further away than the wheel reaches: it comes round and is placed again.
         let at = distance >= span ? tick + span - 1 : due
-        let slot = level * Self.slots + Int((at >> UInt64(level * Self.bits)) & 255)
-        let head = heads + slot
+        link(node, level: level, slot: Int((at >> UInt64(level * Self.bits)) & 255))
+    }
+
+    private func link(_ node: UnsafeMutablePointer<TimerNode>, level: Int, slot: Int) {
+        let head = heads + level * Self.slots + slot
         let last = head.pointee.previous!
-        node.pointee.slot = UInt16(slot)
+        node.pointee.slot = UInt16(level * Self.slots + slot)
         node.pointee.next = head
         node.pointee.previous = last
         last.pointee.next = node
         head.pointee.previous = node
+        state.pointee.onLevel[level] += 1
+        if level == 0 { state.pointee.near[slot >> 6] |= 1 << UInt64(slot & 63) }
     }
 
     private func unlink(_ node: UnsafeMutablePointer<TimerNode>) {
+        let slot = Int(node.pointee.slot)
+        let isOnly = node.pointee.next == node.pointee.previous
         node.pointee.previous!.pointee.next = node.pointee.next
         node.pointee.next!.pointee.previous = node.pointee.previous
         node.pointee.next = nil
         node.pointee.previous = nil
         node.pointee.slot = TimerNode.idle
+        state.pointee.onLevel[slot >> Self.bits] -= 1
+        if isOnly && slot < Self.slots { state.pointee.near[slot >> 6] &= ~(1 << UInt64(slot & 63)) }
     }
 
     /// At a level's boundary its next slot is dealt out again to the levels below.
@@ -141,25 +175,12 @@ public struct TimerWheel: ~Copyable {
             head.pointee.previous = head
             while node != head {
                 let following = node.pointee.next!
-                placeFromAbove(node)
+                state.pointee.onLevel[level] -= 1
+                // Due exactly now: the current slot, which advance() is about to empty.
+                if due(node) <= tick { link(node, level: 0, slot: Int(tick & 255)) } else { place(node) }
                 node = following
             }
             level += 1
-        }
-    }
-
-    private func placeFromAbove(_ node: UnsafeMutablePointer<TimerNode>) {
-        // Due exactly at this tick: level 0's current slot, which advance() is about to empty.
-        if (node.pointee.deadline + Self.resolution - 1) / Self.resolution <= tick {
-            let head = heads + Int(tick & 255)
-            let last = head.pointee.previous!
-            node.pointee.slot = UInt16(tick & 255)
-            node.pointee.next = head
-            node.pointee.previous = last
-            last.pointee.next = node
-            head.pointee.previous = node
-        } else {
-            place(node)
         }
     }
 }

@@ -21,6 +21,9 @@ public struct Outbound: ~Copyable {
     /// Whether a QoS 1 or 2 message may be sent at once without overtaking those that wait. [MQTT-4.6.0-6]
     public var maySendNow: Bool { queue.isEmpty && inflight.parked == 0 && hasRoom }
 
+    /// The same for QoS 0, which needs no window.
+    public var maySendQoS0Now: Bool { queue.qos0Count == 0 }
+
     /// Whether `next` would give something.
     public var hasNext: Bool { maySendQueued ? !queue.isEmpty : queue.qos0Count > 0 }
 

@@ -16,8 +16,9 @@ final class OutboundMachine: Machine {
         case refuse(Int)
         case disconnect
         case connect(window: Int)
-        /// The output is full, or no longer.
+        /// The output is full, or no longer; the shard learns of the latter only with `drained`.
         case clog(Bool)
+        case drained
     }
 
     /// A message, from the client's point of view.
@@ -37,6 +38,8 @@ final class OutboundMachine: Machine {
     private var outbound: Outbound
     private var isOnline = false
     private var isClogged = false
+    /// Everything that may go out has gone.
+    private var isSettled = true
     private var value: UInt32 = 0
     private var now: UInt64 = 0
     /// Published and not yet sent for the first time, by lane and then QoS 0 or not.
@@ -63,7 +66,8 @@ final class OutboundMachine: Machine {
         case 24: .disconnect
         case 25..<28: .connect(window: 1 + dice.below(5))
         case 28: .clog(true)
-        default: .clog(false)
+        case 29: .clog(false)
+        default: .drained
         }
     }
 
@@ -76,9 +80,8 @@ final class OutboundMachine: Machine {
         case .refuse(let k): refuse(k)
         case .disconnect: isOnline = false
         case .connect(let window): connect(window)
-        case .clog(let clogged):
-            isClogged = clogged
-            pump()
+        case .clog(let clogged): isClogged = clogged
+        case .drained: pump()
         }
         return wrong ?? compare()
     }
@@ -104,7 +107,7 @@ final class OutboundMachine: Machine {
         value += 1
         expected.insert(value)
         let delivery = messages.delivery(value, qos: qos)
-        if isOnline && !isClogged && qos == 0 {
+        if isOnline && !isClogged && qos == 0 && outbound.maySendQoS0Now {
             waiting[lane][0].append(value)
             wire(delivery, nil)
             delivery.discard()
@@ -114,11 +117,13 @@ final class OutboundMachine: Machine {
         } else {
             waiting[lane][qos == 0 ? 0 : 1].append(value)
             outbound.queue.push(delivery, lane: lane, limits: Self.limits) { _, _ in wrong = "dropped without a limit" }
+            isSettled = isSettled && !isClogged && !outbound.hasNext
         }
     }
 
     private func pump() {
-        guard isOnline, !isClogged else { return }
+        isSettled = isOnline && !isClogged
+        guard isSettled else { return }
         while outbound.hasRoom, let entry = outbound.inflight.unpark(now: now) { again(entry) }
         while let delivery = outbound.next(limits: Self.limits) {
             if delivery.qos == 0 {
@@ -235,7 +240,7 @@ final class OutboundMachine: Machine {
         if outbound.inflight.count + outbound.inflight.parked != got.count {
             return "\(outbound.inflight.count) + \(outbound.inflight.parked) are in flight and should be \(got.count)"
         }
-        if isOnline && !isClogged {
+        if isSettled && isOnline {
             if waiting.contains(where: { !$0[0].isEmpty }) { return "QoS 0 waits although it needs no window" }
             let open = got.count { $0.isHere || $0.isReceived }
             let idle = open < outbound.window && (queued > 0 || open < got.count)
