@@ -4,6 +4,16 @@ import Glibc
 import MQTTCodec
 import Reactor
 
+/// An output whose peer takes nothing, or so slowly that the kernel has not told of it.
+struct BlockedOutput {
+    /// Handle.
+    var connection: UInt64
+    /// Loop time of the last sign that the peer takes something, or of the moment when data began to wait.
+    var since: UInt64
+    /// Bytes in the kernel's buffer when it was looked at last.
+    var inKernel: Int32
+}
+
 /// Clients that do not take what is sent to them. `listener.*.send_timeout`, `mqtt.max_output_buffer`
 extension Shard {
     /// The kernel's buffer of this connection is full.
@@ -11,7 +21,7 @@ extension Shard {
         guard c.pointee.phase == .connected else { return }
         if !c.pointee.flags.contains(.outputWaits) {
             c.pointee.flags.insert(.outputWaits)
-            blockedOutputs.append((handle(c), now))
+            blockedOutputs.append(BlockedOutput(connection: handle(c), since: now, inKernel: .max))
         }
         // What is read from it is answered, and there is no room for answers.
         if c.pointee.transport.pointee.pending > c.pointee.zone.pointee.outputLimit, !c.pointee.flags.contains(.choked) {
@@ -31,20 +41,28 @@ extension Shard {
         guard !blockedOutputs.isEmpty else { return }
         let entries = blockedOutputs
         blockedOutputs.removeAll(keepingCapacity: true)
-        for entry in entries {
+        for var entry in entries {
             guard let c = connection(entry.connection), c.pointee.phase == .connected else { continue }
             guard c.pointee.transport.pointee.isBlocked else {
                 c.pointee.flags.remove(.outputWaits)
                 continue
             }
+            noteProgress(&entry, c.pointee.transport)
             let timeout = broker.listenerState(c.pointee.listener).terms.sendTimeout
-            let idleSince = max(entry.since, c.pointee.transport.pointee.lastProgress)
-            if timeout > 0 && now >= idleSince + timeout {
+            if timeout > 0 && now >= entry.since + timeout {
                 giveUpOn(c)
             } else {
                 blockedOutputs.append(entry)
             }
         }
+    }
+
+    /// The kernel asks for more only when a good part of its buffer is free: what leaves it before then counts too.
+    private func noteProgress(_ entry: inout BlockedOutput, _ t: TransportRef) {
+        entry.since = max(entry.since, t.pointee.lastProgress)
+        let inKernel = cr_unacknowledged(t.pointee.fd)
+        if inKernel >= 0 && inKernel < entry.inKernel && entry.inKernel != .max { entry.since = now }
+        entry.inKernel = inKernel
     }
 
     /// No DISCONNECT would get through, and the kernel is not to keep its buffer for the client: a reset.

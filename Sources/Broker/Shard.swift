@@ -51,8 +51,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     var feeding: [(slot: UInt32, generation: UInt32)] = []
     /// Sessions that hold publishers back, and the publishers they hold.
     var congested: [(session: UInt64, publisher: UInt64)] = []
-    /// Outputs whose peers take nothing, and since when.
-    var blockedOutputs: [(connection: UInt64, since: UInt64)] = []
+    var blockedOutputs: [BlockedOutput] = []
     var held: [(connection: UInt64, until: UInt64)] = []
     var random: UInt64
     /// Deferrable decisions taken so far for the packet at hand.

@@ -2,12 +2,14 @@
 #define _GNU_SOURCE
 #include "CReactor.h"
 
+#include <linux/sockios.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -29,6 +31,11 @@ ptrdiff_t cr_sendv(int fd, void *v, size_t n) {
   m.msg_iov = (struct iovec *)v;
   m.msg_iovlen = n;
   return sendmsg(fd, &m, MSG_NOSIGNAL);
+}
+
+int cr_unacknowledged(int fd) {
+  int n = 0;
+  return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : -1;
 }
 
 _Static_assert(sizeof(cr_event) == sizeof(struct epoll_event), "cr_event mirrors epoll_event");

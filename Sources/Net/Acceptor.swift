@@ -31,15 +31,16 @@ final class Acceptor: @unchecked Sendable {
         }
     }
 
-    /// [main] Who is in the backlog already was told that it is connected: it still gets in.
+    /// [main] Who is in the backlog already was told that it is connected: it still gets in. Closed right behind the
+    /// last look, because whoever comes in between is reset.
     func stop() {
         loop.sync { [self] in
             for _ in 0..<1024 { guard pause == nil, accept() else { break } }
             if let pause { loop.cancel(timer: pause) }
             if let watch { loop.unwatch(watch) }
             watch = nil
+            close(fd)
         }
-        close(fd)
     }
 
     /// True when there may be more to accept.

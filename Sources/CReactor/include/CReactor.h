@@ -92,4 +92,6 @@ void cr_heap_trim(void);
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
 ptrdiff_t cr_sendv(int fd, void *v, size_t n);
+/* Bytes the peer's side has not acknowledged, -1 when that cannot be told. */
+int cr_unacknowledged(int fd);
 #endif

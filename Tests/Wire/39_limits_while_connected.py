@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client may send and must take: rate_limit, publish_limit, send_timeout, output bounds; resending to 3.x."""
+import re
+import socket
+import threading
+import time
+
+from wire import *
+
+MARTLET_ONLY = True
+BYTES, SLOW, MINUTE, IMPATIENT, PATIENT, RETRY, TIGHT = (free_port() for _ in range(7))
+CONFIG = {
+    "node.loops": "2",
+    "mqtt.publish_limit": "20,1s",
+    "zone.free.publish_limit": "0",
+    "zone.slow.publish_limit": "10,1s",
+    "zone.minute.publish_limit": "3,1m",
+    "zone.retry.publish_limit": "0",
+    "zone.retry.retry_interval": "1s",
+    "listener.tcp.test.zone": "free",
+    "listener.tcp.bytes": f"127.0.0.1:{BYTES}",
+    "listener.tcp.bytes.zone": "free",
+    "listener.tcp.bytes.rate_limit": "100KB,100KB",
+    "listener.tcp.slow": f"127.0.0.1:{SLOW}",
+    "listener.tcp.slow.zone": "slow",
+    "listener.tcp.minute": f"127.0.0.1:{MINUTE}",
+    "listener.tcp.minute.zone": "minute",
+    "listener.tcp.inherits": f"127.0.0.1:{TIGHT}",
+    "listener.tcp.inherits.zone": "inherits",
+    "listener.tcp.impatient": f"127.0.0.1:{IMPATIENT}",
+    "listener.tcp.impatient.zone": "free",
+    "listener.tcp.impatient.send_timeout": "2s",
+    "listener.tcp.impatient.sndbuf": "16KB",
+    "listener.tcp.patient": f"127.0.0.1:{PATIENT}",
+    "listener.tcp.patient.zone": "free",
+    "listener.tcp.patient.send_timeout": "2s",
+    "listener.tcp.patient.send_timeout_close": "off",
+    "listener.tcp.patient.sndbuf": "16KB",
+    "listener.tcp.retry": f"127.0.0.1:{RETRY}",
+    "listener.tcp.retry.zone": "retry",
+    "mqtt.output_high_water": "64KB",
+    "mqtt.max_output_buffer": "256KB",
+}
+
+
+def metric(b, name):
+    return int(re.search(rf"^{name} *: (\d+)$", b.ctl("broker", "metrics").stdout, re.M)[1])
+
+
+def closed_for(b, listener, reason):
+    text = b.ctl("listeners").stdout.split(f": tcp:{listener}\n")[1].split("listener on")[0]
+    found = re.search(rf"\{{{reason},(\d+)\}}", text)
+    return int(found[1]) if found else 0
+
+
+def gently(clients, seconds):
+    """Pings to each in turn for some seconds: none waits noticeably."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for c in clients:
+            begun = time.monotonic()
+            c.quiet()
+            assert time.monotonic() - begun < 1, f"{c.label} waited {time.monotonic() - begun:.2f} s"
+
+
+# -- what a client may send -------------------------------------------------------------------------------------------
+
+
+@limit(90)
+@versions(4, 5)
+def test_bytes_beyond_the_rate_wait(b, v):
+    """300 KB at 100 KB a second with 100 KB saved up: two seconds; all arrive, in order, and nobody else waits."""
+    sub, beside = b.client(4, "sub"), b.client(5, "beside")
+    sub.subscribe(b.topic(), 0)
+    pub = b.raw(v, "pub", port=BYTES).connect(b.id("pub"))
+    before = metric(b, "clients/throttled")
+    begun = time.monotonic()
+    data = b"".join(publish(v, b.topic(), str(n).encode().ljust(1000, b".")) for n in range(300))
+    sender = threading.Thread(target=pub.sock.sendall, args=(data,))
+    sender.start()
+    gently([beside], 0.5)
+    for n in range(300):
+        sub.expect_publish(b.topic(), str(n).encode().ljust(1000, b"."))
+    spent = time.monotonic() - begun
+    sender.join()
+    assert 1.8 < spent < 4, f"{spent:.2f} s"
+    assert metric(b, "clients/throttled") > before
+    pub.quiet().disconnect()
+
+
+@limit(90)
+def test_bytes_are_evenly_spread(b):
+    """The pause follows the rate: no second passes without a message."""
+    sub = b.client(4, "sub")
+    sub.subscribe(b.topic(), 0)
+    pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"))
+    sender = threading.Thread(target=pub.sock.sendall, args=(publish(4, b.topic(), bytes(1000)) * 300,))
+    sender.start()
+    for _ in range(300):
+        sub.expect_publish(b.topic(), timeout=0.5)
+    sender.join()
+
+
+@limit(90)
+def test_packet_larger_than_the_burst(b):
+    """It passes, late: the next bytes wait for what it cost."""
+    sub = b.client(4, "sub")
+    sub.subscribe(b.topic(), 0)
+    pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"))
+    begun = time.monotonic()
+    pub.publish(b.topic(), bytes(300_000))
+    sub.expect_publish(b.topic(), bytes(300_000))
+    pub.quiet()
+    assert 1.5 < time.monotonic() - begun < 5
+
+
+def test_below_the_rate_nothing_waits(b):
+    """50 KB out of the burst go through at once."""
+    sub = b.client(4, "sub")
+    sub.subscribe(b.topic(), 0)
+    pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"))
+    begun = time.monotonic()
+    pub.send(publish(4, b.topic(), bytes(1000)) * 50)
+    for _ in range(50):
+        sub.expect_publish()
+    assert time.monotonic() - begun < 0.5
+
+
+@limit(90)
+@versions(3, 4, 5)
+def test_publishes_beyond_the_limit_wait(b, v):
+    """10,1s: ten at once, then ten a second; in one piece or not, every QoS, nothing dropped."""
+    sub = b.client(4, "sub")
+    sub.subscribe(b.topic(), 0)
+    for piece in (30, 1):
+        pub = b.raw(v, "pub", port=SLOW).connect(b.id("pub"))
+        begun, times = time.monotonic(), []
+        packets = [publish(v, b.topic(), str(n), n % 2, pid=n + 1 if n % 2 else None) for n in range(30)]
+        for n in range(0, 30, piece):
+            pub.sock.sendall(b"".join(packets[n:n + piece]))
+        for n in range(30):
+            sub.expect_publish(b.topic(), str(n))
+            times.append(time.monotonic() - begun)
+        assert times[9] < 0.5 and times[10] < 1 and 1.8 < times[29] < 3.5, times
+        for n in range(1, 30, 2):
+            pub.expect("PUBACK", pid=n + 1)
+        pub.quiet().disconnect()
+
+
+@limit(90)
+def test_limit_of_the_zone_comes_from_mqtt_publish_limit(b):
+    """zone.NAME.publish_limit that is not set: 20,1s here."""
+    sub = b.client(4, "sub")
+    sub.subscribe(b.topic(), 0)
+    pub = b.raw(4, "pub", port=TIGHT).connect(b.id("pub"))
+    begun = time.monotonic()
+    pub.send(publish(4, b.topic(), b"x") * 40)
+    for _ in range(40):
+        sub.expect_publish()
+    assert 0.8 < time.monotonic() - begun < 2
+
+
+def test_over_the_limit_other_packets_pass_until_a_publish_waits(b):
+    """3,1m: pings and subscriptions go on after the third message; the fourth holds back what comes after it."""
+    c = b.raw(4, "c", port=MINUTE).connect(b.id("c"))
+    c.subscribe(b.topic(), 0)
+    for n in range(3):
+        c.publish(b.topic(), str(n))
+        c.expect_publish(b.topic(), str(n))
+    begun = time.monotonic()
+    c.quiet().quiet()
+    c.subscribe(b.topic("other"), 0)
+    assert time.monotonic() - begun < 0.5
+    c.publish(b.topic(), b"late")
+    c.send(pingreq())
+    c.sock.settimeout(1)
+    try:
+        raise AssertionError(f"not held back: {c.sock.recv(100)!r}")
+    except TimeoutError:
+        pass
+
+
+def test_publish_limit_and_a_large_packet_in_pieces(b):
+    """A packet that arrives in pieces counts once."""
+    c = b.raw(4, "c", port=SLOW).connect(b.id("c"))
+    c.subscribe(b.topic(), 0)
+    for n in range(5):
+        data = publish(4, b.topic(), bytes([n]) * 100_000)
+        for at in range(0, len(data), 30_000):
+            c.sock.sendall(data[at:at + 30_000])
+        c.expect_publish(b.topic(), bytes([n]) * 100_000)
+    begun = time.monotonic()
+    for n in range(5):
+        c.publish(b.topic(), str(n))
+        c.expect_publish(b.topic(), str(n))
+    assert time.monotonic() - begun < 0.5
+
+
+def test_limited_client_whose_session_is_on_another_loop(b):
+    """CONNECT moves the connection: its limits go with it."""
+    for n in range(6):
+        c = b.raw(5, "c", port=SLOW)
+        c.connect(b.id("c"), clean=0, props={"session_expiry_interval": 60})
+        c.deliver(b.topic(), b"x", 1)
+        c.close()
+
+
+@limit(90)
+def test_throttled_client_is_not_timed_out(b):
+    """The silence is the broker's: its keep alive of 1 s does not end it while its bytes wait."""
+    sub = b.client(4, "sub")
+    sub.subscribe(b.topic(), 0)
+    pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"), keepalive=1)
+    pub.publish(b.topic("nobody"), bytes(500_000))
+    pub.send(publish(4, b.topic(), b"end"))
+    sub.expect_publish(b.topic(), b"end", timeout=15)
+    pub.quiet()
+
+
+# -- what a client must take ------------------------------------------------------------------------------------------
+
+
+def deaf(b, name, port, **more):
+    """A client that subscribes and then takes nothing."""
+    c = b.raw(5, name, port=port, rcvbuf=4096)
+    c.connect(b.id(name), keepalive=0, **more)
+    c.subscribe(b.topic(), 0)
+    return c
+
+
+@limit(120)
+def test_who_takes_nothing_is_closed(b):
+    """send_timeout 2s: closed and counted, its will goes out; send_timeout_close off leaves it; who reads slowly stays."""
+    watcher, pub = b.client(4, "watcher"), b.client(4, "pub")
+    watcher.subscribe(b.topic("will/+"), 0)
+    before = closed_for(b, "impatient", "send_timeout")
+    deaf(b, "deaf", IMPATIENT, will=Will(b.topic("will/deaf"), b"gone"))
+    spared = deaf(b, "spared", PATIENT, will=Will(b.topic("will/spared"), b"gone"))
+    reader = deaf(b, "reader", IMPATIENT, will=Will(b.topic("will/reader"), b"gone"))
+    begun = time.monotonic()
+    pub.send(publish(4, b.topic(), bytes(1000)) * 1000)
+    died = None
+    while time.monotonic() - begun < 8:
+        assert reader.sock.recv(1500)  # a little at a time, five times a second
+        try:
+            p = watcher.packet(timeout=0.2)
+            assert died is None and p.topic == b.topic("will/deaf"), p
+            died = time.monotonic() - begun
+        except AssertionError as error:
+            assert "nothing arrived" in str(error), error
+    assert died and 1.9 < died < 4.5, died
+    assert closed_for(b, "impatient", "send_timeout") == before + 1
+    assert closed_for(b, "patient", "send_timeout") == 0
+    for name in ("spared", "reader"):
+        shown = b.ctl("clients", "show", b.id(name)).stdout
+        assert int(re.search(r"output_pending +: (\d+)", shown)[1]) > 0, (name, shown)
+    spared.close()
+    reader.close()
+
+
+@limit(120)
+def test_idle_for_long_and_then_busy_is_not_stalled(b):
+    """The time counts from when data began to wait, not from when the client last took some."""
+    sub, pub = deaf(b, "sub", IMPATIENT), b.client(4, "pub")
+    b.clock(), b.clock()
+    pub.send(publish(4, b.topic(), bytes(1000)) * 200)
+    b.clock()
+    assert b.ctl("clients", "show", b.id("sub")).returncode == 0
+    for _ in range(20):
+        sub.expect_publish(b.topic())
+
+
+@limit(120)
+def test_beyond_max_output_buffer_qos_0_is_dropped_and_counted(b):
+    """256 KB here: the client stays, memory too."""
+    before = metric(b, "messages/dropped/slow")
+    deaf(b, "deaf", PATIENT)
+    pub = b.client(4, "pub")
+    pub.send(publish(4, b.topic(), bytes(1000)) * 4000)
+    pub.quiet()
+    shown = b.ctl("clients", "show", b.id("deaf")).stdout
+    assert int(re.search(r"output_pending +: (\d+)", shown)[1]) < 300_000, shown
+    assert metric(b, "messages/dropped/slow") > before + 2000
+
+
+@limit(120)
+def test_who_does_not_take_answers_is_not_read(b):
+    """Pings without end and not one answer read: the broker stops reading, and goes on when the client does."""
+    c = b.raw(4, "c", port=PATIENT, rcvbuf=4096).connect(b.id("c"), keepalive=0)
+    before, sent = b.memory(), 0
+    data = pingreq() * 32_768
+    c.sock.settimeout(2)
+    try:
+        while sent < 64 << 20:
+            sent += c.sock.send(data)
+    except TimeoutError:
+        pass
+    assert sent < 64 << 20, "64 MB of pings were read although nobody took the answers"
+    assert b.memory() - before < 16 << 20
+    got, c.sock = 0, c.sock
+    c.sock.settimeout(DEADLINE)
+    while got < (sent & ~1):
+        got += len(c.sock.recv(1 << 16))
+    assert got == (sent & ~1)
+
+
+@limit(120)
+def test_keep_alive_ends_who_neither_takes_nor_is_read(b):
+    """Its pings cannot be seen, so what it takes shows that it lives: nothing."""
+    watcher = b.client(4, "watcher")
+    watcher.subscribe(b.topic("will"), 0)
+    c = b.raw(4, "c", port=PATIENT, rcvbuf=4096)
+    c.connect(b.id("c"), keepalive=2, will=Will(b.topic("will"), b"gone"))
+    c.sock.settimeout(1)
+    try:
+        while True:
+            c.sock.send(pingreq() * 32_768)
+    except (TimeoutError, ConnectionError):
+        pass
+    watcher.expect_publish(b.topic("will"), b"gone", timeout=15)
+
+
+# -- sent again -------------------------------------------------------------------------------------------------------
+
+
+@limit(90)
+@versions(3, 4)
+def test_unacknowledged_message_is_sent_again(b, v):
+    """retry_interval 1s, MQTT 3.x: with DUP and its packet identifier, once an interval, until it is acknowledged."""
+    sub, pub = b.raw(v, "sub", port=RETRY).connect(b.id("sub")), b.client(4, "pub")
+    sub.subscribe(b.topic(), 2)
+    before = metric(b, "messages/retried")
+    begun = time.monotonic()
+    for n in range(3):
+        pub.deliver(b.topic(), str(n), 1 if n < 2 else 2)
+    first = [sub.expect_publish(b.topic(), str(n), dup=0) for n in range(3)]
+    for turn in range(2):
+        for n in range(3):
+            p = sub.expect_publish(b.topic(), str(n), dup=1, pid=first[n].pid, qos=first[n].qos)
+        spent = time.monotonic() - begun
+        assert turn + 0.9 < spent < 2 * turn + 2.6, f"turn {turn} after {spent:.2f} s"
+    assert metric(b, "messages/retried") == before + 6
+    sub.ack(first[0])
+    sub.ack(first[1])
+    sub.send(ack(PUBREC, v, first[2].pid))
+    sub.expect("PUBREL", pid=first[2].pid)
+    # The PUBREL is what is sent again now. [MQTT-4.3.3-1]
+    begun = time.monotonic()
+    sub.expect("PUBREL", pid=first[2].pid)
+    assert 0.9 < time.monotonic() - begun < 2.6
+    sub.send(ack(PUBCOMP, v, first[2].pid))
+    b.clock(), b.clock()
+    sub.quiet()
+    assert p
+
+
+@limit(90)
+def test_mqtt_5_is_sent_nothing_twice(b):
+    """5.0: [MQTT-4.4.0-1]: only a new connection."""
+    props = {"session_expiry_interval": 60}
+    sub, pub = b.raw(5, "sub", port=RETRY).connect(b.id("sub"), props=props), b.client(4, "pub")
+    sub.subscribe(b.topic(), 1)
+    pub.deliver(b.topic(), b"once", 1)
+    p = sub.expect_publish(b.topic(), b"once", dup=0)
+    b.clock(), b.clock()
+    sub.quiet()
+    sub.close()
+    again = b.raw(5, "sub", port=RETRY).connect(b.id("sub"), 1, clean=0, props=props)
+    again.expect_publish(b.topic(), b"once", dup=1, pid=p.pid)
+
+
+@limit(90)
+def test_retry_interval_of_20_s_is_not_shorter(b):
+    """The default of the other zones: nothing within three seconds."""
+    sub, pub = b.client(4, "sub"), b.client(4, "pub")
+    sub.subscribe(b.topic(), 1)
+    pub.deliver(b.topic(), b"x", 1)
+    sub.expect_publish(b.topic(), b"x", dup=0)
+    b.clock(), b.clock()
+    sub.quiet()
+
+
+@limit(90)
+def test_deaf_client_is_sent_nothing_twice(b):
+    """What it has not taken once does not pile up."""
+    sub = b.raw(4, "sub", port=RETRY, rcvbuf=4096).connect(b.id("sub"), keepalive=0)
+    sub.subscribe(b.topic(), 1)
+    pub = b.client(4, "pub")
+    for n in range(20):
+        pub.deliver(b.topic(), bytes(400_000), 1)
+    shown = b.ctl("clients", "show", b.id("sub")).stdout
+    pending = int(re.search(r"output_pending +: (\d+)", shown)[1])
+    b.clock(), b.clock()
+    shown = b.ctl("clients", "show", b.id("sub")).stdout
+    assert int(re.search(r"output_pending +: (\d+)", shown)[1]) <= pending > 0, shown
