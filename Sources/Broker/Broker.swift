@@ -31,6 +31,8 @@ public final class Broker: @unchecked Sendable {
     /// Events for the log, alarms, and others outside; set before `start`.
     public var events = BrokerEvents()
     let bans = BanList()
+    /// Set before `start`; without it bans end with the process.
+    public weak var banKeeper: (any BanKeeper)?
 
     /// What several threads write, rarely.
     struct SharedState {
