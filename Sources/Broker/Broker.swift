@@ -31,6 +31,10 @@ public final class Broker: @unchecked Sendable {
     /// Events for the log, alarms, and others outside; set before `start`.
     public var events = BrokerEvents()
     let bans = BanList()
+    /// Set before `start`; without it bans end with the process.
+    public weak var banKeeper: (any BanKeeper)?
+    /// nil: nobody looks.
+    let flapping: Flapping?
 
     /// What several threads write, rarely.
     struct SharedState {
@@ -39,6 +43,7 @@ public final class Broker: @unchecked Sendable {
 
     public init(settings: BrokerSettings) {
         self.settings = settings
+        flapping = settings.flapping.map { Flapping($0) }
         let count = settings.loops > 0 ? min(settings.loops, 63) : max(1, min(63, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         var seed: UInt64 = 0
         getentropy(&seed, 8)

@@ -18,7 +18,8 @@ public enum Metric: Int, CaseIterable, Sendable {
     case messagesQoS2Received, messagesQoS2Sent, messagesQoS2Dropped, messagesQoS2Expired
     case droppedNoSubscriber, droppedHook, droppedDenied, droppedQueueFull, droppedQoS0Queue, droppedSlow
     case droppedTooLarge, droppedExpired, droppedSessionEnd
-    case clientsHeldBack, clientsThrottled, aclChecks, aclCacheHits, authAllowed, authDenied, authTimeouts, hookTimeouts
+    case clientsHeldBack, clientsThrottled, clientsFlapping
+    case aclChecks, aclCacheHits, authAllowed, authDenied, authTimeouts, hookTimeouts
     case connectionsAccepted, connectionsRefused, connectionsMoved, sessionsTakenOver
 
     public var name: String {
@@ -77,6 +78,7 @@ public enum Metric: Int, CaseIterable, Sendable {
         case .droppedSessionEnd: "messages/dropped/session_end"
         case .clientsHeldBack: "clients/held_back"
         case .clientsThrottled: "clients/throttled"
+        case .clientsFlapping: "clients/flapping"
         case .aclChecks: "acl/checks"
         case .aclCacheHits: "acl/cache_hits"
         case .authAllowed: "auth/allowed"

@@ -89,6 +89,8 @@ public struct BrokerSettings: Sendable {
     public var aclCacheSize = 4096
     /// Bytes one loop may have waiting for another before publishers are slowed.
     public var inboxLimit = 4 << 20
+    /// nil: client ids that come and go are left alone.
+    public var flapping: FlappingSettings?
 
     public init() {}
 }

@@ -137,6 +137,7 @@ extension Shard {
         if s.pointee.flags.contains(.hasShares) { sharesWentOffline(s) }
         releasePublishers(of: s)
         if publishWill { willAtEnd(c, s) } else { dropWill(c) }
+        if let flapping = broker.flapping { noteEnd(s, reason, flapping) }
         if s.pointee.expiryInterval == 0 {
             endSession(s, reason: .sessionEnd)
         } else if s.pointee.expiryInterval != .max {

@@ -126,6 +126,10 @@ extension Shard {
             generatedID = broker.newClientID(random: nextRandom())
             assigned = true
         }
+        if isBanned(c, id: id, connect, base, auth) {
+            refuseConnect(c, .banned)
+            return .closed
+        }
         let result = generatedID.withUnsafeBytes { generated -> (SessionRef, Bool)? in
             openSession(c, connect, assigned ? generated : id)
         }

@@ -98,41 +98,6 @@ extension Control {
         }
     }
 
-    private func registerBans(_ broker: Broker) {
-        let usage = [
-            CommandUsage("banned list", "List banned clients"),
-            CommandUsage("banned add clientid|username|ipaddr <Who> [<Seconds>] [<Reason>]", "Ban a client"),
-            CommandUsage("banned del clientid|username|ipaddr <Who>", "Lift a ban"),
-        ]
-        register("banned", usage) { call throws(CommandFailure) in
-            let words = call.words
-            switch words.first {
-            case "list" where words.count == 1:
-                for ban in broker.banned().sorted(by: { $0.who < $1.who }) {
-                    let until = ban.until.map { "\($0 / 1000)" } ?? "never"
-                    call.print(
-                        "Banned(\(ban.kind.rawValue)=\(ban.who), until=\(until), reason=\(ban.reason), by=\(ban.by))\n")
-                }
-            case "add" where words.count >= 3:
-                guard let kind = BanKind(rawValue: words[1]) else { throw .usage }
-                let seconds = words.count > 3 ? Int64(words[3]) : 0
-                guard let seconds, seconds >= 0 else {
-                    throw .sentence("\"\(words[3])\" is not a number of seconds; 0 bans for ever.")
-                }
-                broker.ban(
-                    Ban(
-                        kind: kind, who: words[2], until: seconds == 0 ? nil : cr_unix_ms() + seconds * 1000,
-                        reason: words.dropFirst(4).joined(separator: " "), by: "ctl"))
-                call.print("ok\n")
-            case "del" where words.count == 3:
-                guard let kind = BanKind(rawValue: words[1]) else { throw .usage }
-                guard broker.unban(kind, words[2]) else { throw notFound("ban of", words[2]) }
-                call.print("ok\n")
-            default: throw .usage
-            }
-        }
-    }
-
     private func addBrokerNumbers(_ broker: Broker) {
         var peaks: [String: Int] = [:]
         addNumbers {
@@ -151,7 +116,7 @@ extension Control {
     }
 }
 
-private func notFound(_ what: String, _ who: String) -> CommandFailure {
+func notFound(_ what: String, _ who: String) -> CommandFailure {
     .sentence("Not Found: there is no \(what) \"\(who)\".")
 }
 

@@ -70,6 +70,27 @@ final class KVStore: @unchecked Sendable {
         }
     }
 
+    /// Removes and puts in one transaction: all or nothing, durable when it returns.
+    func change(
+        _ plugin: String, _ table: [UInt8], remove: [[UInt8]], put: [(key: [UInt8], value: [UInt8])]
+    ) throws(Failure) {
+        try locked { () throws(Failure) in
+            try self.execute("BEGIN IMMEDIATE")
+            do throws(Failure) {
+                for key in remove { try self.finish(self.bind(.del, plugin, table, key)) }
+                for pair in put {
+                    let statement = try self.bind(.put, plugin, table, pair.key)
+                    pair.value.withUnsafeBytes { self.bindBlob(statement, 4, $0) }
+                    try self.finish(statement)
+                }
+                try self.execute("COMMIT")
+            } catch {
+                try? self.execute("ROLLBACK")
+                throw error
+            }
+        }
+    }
+
     /// Up to 64 pairs from `start` on whose keys begin with `prefix`, in byte order.
     func page(
         _ plugin: String, _ table: [UInt8], prefix: [UInt8], from start: [UInt8]
@@ -123,6 +144,10 @@ final class KVStore: @unchecked Sendable {
             throw failure
         }
         database = opened
+    }
+
+    private func execute(_ statement: String) throws(Failure) {
+        guard sqlite3_exec(database, statement, nil, nil, nil) == SQLITE_OK else { throw Self.failure(database, path) }
     }
 
     private func bind(

@@ -22,6 +22,7 @@ final class Server {
     private var system: SystemTopics?
     private var watchdog: Watchdog?
     private var memory: MemoryKeeper?
+    private let bans: Bans
     private var signals: Int32 = -1
 
     init(config: ConfigFile, root: String, environment: [String: String]) throws {
@@ -36,6 +37,7 @@ final class Server {
             log: log.hostLog)
         control = Control(host: host)
         listeners = ListenerSet(ListenerOptions.all(config, zones: zones), broker: broker)
+        bans = Bans(host, broker)
         wire()
         control.addBrokerCommands(broker, listeners: listeners)
     }
@@ -63,6 +65,7 @@ final class Server {
     func run() throws {
         blockSignals()
         broker.start()
+        bans.start(on: loop, log)
         writeDefaultPlugins()
         cr_set_current_loop(-1)
         _ = host.boot()
@@ -87,6 +90,7 @@ final class Server {
         log.write(.notice, "Stopping.")
         ctl?.stop()
         listeners.stop()
+        broker.tendBans()
         host.shutdown()
         broker.stop()
         log.write(.notice, "Martlet has stopped.")

@@ -17,6 +17,12 @@ extension BrokerSettings {
         authDeferTimeout = UInt32(config.durationMS("auth.defer_timeout"))
         hookDeferTimeout = UInt32(config.durationMS("hook.defer_timeout"))
         aclCacheSize = config.int("mqtt.acl_cache_size")
+        if config.bool("flapping_detect.enable") {
+            flapping = FlappingSettings(
+                maxCount: config.int("flapping_detect.max_count"),
+                window: UInt64(config.durationMS("flapping_detect.window_time")),
+                banTime: UInt64(config.durationMS("flapping_detect.ban_time")))
+        }
         responseTopicPrefix = config.stringIfSet("mqtt.response_topic_prefix") ?? ""
         shareStrategy =
             switch config.string("broker.shared_subscription_strategy") {

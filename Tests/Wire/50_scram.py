@@ -182,6 +182,21 @@ def test_the_name_of_connect_must_be_the_same(b):
     refused(c)
 
 
+def test_a_banned_user_is_the_one_that_proves_it(b):
+    """The name of the exchange counts, although CONNECT carries none."""
+    ada, bob = connected(b, Scram("ada", "lovelace")), connected(b, Scram("bob", "builder"), "bob")
+    b.ctl("banned", "add", "username", "ada")
+    ada.expect_closed(0x98)
+    bob.quiet()
+    refused(login(b, Scram("ada", "lovelace"), "again"), 0x8A)
+    refused(login(b, Scram("ada", "wrong"), "again"))
+    b.ctl("banned", "del", "username", "ada")
+    c, first = challenge(b, s := Scram("ada", "lovelace"), "late")
+    b.ctl("banned", "add", "clientid", b.id("late"))
+    refused(c.send(auth(0x18, props(s.final(first)))), 0x8A)
+    b.ctl("banned", "del", "clientid", b.id("late"))
+
+
 def test_the_method_does_not_change(b):
     """5.0: [MQTT-4.12.0-5]: before CONNACK that ends in a CONNACK, [MQTT-3.14.0-1], after it in a DISCONNECT."""
     s = Scram("ada", "lovelace")

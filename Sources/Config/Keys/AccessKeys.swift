@@ -41,6 +41,22 @@ extension CoreKeys {
             "A publish or subscribe that a plugin holds back longer goes on without its answer."),
     ]
 
+    static let flapping: [ConfigKey] = [
+        core(
+            section, "flapping_detect.enable", .bool, default: "off",
+            "Whether a client id whose connections end too often is banned for a while. It is refused then with "
+                + "0x8A and listed by martlet_ctl banned list."),
+        core(
+            section, "flapping_detect.max_count", .int(1...1000), default: "15",
+            "Ends of its connections that a client id may have within flapping_detect.window_time."),
+        core(
+            section, "flapping_detect.window_time", .duration(1000...86_400_000), default: "1m",
+            "The time within which they count."),
+        core(
+            section, "flapping_detect.ban_time", .duration(1000...31_536_000_000), default: "5m",
+            "How long the client id is banned."),
+    ]
+
     static let allowAnonymous = ConfigType.enumeration(["loopback", "true", "false"])
     static let anonymousWords = ["on": "true", "yes": "true", "off": "false", "no": "false"]
 }
