@@ -16,9 +16,11 @@ public struct Outbound: ~Copyable {
         queue = MessageQueue(lanes: lanes)
     }
 
+    /// [MQTT-4.9.0-2]
     public var hasRoom: Bool { inflight.count < window }
 
-    /// Whether a QoS 1 or 2 message may be sent at once without overtaking those that wait. [MQTT-4.6.0-6]
+    /// Whether a QoS 1 or 2 message may be sent at once without overtaking those that wait. [MQTT-4.6.0-5]
+    /// [MQTT-4.6.0-6]
     public var maySendNow: Bool { queue.isEmpty && inflight.parked == 0 && hasRoom }
 
     /// The next queued message that may be sent now; QoS 0 needs no window.
@@ -28,7 +30,7 @@ public struct Outbound: ~Copyable {
     }
 
     /// Takes out the messages of share groups that `body` wants for other members: those waiting, and those sent and
-    /// not received (a QoS 2 message whose PUBREC has come stays). Their packet identifiers become free.
+    /// not received (a QoS 2 message whose PUBREC has come stays [MQTT-4.8.2-4]). Their packet identifiers become free.
     public mutating func takeShared(_ body: (Delivery) -> Bool) {
         inflight.removeUnreceived { $0.shareGroup != 0 && body($0) }
         queue.removeWhere { $0.shareGroup != 0 && body($0) }
@@ -69,7 +71,7 @@ public struct AwaitingRelease: ~Copyable {
         count += 1
     }
 
-    /// PUBREL. False when the identifier is not known. [MQTT-4.3.3-11]
+    /// PUBREL: from now on the identifier is a new message's [MQTT-4.3.3-12]. False when it is not known.
     public mutating func remove(_ id: UInt16) -> Bool {
         for i in 0..<count where entries![i].packetID == id {
             count -= 1
