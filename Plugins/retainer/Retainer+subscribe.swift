@@ -37,7 +37,7 @@ extension Retainer {
     private func start(_ feed: SessionFeed) {
         let user = Unmanaged.passRetained(feed)
         var table = martlet_feed(
-            size: UInt32(MemoryLayout<martlet_feed>.size), qos: feed.target.qos, retain: true,  // [MQTT-3.3.1-8]
+            size: UInt32(MemoryLayout<martlet_feed>.size), qos: feed.target.qos, retain: true,  // [MQTT311-3.3.1-8]
             subscription_id: feed.target.subscriptionID, next: SessionFeed.callNext, end: SessionFeed.callEnd,
             user: user.toOpaque())
         // Otherwise the session is gone: so is the wish.

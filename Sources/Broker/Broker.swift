@@ -112,7 +112,7 @@ public final class Broker: @unchecked Sendable {
 }
 
 extension Shard {
-    /// Server shutdown: every client is told. [MQTT-3.14.0-1]
+    /// Server shutdown: every client is told. MQTT 5 §3.14.2.1, 0x8B.
     func closeAll() {
         forEachConnection { c in
             if c.pointee.phase != .closing { close(c, .serverShuttingDown, counted: "shutdown") }

@@ -2,7 +2,7 @@
 import Glibc
 import Topics
 
-/// Client id → session handle: a client id lives once in the broker. [MQTT-3.1.4-2]
+/// Client id → session handle: a client id names one session, wherever it is. [MQTT-3.1.3-2] [MQTT-3.1.4-3]
 ///
 /// Open addressing over 128-bit hashes with secret seeds instead of the ids themselves: 24 bytes a session, and two
 /// ids that collide are not to be expected in the life of the universe. Striped, so that connecting clients on

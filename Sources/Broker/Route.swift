@@ -153,7 +153,8 @@ struct RouteBuilder: ~Copyable {
     mutating func add(remote shards: UInt64) { remote |= shards }
     mutating func add(group: UInt32) { groups.append(group) }
 
-    /// Overlapping subscriptions of one client become one delivery: the greatest QoS, all identifiers.
+    /// Overlapping subscriptions of one client become one delivery: the greatest QoS [MQTT-3.3.4-2], all identifiers.
+    /// [MQTT-3.3.4-3] [MQTT-3.3.4-4]
     mutating func add(_ s: Subscriber) {
         let qos = s.options.qos
         if s.session.pointee.mark == serial {

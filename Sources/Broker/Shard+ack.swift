@@ -23,6 +23,7 @@ extension Shard {
             return counters.count(.packetsPubackMissed)
         }
         runMessageHook(Int(MARTLET_HOOK_MESSAGE_ACKED), c, s, delivery.message)
+        // Whatever its reason: the message is done [MQTT-4.4.0-2], for other members of a group too. [MQTT-4.8.2-6]
         delivery.discard()
         pump(s)
     }
@@ -31,7 +32,8 @@ extension Shard {
         counters.count(.packetsPubrecReceived)
         guard let outbound = s.pointee.outbound else { return answerUnknownPubrec(c, packet) }
         if packet.reason.isFailure {
-            // The receiver does not want it: the exchange is over. [MQTT-4.3.3-4]
+            // The receiver does not want it: the exchange is over, and nobody else gets it.
+            // [MQTT-4.3.3-4] [MQTT-4.4.0-2] [MQTT-4.8.2-6]
             guard let delivery = outbound.pointee.inflight.pubrecError(packet.packetID) else {
                 return counters.count(.packetsPubrecMissed)
             }
@@ -45,6 +47,7 @@ extension Shard {
         case .repeated: break
         case .unknown: return answerUnknownPubrec(c, packet)
         }
+        // At once, so in the order of the PUBRECs. [MQTT311-4.6.0-4]
         counters.count(.packetsPubrelSent)
         sendAck(c, .pubrel, packet.packetID)
     }

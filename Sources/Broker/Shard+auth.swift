@@ -156,7 +156,7 @@ extension Shard {
             close(c, .protocolError, counted: "auth_method")
             return .closed
         }
-        // [MQTT-4.12.0-5]; 0x8C is a reason of CONNACK only.
+        // [MQTT-4.12.0-5] [MQTT-4.12.1-1]; 0x8C is a reason of CONNACK only.
         guard sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method) else {
             let refusing = c.pointee.phase == .authenticating
             close(c, refusing ? .badAuthenticationMethod : .protocolError, counted: "auth_method")
@@ -192,6 +192,7 @@ extension Shard {
             return admit(c, connect, connectBody, answer)
         }
         counters.count(.authDenied)
+        // [MQTT-4.12.0-4]
         refuseConnect(c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .notAuthorized)
         return .closed
     }

@@ -111,6 +111,7 @@ extension Shard {
         }
         broker.countShutdown(c.pointee.listener, name)
         if c.pointee.isV5, c.pointee.phase == .connected, reason.rawValue != 0 { sendDisconnect(c, reason) }
+        // The phase it leaves behind lets nothing more out. [MQTT-3.14.4-1] [MQTT-4.13.2-1]
         let publishWill = reason != .success
         end(c, reason: reason, publishWill: publishWill)
         linger(c)
@@ -139,6 +140,7 @@ extension Shard {
         if publishWill { willAtEnd(c, s) } else { dropWill(c) }
         if let flapping = broker.flapping { noteEnd(s, reason, flapping) }
         if s.pointee.expiryInterval == 0 {
+            // [MQTT-4.1.0-2]
             endSession(s, reason: .sessionEnd)
         } else if s.pointee.expiryInterval != .max {
             // [MQTT-3.1.2-23]

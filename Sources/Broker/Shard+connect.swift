@@ -22,10 +22,11 @@ extension Shard {
         do {
             connect = try ConnectPacket.decode(body, flags: flags, version: version)
         } catch {
-            // MQTT 5 may be told why; 3.x is closed without a CONNACK. [MQTT-3.1.4-1]
+            // MQTT 5 may be told why [MQTT-3.1.4-1]; 3.x has no code for it and gets no CONNACK. [MQTT311-3.2.2-6]
             if version == .v5 { refuseConnect(c, error.reason) } else { refuse(c, error) }
             return .closed
         }
+        // [MQTT-3.1.4-2]
         if let reason = checkConnect(c, connect, body) {
             refuseConnect(c, reason)
             return .closed
@@ -62,9 +63,10 @@ extension Shard {
     ) -> ReasonCode? {
         let zone = c.pointee.zone
         let idLength = Int(connect.clientID.count)
+        // [MQTT-3.1.3-5]: any bytes of UTF-8 will do, up to the length an operator sets. [MQTT-3.1.3-8]
         if idLength > zone.pointee.maxClientIDLength { return .clientIdentifierNotValid }
         if idLength == 0 {
-            // [MQTT-3.1.3-7] [MQTT-3.1.3-8] of 3.1.1; in 3.1 an id of 1 to 23 bytes is required.
+            // [MQTT311-3.1.3-8]; in 3.1 an id of 1 to 23 bytes is required.
             if connect.version == .v31 || connect.version == .v311 && !connect.cleanStart {
                 return .clientIdentifierNotValid
             }
@@ -122,7 +124,7 @@ extension Shard {
         if c.pointee.zone.pointee.useUsernameAsClientID, connect.hasUsername, connect.username.count > 0 {
             id = connect.username.bytes(in: base)
         } else if id.count == 0 {
-            // [MQTT-3.1.3-6] [MQTT-3.2.2-16]
+            // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
             generatedID = broker.newClientID(random: nextRandom())
             assigned = true
         }
@@ -134,11 +136,13 @@ extension Shard {
             openSession(c, connect, assigned ? generated : id)
         }
         guard let (s, present) = result else {
+            // [MQTT311-4.8.0-2]:
             // Another shard took the id between our look and our claim: the client tries again.
             refuseConnect(c, .serverBusy)
             return .closed
         }
         settle(c, s, connect, body, auth)
+        // Before anything else the session has for its client. [MQTT-3.1.4-5] [MQTT-3.2.0-1]
         sendConnack(c, s, present: present, assigned: assigned, auth: auth)
         runClientHook(MARTLET_HOOK_CLIENT_CONNECTED, c, s)
         runClientHook(present ? MARTLET_HOOK_SESSION_RESUMED : MARTLET_HOOK_SESSION_CREATED, c, s)
@@ -148,7 +152,8 @@ extension Shard {
         return .done
     }
 
-    /// Finds, takes over or makes the session. Nil when the id belongs to another shard by now.
+    /// Finds, takes over or makes the session [MQTT-3.1.4-4]; true when there was one [MQTT-3.2.2-2] [MQTT-3.2.2-3].
+    /// Nil when the id belongs to another shard by now.
     private func openSession(_ c: ConnectionRef, _ connect: ConnectPacket, _ id: Bytes) -> (SessionRef, Bool)? {
         let key = registry.key(id)
         let owner = registry.find(key)
@@ -157,6 +162,7 @@ extension Shard {
             takeOver(old)
             if !connect.cleanStart, let kept = session(owner) {
                 // [MQTT-3.1.2-5]
+                // Nothing of it ends while it is connected. [MQTT-4.1.0-1]
                 timers.disarm(&kept.pointee.timer)
                 resumeWill(kept)
                 return (kept, true)
@@ -164,6 +170,7 @@ extension Shard {
             // [MQTT-3.1.2-4]
             if let kept = session(owner) { endSession(kept, reason: .sessionEnd) }
         }
+        // [MQTT-3.1.2-6]
         guard let fresh = makeSession(id, c.pointee.zone, key) else { return nil }
         return (fresh, false)
     }
@@ -194,6 +201,7 @@ extension Shard {
         }
         s.pointee.timer.context = UnsafeMutableRawPointer(s)
         s.pointee.timer.fire = { context in
+            // [MQTT-4.1.0-2]
             Shard.current.endSession(context.assumingMemoryBound(to: Session.self), reason: .expired)
         }
         offlineCount += 1
@@ -225,11 +233,13 @@ extension Shard {
         if connect.isBridge { c.pointee.flags.insert(.bridge) }
         if connect.cleanStart { c.pointee.flags.insert(.cleanStart) }
         setMountpoint(c, s, auth)
+        // [MQTT-3.1.2-7]
         if let will = connect.will { c.pointee.will = makeWill(c, s, will, base) }
     }
 
     private func settleLimits(_ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket) {
         let zone = c.pointee.zone
+        // [MQTT-3.2.2-22]
         c.pointee.keepAlive = connect.keepAlive
         let longest = zone.pointee.serverKeepAlive
         if connect.version == .v5, longest > 0, connect.keepAlive == 0 || connect.keepAlive > longest {
@@ -241,6 +251,7 @@ extension Shard {
         c.pointee.maxPacketOut = connect.maximumPacketSize
         if !connect.requestProblemInformation { c.pointee.flags.remove(.problemInformation) }
         if connect.requestResponseInformation { c.pointee.flags.insert(.responseInformation) }
+        // [MQTT-3.1.2-27]
         if connect.topicAliasMaximum > 0 {
             c.pointee.aliasesOut = .allocate(capacity: 1)
             c.pointee.aliasesOut!.initialize(to: OutboundAliases(maximum: min(Int(connect.topicAliasMaximum), 1024)))

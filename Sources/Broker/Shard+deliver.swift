@@ -33,6 +33,7 @@ extension Shard {
                 qos = target.pointee.ownQoS
                 if qos == RouteTarget.none { continue }
             }
+            // [MQTT-3.8.4-8]
             let granted = s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
             let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
@@ -58,6 +59,7 @@ extension Shard {
             if s.pointee.flags.contains(.feeding), s.pointee.outbound?.pointee.maySendQoS0Now == false {
                 return enqueue(message, s, terms)
             }
+            // [MQTT-4.3.1-1]
             if shared && canUseTemplate(c, s, terms, message) {
                 sendTemplate(&template, message, c)
             } else {
@@ -85,12 +87,14 @@ extension Shard {
         sendNew(delivery, hash, c, s)
     }
 
-    /// Sends a message for the first time: from here on it is in flight.
+    /// Sends a message for the first time, with a DUP of its own [MQTT-3.3.1-3] [MQTT-4.3.2-2] [MQTT-4.3.3-2]: from
+    /// here on it is in flight.
     private func sendNew(_ delivery: Delivery, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef) {
         let terms = Terms(
             qos: delivery.qos, retain: delivery.retain, identifier: delivery.subscriptionID, moreIDs: delivery.moreIDs,
             group: delivery.shareGroup)
         if !fits(delivery.message, c, terms) {
+            // As if it had been sent. [MQTT-3.1.2-25]
             drop(delivery.message, .tooLarge, for: s)
             delivery.discard()
             return
@@ -191,7 +195,7 @@ extension Shard {
         while outbound.pointee.hasRoom, let entry = outbound.pointee.inflight.unpark(now: now) {
             let d = entry.delivery
             let terms = Terms(qos: d.qos, retain: d.retain, identifier: d.subscriptionID, moreIDs: d.moreIDs)
-            // [MQTT-3.3.1-1]
+            // [MQTT-3.3.1-1]; it has been sent, so it does not expire any more. [MQTT-4.3.3-7]
             write(d.message, 0, c, s, terms, packetID: entry.packetID, dup: true)
         }
     }
@@ -271,7 +275,7 @@ extension Shard {
     /// Above this a payload is shared between the outputs instead of copied into each.
     static var copyLimit: Int { 8192 }
 
-    /// The broker's own aliases, from the first message of a topic on. [MQTT-3.3.2-10]
+    /// The broker's own aliases, from the first message of a topic on. [MQTT-3.3.2-11]
     private func useAlias(_ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64) {
         let key = hash == 0 ? Topics.hash(h.topic, seed: table.seed) : hash
         let (alias, known) = aliases.pointee.alias(for: h.topic, hash: key)

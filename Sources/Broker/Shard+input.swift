@@ -51,6 +51,7 @@ extension Shard {
                 pause(t)
                 return at
             case .closed:
+                // Whatever else has arrived is not looked at. [MQTT-3.1.4-6]
                 return bytes.count
             }
         }
@@ -99,7 +100,7 @@ extension Shard {
             guard version == .v5 else { throw .unexpected }
             return handleAuth(c, try AuthPacket.decode(body, flags: header.flags, version: version), body)
         case .connect:
-            // [MQTT-3.1.0-2]
+            // [MQTT-3.1.0-2] [MQTT-3.2.0-2]
             close(c, .protocolError, counted: "protocol_bad_connect")
             return .closed
         default:
@@ -121,7 +122,7 @@ extension Shard {
             return .closed
         case (.closing, _): return .closed
         default:
-            // [MQTT-4.12.0-1] nothing but AUTH and DISCONNECT while authentication is under way.
+            // Nothing but AUTH and DISCONNECT while authentication is under way. [MQTT-3.1.2-30]
             throw .unexpected
         }
     }

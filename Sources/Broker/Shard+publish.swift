@@ -112,7 +112,7 @@ extension Shard {
         {
             return .topicNameInvalid
         }
-        // [MQTT-3.3.2-5] a server may check it: it does, so that a subscriber can rely on it.
+        // MQTT 5 §3.3.2.3.2: a server may check it: it does, so that a subscriber can rely on it.
         if packet.payloadIsText, !isValidUTF8(packet.payload.bytes(in: body.baseAddress!)) {
             return .payloadFormatInvalid
         }
@@ -131,7 +131,7 @@ extension Shard {
 
     /// MQTT 5 §3.3.2.3.4. False: the connection is closing.
     private func resolveAlias(_ c: ConnectionRef, _ alias: UInt16, _ topic: inout Bytes) -> Bool {
-        // [MQTT-3.3.2-8] [MQTT-3.3.2-9]
+        // [MQTT-3.3.2-8] [MQTT-3.3.2-9] [MQTT-3.3.2-12]
         guard alias != 0, alias <= c.pointee.zone.pointee.maxTopicAlias else {
             close(c, alias == 0 ? .protocolError : .topicAliasInvalid, counted: "bad_alias")
             return false
@@ -145,7 +145,7 @@ extension Shard {
         } else if let known = c.pointee.aliasesIn!.pointee.topic(alias) {
             topic = known
         } else {
-            // [MQTT-3.3.2-12] and §3.3.4: an alias without a mapping.
+            // MQTT 5 §3.3.2.3.4: an alias without a mapping.
             close(c, .protocolError, counted: "bad_alias")
             return false
         }
@@ -169,7 +169,8 @@ extension Shard {
             close(c, .notAuthorized, counted: "acl_denied")
             return .closed
         }
-        // 3.x has no way to say no: acknowledged and dropped, so that the client does not try for ever. [MQTT-3.3.5-2]
+        // 3.x has no way to say no: acknowledged and dropped, so that the client does not try for ever.
+        // [MQTT311-3.3.5-2]
         let reason: ReasonCode = c.pointee.isV5 ? .notAuthorized : .success
         if packet.qos == 1 {
             counters.count(.packetsPubackSent)
@@ -177,7 +178,7 @@ extension Shard {
         } else if packet.qos == 2 {
             counters.count(.packetsPubrecSent)
             sendAck(c, .pubrec, packet.packetID, reason)
-            // 3.x goes on with PUBREL.
+            // 3.x goes on with PUBREL; after a refusal the identifier is free. [MQTT-4.3.3-9]
             if !c.pointee.isV5 { awaitRelease(c, packet.packetID) }
         }
         return .done
@@ -234,12 +235,13 @@ extension Shard {
         // A hook or a receiver may have ended this connection meanwhile.
         guard c.pointee.phase == .connected else { return }
         let reason: ReasonCode = matched || !c.pointee.isV5 ? .success : .noMatchingSubscribers
+        // [MQTT-2.2.1-5] [MQTT-3.3.4-1]
         if packet.qos == 1 {
-            // [MQTT-4.3.2-4]
+            // [MQTT-4.3.2-4]; nothing is remembered, so the identifier is free again. [MQTT-4.3.2-5]
             counters.count(.packetsPubackSent)
             sendAck(c, .puback, packet.packetID, reason)
         } else {
-            // [MQTT-4.3.3-8]
+            // [MQTT-4.3.3-8], and PUBREL is waited for whatever becomes of the message. [MQTT-4.3.3-13]
             awaitRelease(c, packet.packetID)
             counters.count(.packetsPubrecSent)
             sendAck(c, .pubrec, packet.packetID, reason)

@@ -26,8 +26,8 @@ extension Shard {
         }
     }
 
-    /// In the order of their first sending [MQTT-4.6.0-1], each at most once an interval. A client that does not even
-    /// take what it was sent the first time is sent nothing twice.
+    /// In the order of their first sending [MQTT311-4.6.0-1], each at most once an interval. A client that does not
+    /// even take what it was sent the first time is sent nothing twice.
     private func retry(_ c: ConnectionRef, _ s: SessionRef, _ outbound: UnsafeMutablePointer<Outbound>) {
         let interval = c.pointee.zone.pointee.retryInterval
         guard interval > 0, !c.pointee.transport.pointee.isBlocked else { return }

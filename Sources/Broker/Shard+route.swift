@@ -9,7 +9,8 @@ import Topics
 
 /// From a message to its receivers.
 extension Shard {
-    /// Delivers on this shard, hands over to the others, picks share members. True when anybody was to get it.
+    /// Delivers on this shard, hands over to the others, picks share members: all that subscribe to it [MQTT-4.5.0-1].
+    /// True when anybody was to get it.
     /// - Parameter from: the connection that published, for No Local and for holding it back.
     func route(_ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?) -> Bool {
         let r = findRoute(message.pointee.topic, hash)
@@ -52,6 +53,7 @@ extension Shard {
         builder.begin()
         nodes.removeAll()
         table.read(number) { trie, values in
+            // [MQTT-3.3.2-3]
             trie.match(topic, into: &nodes)
             for i in 0..<nodes.count {
                 let value = values[Int(nodes[i])]
@@ -131,6 +133,7 @@ extension Shard {
 
     /// Every parcel of a chunk, in order.
     func receive(_ chunk: UnsafeMutablePointer<Chunk>) {
+        // In the order they were sent in. [MQTT-4.6.0-5]
         var at = UnsafeMutableRawPointer(chunk) + MemoryLayout<Chunk>.stride
         for _ in 0..<chunk.pointee.count {
             let parcel = at.assumingMemoryBound(to: Parcel.self)

@@ -17,11 +17,12 @@ extension Shard {
             if c.pointee.isV5 {
                 announceLimits(c, s, &writer)
                 if assigned { writer.append(.assignedClientIdentifier, s.pointee.clientID) }
+                // [MQTT-3.1.2-28]
                 if c.pointee.flags.contains(.responseInformation), !broker.responseInformation.isEmpty {
                     broker.responseInformation.withUnsafeBytes { _ = writer.append(.responseInformation, $0) }
                 }
                 if let e = c.pointee.enhanced {
-                    // [MQTT-4.12.0-4]
+                    // [MQTT-4.12.0-5] [MQTT-4.12.0-6]
                     writer.append(.authenticationMethod, e.pointee.method)
                     if let data = auth?.data, !data.isEmpty {
                         data.withUnsafeBytes { _ = writer.append(.authenticationData, $0) }
@@ -44,6 +45,7 @@ extension Shard {
         if zone.pointee.maxAwaitingRel > 0 && zone.pointee.maxAwaitingRel < 65535 {
             writer.append(.receiveMaximum, UInt32(zone.pointee.maxAwaitingRel))
         }
+        // [MQTT-3.2.2-9]
         if zone.pointee.maxQoS < 2 { writer.append(.maximumQoS, UInt32(zone.pointee.maxQoS)) }
         if !zone.pointee.retainAvailable { writer.append(.retainAvailable, false) }
         writer.append(.maximumPacketSize, UInt32(zone.pointee.maxPacketSize))
@@ -57,7 +59,7 @@ extension Shard {
         }
     }
 
-    /// CONNACK with a failure, then close. [MQTT-3.2.2-5] [MQTT-3.2.2-7]
+    /// CONNACK with a failure, then close. [MQTT-3.2.2-7] [MQTT-4.13.2-1] [MQTT311-3.2.2-5]
     func refuseConnect(_ c: ConnectionRef, _ reason: ReasonCode) {
         counters.count(.packetsConnack)
         counters.count(.packetsSent)
@@ -112,7 +114,8 @@ extension Shard {
         counters.count(.packetsSent)
     }
 
-    /// PUBACK, PUBREC, PUBREL, PUBCOMP in their shortest form.
+    /// PUBACK, PUBREC, PUBREL, PUBCOMP in their shortest form, without reason string and user properties, so that
+    /// nobody has to be asked whether it wants them [MQTT-3.1.2-29]. No window holds them back. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
     @inline(__always)
     func sendAck(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ reason: ReasonCode = .success) {
         let size = c.pointee.isV5 && reason != .success ? 5 : 4

@@ -9,11 +9,13 @@ import Topics
 
 /// The end of sessions, and wills. MQTT 5 §3.1.2.5, §3.1.2.11.2, §3.1.3.2.
 extension Shard {
-    /// Everything the session held is given up. Its handle is stale afterwards.
+    /// Everything the session held is given up, which retained messages are no part of [MQTT311-3.1.2-7]. Its handle is
+    /// stale afterwards.
     func endSession(_ s: SessionRef, reason: DropReason) {
         timers.disarm(&s.pointee.timer)
+        // [MQTT-4.1.0-1]
         if s.pointee.connection != nil { return }
-        // [MQTT-3.1.3-9]: a will that still waits goes out with the session.
+        // [MQTT-3.1.2-8]: a will that still waits goes out with the session.
         fireWill(s)
         while s.pointee.subCount > 0 { removeSubscription(s, Int(s.pointee.subCount) - 1) }
         s.pointee.subs?.deallocate()
@@ -73,9 +75,9 @@ extension Shard {
         counters.count(.packetsDisconnectReceived)
         let s = c.pointee.session!
         if let expiry = packet.sessionExpiry {
-            // [MQTT-3.1.2-25] and §3.14.2.2.2: what was 0 at CONNECT stays 0.
+            // MQTT 5 §3.14.2.2.2: what was 0 at CONNECT stays 0.
             if s.pointee.expiryInterval == 0 && expiry != 0 {
-                throw DecodeError(.protocolError, "MQTT-3.14.2-2", "A session of expiry 0 cannot be kept at DISCONNECT.")
+                throw DecodeError(.protocolError, "§3.14.2.2.2", "A session of expiry 0 cannot be kept at DISCONNECT.")
             }
             s.pointee.expiryInterval = min(expiry, c.pointee.zone.pointee.sessionExpiry)
         }
@@ -94,7 +96,9 @@ extension Shard {
     ) -> UnsafeMutablePointer<Will> {
         let block = will.properties.bytes(in: base)
         let properties = scratch(block.count)
+        // [MQTT-3.1.3-10]
         let count = block.count > 0 ? copyPassThroughProperties(from: block, into: properties) : 0
+        // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
         var flags: Message.Flags = will.retain ? [.retain] : []
         if will.messageExpiry != nil { flags.insert(.expires) }
         let topic = Array(c.pointee.mountpoint) + Array(will.topic.bytes(in: base))
@@ -114,6 +118,7 @@ extension Shard {
 
     /// The connection ended without DISCONNECT 0: now, or after the delay, or with the session. [MQTT-3.1.2-8]
     func willAtEnd(_ c: ConnectionRef, _ s: SessionRef) {
+        // [MQTT311-3.1.2-12]
         guard let will = c.pointee.will else { return }
         c.pointee.will = nil
         dropSessionWill(s)

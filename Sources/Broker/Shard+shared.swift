@@ -53,6 +53,7 @@ extension Shard {
         _ group: UInt32, _ publisher: UInt64
     ) {
         let retain = message.pointee.flags.contains(.retain) && options.retainAsPublished
+        // [MQTT-4.8.2-3]
         let terms = Terms(
             qos: min(options.qos, message.pointee.qos), retain: retain, identifier: identifier, group: group)
         var template = Template()

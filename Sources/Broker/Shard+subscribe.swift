@@ -17,6 +17,7 @@ extension Shard {
         var requests: [Request] = []
         requests.reserveCapacity(packet.filterCount)
         var filters = packet.filters
+        // Each as if it stood alone. [MQTT-3.8.4-5]
         while let f = filters.next(in: body) {
             requests.append(check(c, f, packet.subscriptionID, body))
         }
@@ -67,6 +68,7 @@ extension Shard {
         request.isShared = parsed.kind != .plain
         if parsed.isLocal { request.options.rawValue |= 64 }
         let filter = Bytes(rebasing: whole[parsed.filter])
+        // Less is granted than was asked for. [MQTT-3.2.2-10]
         request.code = ReasonCode(rawValue: min(request.options.qos, zone.pointee.maxQoS))
         request.options.rawValue = request.options.rawValue & ~3 | request.code.rawValue
         if zone.pointee.maxTopicLevels > 0 && levelCount(filter) > zone.pointee.maxTopicLevels {
@@ -76,6 +78,7 @@ extension Shard {
         } else if request.isShared && !zone.pointee.sharedSubscription {
             request.code = .sharedSubscriptionsNotSupported
         } else if !zone.pointee.wildcardSubscription && hasWildcard(filter) {
+            // [MQTT311-3.8.3-2]
             request.code = .wildcardSubscriptionsNotSupported
         }
         return request
@@ -107,9 +110,10 @@ extension Shard {
                 subs[i].is_new = withMounted(subs[i].topic.bytes, c) { addSubscription(s, $0, subs[i]) }
                 done.append(subs[i])
             }
+            // [MQTT-3.8.4-7]
             codes.append(code)
         }
-        // [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-6]
+        // [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-6] [MQTT-2.2.1-6]
         sendCodes(c, .suback, packetID, codes)
         for sub in done {
             var sub = sub
@@ -161,6 +165,7 @@ extension Shard {
         var subs: [martlet_sub] = []
         var valid: [Bool] = []
         var filters = packet.filters
+        // Each as if it stood alone. [MQTT-3.10.4-6]
         while let range = filters.next(in: body) {
             let whole = range.bytes(in: body.baseAddress!)
             let parsed = parseSubscription(whole)
@@ -183,6 +188,7 @@ extension Shard {
             // [MQTT-3.10.4-1] [MQTT-3.11.3-2]
             let found = withMounted(sub.topic.bytes, c) { topic -> Bool in
                 guard let index = findSubscription(s, topic, group: sub.share_group.bytes) else { return false }
+                // Nothing new from here on [MQTT-3.10.4-2]; what is in flight or waits stays. [MQTT-3.10.4-3]
                 removeSubscription(s, index)
                 sub.topic = topic.c
                 runSubscriptionHook(Int(MARTLET_HOOK_SESSION_UNSUBSCRIBED), c, s, sub)
@@ -190,7 +196,7 @@ extension Shard {
             }
             codes.append(found ? .success : .noSubscriptionExisted)
         }
-        // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+        // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-2.2.1-6]
         sendCodes(c, .unsuback, packet.packetID, codes)
         return .done
     }

@@ -7,7 +7,8 @@ import Topics
 
 /// A session's subscriptions, in step with the filter table.
 extension Shard {
-    /// Adds or replaces [MQTT-3.8.4-3]. True when there was none before.
+    /// Adds, or replaces in place, so that no message falls between the two. True when there was none before.
+    /// [MQTT-3.8.4-3] [MQTT-3.8.4-4]
     func addSubscription(_ s: SessionRef, _ filter: Bytes, _ sub: martlet_sub) -> Bool {
         var options = SubOptions(rawValue: sub.qos & 3)
         if sub.no_local { options.rawValue |= 4 }

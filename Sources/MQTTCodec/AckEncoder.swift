@@ -22,6 +22,8 @@ public struct AckEncoder {
         self.packetID = packetID
         self.reason = reason
         self.version = version
+        // [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3] [MQTT-3.7.2-2]
+        // [MQTT-3.7.2-3]
         self.properties =
             version == .v5 ? properties.fitted(fixed: 3, maximum: maximumPacketSize) : .none
     }

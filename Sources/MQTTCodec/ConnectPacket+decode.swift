@@ -62,6 +62,7 @@ extension ConnectPacket {
         packet.keepAlive = try cursor.uint16(body)
         if announced == .v5 { try packet.readProperties(&cursor, body) }
         try packet.readPayload(&cursor, body, connectFlags)
+        // A user name or a password without its flag would be left over. [MQTT-3.1.2-16] [MQTT-3.1.2-18]
         try cursor.expectEnd()
         return packet
     }

@@ -19,6 +19,7 @@ public struct DisconnectEncoder {
         self.type = type
         self.version = version
         self.reason = reason
+        // [MQTT-3.14.2-3] [MQTT-3.14.2-4] [MQTT-3.15.2-2] [MQTT-3.15.2-3]
         self.properties = version == .v5 ? properties.fitted(fixed: 1, maximum: maximumPacketSize) : .none
     }
 

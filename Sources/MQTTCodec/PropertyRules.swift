@@ -141,7 +141,8 @@ extension Property {
         }
     }
 
-    /// [MQTT-1.5.4-1]; a response topic is a topic name [MQTT-3.3.2-13] [MQTT-3.3.2-14].
+    /// [MQTT-1.5.4-1], of the content type [MQTT-3.3.2-19]; a response topic is a topic name [MQTT-3.3.2-13]
+    /// [MQTT-3.3.2-14].
     @inlinable
     func checkString(_ body: RawSpan) throws(DecodeError) {
         if id == .responseTopic {

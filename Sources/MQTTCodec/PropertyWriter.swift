@@ -133,6 +133,7 @@ public struct OutgoingProperties {
 
     /// The block with its length.
     func write(into sink: inout ByteSink) {
+        // 0 when there are none. [MQTT-2.2.2-1]
         sink.varInt(blockSize)
         sink.bytes(required)
         if !reasonString.isEmpty {

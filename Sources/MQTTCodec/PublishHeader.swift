@@ -93,6 +93,7 @@ public struct PublishHeader {
             sink.uint16(packetID)
         }
         if version == .v5 {
+            // 0 when there are none. [MQTT-2.2.2-1]
             sink.varInt(properties)
             if properties != 0 { writeProperties(&sink) }
         }

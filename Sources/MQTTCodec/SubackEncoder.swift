@@ -22,6 +22,7 @@ public struct SubackEncoder {
         self.version = version
         self.packetID = packetID
         self.codes = codes
+        // [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2]
         self.properties =
             version == .v5 ? properties.fitted(fixed: 2 + codes.count, maximum: maximumPacketSize) : .none
     }

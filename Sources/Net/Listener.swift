@@ -155,6 +155,7 @@ public final class Listener: @unchecked Sendable {
         return fd
     }
 
+    /// Ordered, lossless and a stream of bytes. [MQTT-4.2-1]
     private static let streamSocket = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
 
     private func set(_ fd: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {

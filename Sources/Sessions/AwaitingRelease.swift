@@ -52,7 +52,7 @@ public struct AwaitingRelease: ~Copyable {
         count += 1
     }
 
-    /// PUBREL. False when the identifier is not known. [MQTT-4.3.3-11]
+    /// PUBREL: from now on the identifier is a new message's [MQTT-4.3.3-12]. False when it is not known.
     public mutating func remove(_ id: UInt16) -> Bool {
         if maps != nil { return removeFromBitmaps(id) }
         guard let at = index(of: id) else { return false }

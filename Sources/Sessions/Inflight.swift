@@ -47,7 +47,8 @@ public struct Inflight: ~Copyable {
 
     deinit { ring.deallocate() }
 
-    /// Appends a message as just sent. The identifier is new and in no use. [MQTT-2.2.1-3] [MQTT-2.2.1-4]
+    /// Appends a message as just sent. The identifier is new and in no use. [MQTT-2.2.1-4] [MQTT-4.3.2-1]
+    /// [MQTT-4.3.3-1]
     public mutating func add(_ delivery: Delivery, now: UInt64) -> UInt16 {
         if tail - head == room { makeRoom() }
         let id = nextID()
@@ -58,7 +59,7 @@ public struct Inflight: ~Copyable {
         return id
     }
 
-    /// PUBACK: the message is done; the caller discards it. Nil when the identifier is not awaiting one.
+    /// PUBACK: the message is done [MQTT-4.3.2-3]; the caller discards it. Nil when the identifier is not awaiting one.
     public mutating func puback(_ id: UInt16) -> Delivery? {
         guard let at = find(id), ring[at].state == .awaitingPuback else { return nil }
         return finish(at)
@@ -72,7 +73,7 @@ public struct Inflight: ~Copyable {
         case unknown
     }
 
-    /// PUBREC with a reason below 0x80.
+    /// PUBREC with a reason below 0x80. [MQTT-4.3.3-3]
     public mutating func pubrec(_ id: UInt16, now: UInt64) -> PubrecResult {
         guard let at = find(id) else { return .unknown }
         switch ring[at].state {
@@ -96,13 +97,15 @@ public struct Inflight: ~Copyable {
         return finish(at)
     }
 
+    /// PUBCOMP: the identifier is free. [MQTT-4.3.3-5]
     public mutating func pubcomp(_ id: UInt16) -> Bool {
         guard let at = find(id), ring[at].state == .awaitingPubcomp else { return false }
         _ = finish(at)
         return true
     }
 
-    /// A new connection: what was sent and not received is to be sent again, as its window allows. [MQTT-4.4.0-1]
+    /// A new connection: what was sent and not received is to be sent again, as its window allows [MQTT-4.4.0-1]; what
+    /// was received is not: for that only PUBREL is. [MQTT-4.3.3-6]
     public mutating func park() {
         for i in head..<tail {
             let at = i & (room - 1)
@@ -132,12 +135,13 @@ public struct Inflight: ~Copyable {
         return nil
     }
 
-    /// Every entry that still waits for something, in sending order. [MQTT-4.6.0-1]
+    /// Every entry that still waits for something, in sending order. [MQTT311-4.6.0-1]
     public func forEach(_ body: (inout Entry) -> Void) {
         for i in head..<tail where ring[i & (room - 1)].state != .hole { body(&ring[i & (room - 1)]) }
     }
 
-    /// Takes everything out, calling `body` with each message that was not yet received by the client.
+    /// Takes everything out, calling `body` with each message that was not yet received by the client: what it has
+    /// received goes to nobody else. [MQTT-4.8.2-5]
     public mutating func removeAll(_ body: (Delivery) -> Void) {
         forEach { entry in
             if entry.state != .awaitingPubcomp { body(entry.delivery) }

@@ -16,9 +16,11 @@ public struct Outbound: ~Copyable {
         queue = MessageQueue(lanes: lanes)
     }
 
+    /// [MQTT-4.9.0-2]
     public var hasRoom: Bool { inflight.count < window }
 
-    /// Whether a QoS 1 or 2 message may be sent at once without overtaking those that wait. [MQTT-4.6.0-6]
+    /// Whether a QoS 1 or 2 message may be sent at once without overtaking those that wait. [MQTT-4.6.0-5]
+    /// [MQTT-4.6.0-6]
     public var maySendNow: Bool { queue.isEmpty && inflight.parked == 0 && hasRoom }
 
     /// The same for QoS 0, which needs no window.
@@ -36,7 +38,7 @@ public struct Outbound: ~Copyable {
     private var maySendQueued: Bool { inflight.parked == 0 && hasRoom }
 
     /// Takes out the messages of share groups that `body` wants for other members: those waiting, and those sent and
-    /// not received (a QoS 2 message whose PUBREC has come stays). Their packet identifiers become free.
+    /// not received (a QoS 2 message whose PUBREC has come stays [MQTT-4.8.2-4]). Their packet identifiers become free.
     public mutating func takeShared(limits: QueueLimits, _ body: (Delivery) -> Bool) {
         inflight.removeUnreceived { $0.shareGroup != 0 && body($0) }
         queue.removeWhere(limits: limits) { $0.shareGroup != 0 && body($0) }

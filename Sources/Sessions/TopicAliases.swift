@@ -36,7 +36,7 @@ public struct InboundAliases: ~Copyable {
 }
 
 /// Numbers the broker gives to topics it sends to a client, first come, first served up to the client's Topic Alias
-/// Maximum [MQTT-3.1.2-26]; later topics travel in full.
+/// Maximum [MQTT-3.1.2-26] [MQTT-3.3.2-11]; later topics travel in full.
 public struct OutboundAliases: ~Copyable {
     private struct Slot {
         var hash: UInt64

@@ -76,7 +76,7 @@ public struct FilterTrie: ~Copyable {
 
     /// Appends the id of each referenced filter that matches the topic, in no particular order.
     /// A wildcard in the first level does not match a topic that starts with `$` [MQTT-4.7.2-1]; `a/#` matches `a`
-    /// (MQTT 5 §4.7.1.2).
+    /// (MQTT 5 §4.7.1.2). Levels are compared byte by byte. [MQTT-4.7.3-4]
     public func match(_ topic: Bytes, into out: inout NodeList) {
         guard let first = topic.first else { return }
         var scan = LevelScanner(topic, keys)

@@ -51,7 +51,8 @@ enum FilterStep {
         }
     }
 
-    /// The key has ended and the filter goes on at `f`: only `#` accepts that [MQTT-4.7.1-2], anything else is below.
+    /// The key has ended and the filter goes on at `f`: only `#` accepts that (MQTT 5
+    /// §4.7.1.2), anything else is below.
     private static func descend(
         _ key: UnsafeRawBufferPointer, _ filter: UnsafeRawBufferPointer, _ f: Int, _ target: inout ByteBuffer
     ) -> FilterStep {
