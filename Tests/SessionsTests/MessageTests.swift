@@ -13,7 +13,8 @@ struct MessageTests {
                     withTopic("client") { client in
                         var message = Message(
                             topic: topic, payload: payload, properties: properties, qos: 1, flags: [.retain, .expires],
-                            expiry: 10, timestamp: 1000, id: 77, clientID: client)
+                            expiry: 10, timestamp: 1000, id: 77, clientID: client,
+                            username: properties)
                         return withUnsafeMutablePointer(to: &message) { body($0) }
                     }
                 }
@@ -37,7 +38,8 @@ struct MessageTests {
         #expect(text(copy.pointee.payload) == "payload")
         #expect(text(copy.pointee.properties) == "properties")
         #expect(text(copy.pointee.clientID) == "client")
-        #expect(copy.pointee.username.count == 0)
+        #expect(text(copy.pointee.username) == "properties")
+        #expect(copy.pointee.username.baseAddress != copy.pointee.properties.baseAddress)
         #expect((copy.pointee.qos, copy.pointee.id, copy.pointee.flags) == (1, 77, [.retain, .expires]))
         copy.release()
     }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Reactor
+import Schedules
+import Testing
+
+@testable import Broker
+
+@Suite("Deferred answers")
+struct DeferralTests {
+    private func open(_ deferrals: Deferrals, owner: UInt32 = 1, connection: UInt64 = 5) -> UInt64 {
+        deferrals.open(shard: 2, owner: owner, connection: connection, position: 3, kind: .auth)
+    }
+
+    @Test("An answer is taken once, with what was noted, and by the right kind of call")
+    func once() {
+        let deferrals = Deferrals()
+        let id = open(deferrals)
+        #expect(id != 0)
+        #expect(deferrals.take(id, kind: .hook) == nil)
+        let slot = deferrals.take(id, kind: .auth)
+        #expect(slot?.shard == 2 && slot?.owner == 1 && slot?.connection == 5 && slot?.position == 3)
+        #expect(deferrals.take(id) == nil)
+        #expect(deferrals.take(0) == nil)
+        #expect(deferrals.take(.max) == nil)
+        #expect(deferrals.take(id + 1) == nil)
+    }
+
+    @Test("An old number does not answer the next one in its place")
+    func generations() {
+        let deferrals = Deferrals()
+        var ids: [UInt64] = []
+        for n in 0..<100 {
+            let id = open(deferrals, connection: UInt64(n))
+            #expect(!ids.contains(id))
+            for old in ids { #expect(deferrals.take(old) == nil) }
+            ids.append(id)
+            deferrals.abandon(id)
+            #expect(deferrals.take(id) == nil)
+        }
+    }
+
+    @Test("Those a plugin owes are listed until they are taken")
+    func ofOwner() {
+        let deferrals = Deferrals()
+        let mine = (0..<5).map { _ in open(deferrals, owner: 7) }
+        let others = (0..<5).map { _ in open(deferrals, owner: 8) }
+        #expect(Set(deferrals.open(of: 7)) == Set(mine))
+        deferrals.abandon(mine[2])
+        #expect(Set(deferrals.open(of: 7)) == Set(mine).subtracting([mine[2]]))
+        #expect(Set(deferrals.open(of: 8)) == Set(others))
+        #expect(deferrals.open(of: 9) == [])
+    }
+
+    @Test("65,536 can be owed at once, and no more")
+    func full() {
+        let deferrals = Deferrals()
+        var ids = Set<UInt64>()
+        for _ in 0..<Deferrals.capacity { ids.insert(open(deferrals)) }
+        #expect(ids.count == Deferrals.capacity && !ids.contains(0))
+        #expect(open(deferrals) == 0)
+        deferrals.abandon(ids.first!)
+        #expect(open(deferrals) != 0)
+        #expect(open(deferrals) == 0)
+    }
+
+    @Test("Answer, timeout and unloading race for it: exactly one gets each")
+    func race() {
+        let deferrals = Deferrals()
+        let rounds = 3000
+        let racers = 3
+        let (go, done) = (Semaphore(), Semaphore())
+        nonisolated(unsafe) let ids = UnsafeMutablePointer<UInt64>.allocate(capacity: rounds)
+        ids.initialize(repeating: 0, count: rounds)
+        nonisolated(unsafe) let takers = UnsafeMutablePointer<UInt32>.allocate(capacity: rounds)
+        takers.initialize(repeating: 0, count: rounds)
+        nonisolated(unsafe) let mixedUp = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
+        mixedUp.initialize(to: 0)
+        for racer in 0..<racers {
+            startThread("racer") {
+                for round in 0..<rounds {
+                    // Each follows the opener as closely as it can; slots are used again meanwhile.
+                    var id = cr_load_u64(ids + round)
+                    while id == 0 { id = cr_load_u64(ids + round) }
+                    if racer == 2, !deferrals.open(of: 1).contains(id) { continue }
+                    guard let slot = deferrals.take(id) else { continue }
+                    if slot.connection != UInt64(round) { _ = cr_add_u32(mixedUp, 1) }
+                    _ = cr_add_u32(takers + round, 1)
+                }
+                done.signal()
+            }
+        }
+        startThread("opener") {
+            for round in 0..<rounds { cr_store_u64(ids + round, self.open(deferrals, connection: UInt64(round))) }
+            go.signal()
+        }
+        go.wait()
+        for _ in 0..<racers { done.wait() }
+        #expect((0..<rounds).allSatisfy { takers[$0] == 1 })
+        #expect(mixedUp.pointee == 0)
+        #expect(deferrals.open(of: 1) == [])
+        ids.deallocate()
+        takers.deallocate()
+        mixedUp.deallocate()
+    }
+}

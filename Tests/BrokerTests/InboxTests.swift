@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Reactor
+import Testing
+
+@testable import Broker
+
+@Suite("Inbox of a shard")
+struct InboxTests {
+    @Test("Chunks of several shards all arrive, those of each in the order they were pushed")
+    func order() {
+        nonisolated(unsafe) let inbox = Inbox()
+        let (shards, each) = (3, 400)
+        for shard in 0..<shards {
+            startThread("shard") {
+                for n in 0..<each {
+                    let chunk = Chunk.allocate()
+                    chunk.pointee.used = 16
+                    chunk.pointee.count = shard * each + n
+                    inbox.push(chunk)
+                }
+            }
+        }
+        var seen: [[Int]] = Array(repeating: [], count: shards)
+        var left = shards * each
+        while left > 0 {
+            var next = inbox.takeAll()
+            while let chunk = next {
+                next = chunk.pointee.next
+                seen[chunk.pointee.count / each].append(chunk.pointee.count % each)
+                inbox.done(chunk.pointee.used)
+                UnsafeMutableRawPointer(chunk).deallocate()
+                left -= 1
+            }
+        }
+        #expect(seen.allSatisfy { $0 == Array(0..<each) })
+        #expect(cr_load_i64(inbox.waiting) == 0)
+        #expect(inbox.isEmpty)
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Testing
+
+@testable import Broker
+
+@Suite("Topic priorities")
+struct TopicPrioritiesTests {
+    private func lane(_ priorities: TopicPriorities, _ topic: String) -> Int {
+        withBytes(topic) { priorities.lane($0) }
+    }
+
+    @Test("Without a list there is one lane")
+    func none() {
+        #expect(TopicPriorities().lanes == 1)
+        #expect(lane(TopicPriorities(), "a") == 0)
+        #expect(lane(TopicPriorities([], defaultHighest: true), "a") == 0)
+    }
+
+    @Test("The highest number comes first, equal numbers share a lane, the others come last or first")
+    func order() {
+        let list = [("low", 1), ("high", 10), ("also/high", 10), ("middle", 5)]
+        let last = TopicPriorities(list.map { (topic: $0.0, priority: $0.1) })
+        #expect(last.lanes == 4)
+        #expect(
+            ["high", "also/high", "middle", "low", "other", "hig", "highe"].map { lane(last, $0) } == [
+                0, 0, 1, 2, 3, 3, 3,
+            ])
+        let first = TopicPriorities(list.map { (topic: $0.0, priority: $0.1) }, defaultHighest: true)
+        #expect(first.lanes == 4)
+        #expect(["other", "high", "middle", "low"].map { lane(first, $0) } == [0, 1, 2, 3])
+    }
+
+    @Test("A topic that is listed twice has its first priority; priority 0 is above the unlisted")
+    func twice() {
+        let priorities = TopicPriorities([("a", 0), ("a", 3), ("b", 3)])
+        #expect(["b", "a", "c"].map { lane(priorities, $0) } == [0, 1, 2])
+    }
+}
+
+@Suite("Banned list")
+struct BanListTests {
+    private func ban(_ kind: BanKind, _ who: String, until: Int64?) -> Ban {
+        Ban(kind: kind, who: who, until: until, reason: "test", by: "me")
+    }
+
+    @Test("A ban ends at its time, and then the list is empty again")
+    func expiry() {
+        let bans = BanList()
+        #expect(bans.isEmpty)
+        bans.add(ban(.clientid, "c", until: 1000))
+        #expect(!bans.isEmpty)
+        #expect(bans.contains(.clientid, "c", now: 999))
+        #expect(bans.all(now: 999).map(\.who) == ["c"])
+        #expect(bans.all(now: 1000).isEmpty)
+        #expect(!bans.contains(.clientid, "c", now: 1000))
+        #expect(bans.isEmpty)
+    }
+
+    @Test("Kinds do not mix, a ban without end stays, a second one replaces the first")
+    func kinds() {
+        let bans = BanList()
+        bans.add(ban(.username, "x", until: nil))
+        #expect(bans.contains(.username, "x", now: .max))
+        #expect(!bans.contains(.clientid, "x", now: 0))
+        #expect(!bans.contains(.ipaddr, "x", now: 0))
+        bans.add(ban(.username, "x", until: 10))
+        #expect(bans.all(now: 0).count == 1)
+        #expect(!bans.contains(.username, "x", now: 10))
+        bans.add(ban(.ipaddr, "192.0.2.1", until: nil))
+        #expect(bans.remove(.ipaddr, "192.0.2.1"))
+        #expect(!bans.remove(.ipaddr, "192.0.2.1"))
+        #expect(bans.isEmpty)
+    }
+
+    @Test("A broker bans by client id, user name and address, IPv4 as seen by a dual-stack listener too")
+    func broker() {
+        let broker = Broker(settings: BrokerSettings())
+        func isBanned(_ client: String, _ user: String, _ peer: PeerAddress) -> Bool {
+            withBytes(client) { client in
+                withBytes(user) { broker.isBanned(clientID: client, username: $0, peer: peer) }
+            }
+        }
+        let (v4, mapped, v6) = (address("192.0.2.7", 1), address("::ffff:192.0.2.7", 2), address("2001:db8::1", 3))
+        #expect(!isBanned("c", "u", v4))
+        broker.ban(ban(.ipaddr, "192.0.2.7", until: nil))
+        #expect(isBanned("c", "u", v4) && isBanned("c", "u", mapped) && !isBanned("c", "u", v6))
+        broker.ban(ban(.ipaddr, "2001:db8::1", until: nil))
+        #expect(isBanned("c", "u", v6))
+        broker.ban(ban(.clientid, "c", until: nil))
+        broker.ban(ban(.username, "u", until: 1))
+        let other = address("192.0.2.8", 4)
+        #expect(isBanned("c", "", other) && !isBanned("d", "u", other) && !isBanned("", "", other))
+        #expect(broker.unban(.clientid, "c"))
+        #expect(!isBanned("c", "u", other))
+    }
+}
+
+/// What accept() would say of a client at this address.
+func address(_ host: String, _ port: UInt16) -> PeerAddress {
+    var storage = sockaddr_storage()
+    withUnsafeMutableBytes(of: &storage) { raw in
+        if host.contains(":") {
+            var v6 = sockaddr_in6()
+            v6.sin6_family = sa_family_t(AF_INET6)
+            v6.sin6_port = port.bigEndian
+            inet_pton(AF_INET6, host, &v6.sin6_addr)
+            withUnsafeBytes(of: &v6) { raw.copyMemory(from: $0) }
+        } else {
+            var v4 = sockaddr_in()
+            v4.sin_family = sa_family_t(AF_INET)
+            v4.sin_port = port.bigEndian
+            inet_pton(AF_INET, host, &v4.sin_addr)
+            withUnsafeBytes(of: &v4) { raw.copyMemory(from: $0) }
+        }
+    }
+    return PeerAddress(&storage)
+}
+
+@Suite("Peer addresses")
+struct PeerAddressTests {
+    @Test(
+        "In text: IPv6 in brackets, IPv4 from a dual-stack listener as IPv4",
+        arguments: [
+            ("192.0.2.7", 51234, "192.0.2.7:51234"), ("0.0.0.0", 0, "0.0.0.0:0"),
+            ("255.255.255.255", 65535, "255.255.255.255:65535"), ("2001:db8::1", 1883, "[2001:db8::1]:1883"),
+            ("::", 10, "[::]:10"), ("::ffff:192.0.2.7", 9, "192.0.2.7:9"),
+            ("1234:5678:9abc:def0:1234:5678:9abc:def0", 65535, "[1234:5678:9abc:def0:1234:5678:9abc:def0]:65535"),
+        ])
+    func text(host: String, port: Int, expected: String) {
+        #expect(withPeerText(address(host, UInt16(port))) { BrokerTests.text($0) } == expected)
+    }
+
+    @Test(
+        "Loopback",
+        arguments: [
+            ("127.0.0.1", true), ("127.9.9.9", true), ("::1", true), ("::ffff:127.0.0.1", true),
+            ("::ffff:10.0.0.1", false),
+            ("10.0.0.1", false), ("::2", false), ("::", false), ("1::1", false), ("::127.0.0.1", false),
+        ])
+    func loopback(host: String, expected: Bool) {
+        #expect(address(host, 1).isLoopback == expected)
+    }
+
+    @Test("Decimal digits", arguments: [0, 1, 9, 10, 99, 100, 65535, 1_000_000, Int(Int32.max)])
+    func decimal(value: Int) {
+        var room = [CChar](repeating: 0, count: 24)
+        let count = writeDecimal(value, &room)
+        #expect(String(decoding: room[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) == "\(value)")
+    }
+}
