@@ -24,7 +24,8 @@ extension Shard {
             blockedOutputs.append(BlockedOutput(connection: handle(c), since: now, inKernel: .max))
         }
         // What is read from it is answered, and there is no room for answers.
-        if c.pointee.transport.pointee.pending > c.pointee.zone.pointee.outputLimit, !c.pointee.flags.contains(.choked) {
+        if c.pointee.transport.pointee.pending > c.pointee.zone.pointee.outputLimit, !c.pointee.flags.contains(.choked)
+        {
             c.pointee.flags.insert(.choked)
             counters.count(.clientsThrottled)
             pause(c.pointee.transport)
@@ -69,7 +70,8 @@ extension Shard {
     private func giveUpOn(_ c: ConnectionRef) {
         broker.countShutdown(c.pointee.listener, "send_timeout")
         var hard = Glibc.linger(l_onoff: 1, l_linger: 0)
-        setsockopt(c.pointee.transport.pointee.fd, SOL_SOCKET, SO_LINGER, &hard, socklen_t(MemoryLayout<Glibc.linger>.size))
+        setsockopt(
+            c.pointee.transport.pointee.fd, SOL_SOCKET, SO_LINGER, &hard, socklen_t(MemoryLayout<Glibc.linger>.size))
         end(c, reason: .unspecifiedError, publishWill: true)
         close(c.pointee.transport)
         freeConnection(c)

@@ -27,7 +27,8 @@ extension Shard {
         let publishes = c.pointee.zone.pointee.publishLimit
         guard !bytes.isNone || !publishes.isNone else { return }
         let limits = UnsafeMutablePointer<ConnectionLimits>.allocate(capacity: 1)
-        limits.initialize(to: ConnectionLimits(bytes: TokenBucket(bytes, now: now), publishes: TokenBucket(publishes, now: now)))
+        limits.initialize(
+            to: ConnectionLimits(bytes: TokenBucket(bytes, now: now), publishes: TokenBucket(publishes, now: now)))
         limits.pointee.timer.context = UnsafeMutableRawPointer(c)
         limits.pointee.timer.fire = { context in
             Shard.current.throttleEnded(context.assumingMemoryBound(to: Connection.self))

@@ -128,7 +128,8 @@ extension PeerAddress {
 
     /// 4 or 16 bytes in network order. ::ffff:a.b.c.d of a dual-stack listener is shown and matched as IPv4.
     public init(_ bytes: UnsafeRawBufferPointer, port: UInt16) {
-        let isMapped = bytes.count == 16 && (0..<10).allSatisfy { bytes[$0] == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
+        let isMapped =
+            bytes.count == 16 && (0..<10).allSatisfy { bytes[$0] == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
         isIPv6 = bytes.count == 16 && !isMapped
         address = InlineArray(repeating: 0)
         self.port = port

@@ -85,7 +85,11 @@ extension Shard {
 
     /// Reading goes on unless something else still forbids it.
     func resumeIfFree(_ c: ConnectionRef) {
-        guard c.pointee.flags.isDisjoint(with: [.held, .throttled, .choked]), c.pointee.replay?.pointee.deferral ?? 0 == 0 else { return }
+        guard c.pointee.flags.isDisjoint(with: [.held, .throttled, .choked]),
+            c.pointee.replay?.pointee.deferral ?? 0 == 0
+        else { return }
+        // The silence until now was ours: the keep alive begins anew.
+        if c.pointee.transport.pointee.isPaused { c.pointee.transport.pointee.lastRead = now }
         resume(c.pointee.transport)
     }
 

@@ -99,7 +99,8 @@ private func chosen(
     }
     let type = words[0].hasPrefix("mqtt:") ? String(words[0].dropFirst(5)) : words[0]
     let found = infos.filter {
-        $0.type == type && ($0.address == words[1] || $0.address.split(separator: ":").last.map(String.init) == words[1])
+        $0.type == type
+            && ($0.address == words[1] || $0.address.split(separator: ":").last.map(String.init) == words[1])
     }
     guard let info = found.first else {
         throw .sentence("Not Found: there is no \(type) listener on \"\(words[1])\".")
@@ -114,7 +115,8 @@ private func chosen(
 private func block(_ l: ListenerInfo) -> String {
     let counts = l.shutdowns.sorted { $0.key < $1.key }.map { "{\($0.key),\($0.value)}" }
     let rows = [
-        ("name", l.name), ("running", "\(l.isOpen)"), ("acceptors", "\(l.acceptors)"), ("max_clients", "\(l.maxClients)"),
+        ("name", l.name), ("running", "\(l.isOpen)"), ("acceptors", "\(l.acceptors)"),
+        ("max_clients", "\(l.maxClients)"),
         ("current_clients", "\(l.currentClients)"), ("accept_pauses", "\(l.pauses)"),
         ("shutdown_count", "[\(counts.joined(separator: ","))]"),
     ]

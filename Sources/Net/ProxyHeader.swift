@@ -130,7 +130,9 @@ struct ProxyHeader {
     }
 
     private static func port(_ text: String) -> UInt16? {
-        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
         return text.utf8.count > 1 && text.utf8.first == 0x30 ? nil : UInt16(text)
     }
 }
