@@ -106,8 +106,9 @@ extension Shard {
     func closeBanned(_ key: BanList.Key, from first: UInt32) {
         let end = min(UInt32(sessions.capacity), first + Self.slice)
         for slot in first..<max(first, end) {
-            let s = sessions[slot]
-            guard s.pointee.generation & 1 == 1, let c = s.pointee.connection, isMeant(c, s, by: key) else { continue }
+            guard let s = sessions.find(slot), s.pointee.generation & 1 == 1, let c = s.pointee.connection,
+                isMeant(c, s, by: key)
+            else { continue }
             closeBanned(c)
         }
         if end < UInt32(sessions.capacity) { post { self.closeBanned(key, from: end) } }

@@ -146,7 +146,7 @@ final class KVStore: @unchecked Sendable {
         database = opened
     }
 
-    private func execute(_ statement: String) throws(Failure) {
+    func execute(_ statement: String) throws(Failure) {
         guard sqlite3_exec(database, statement, nil, nil, nil) == SQLITE_OK else { throw Self.failure(database, path) }
     }
 

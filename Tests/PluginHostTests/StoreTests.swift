@@ -73,3 +73,36 @@ extension PluginHostTests {
         }
     }
 }
+
+extension PluginHostTests.Store {
+    @Test func theBrokersOwnTables() throws {
+        let rig = Rig()
+        defer { rig.close() }
+        let file = rig.root + "/data/martlet.db"
+        let table = rig.main { rig.host.table("t") }
+        #expect(try table.all().isEmpty && access(file, F_OK) != 0, "reading makes no file")
+        let pairs = (0..<200).map { (key: Array("k\(1000 + $0)".utf8), value: [UInt8($0)]) }
+        try table.change(put: pairs)
+        #expect(try table.all().map(\.key) == pairs.map(\.key) && table.all().map(\.value) == pairs.map(\.value))
+        try table.change(remove: pairs.dropFirst().map(\.key), put: [(Array("new".utf8), [])])
+        #expect(try table.all().map(\.key) == [pairs[0].key, Array("new".utf8)])
+        #expect(try rig.main { rig.host.table("other") }.all().isEmpty)
+    }
+
+    @Test func aChangeThatFailsChangesNothing() throws {
+        let folder = scratchFolder()
+        defer { removeTree(folder) }
+        let store = KVStore(folder + "/kv.db")
+        let table = StoreTable(store, "t")
+        try table.change(put: [([1], [1]), ([2], [2])])
+        try store.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON kv WHEN NEW.key = x'09' BEGIN SELECT RAISE(ABORT, 'not nine'); END")
+        let failure = #expect(throws: StoreTable.Failure.self) {
+            try table.change(remove: [[1]], put: [([2], [3]), ([9], [9])])
+        }
+        #expect(failure?.sentence == "the store \(folder)/kv.db failed: not nine")
+        #expect(try table.all().map(\.value) == [[1], [2]])
+        try table.change(remove: [[1]], put: [([2], [3])])
+        #expect(try table.all().map(\.value) == [[3]], "and the store goes on")
+    }
+}
