@@ -18,9 +18,11 @@ final class AuthScram: Plugin {
 
     private static var keys: [ConfigKey] {
         [
-            .string("auth.scram.user.*.username", .immutable, help: "Name of a user; * is any number or word."),
             .string(
-                "auth.scram.user.*.password", [.immutable, .secret],
+                "auth.scram.user.*.username", .immutable, example: "admin",
+                help: "Name of a user. Any number or word may stand for the 1, and joins a name and its password."),
+            .string(
+                "auth.scram.user.*.password", [.immutable, .secret], example: "public",
                 help: "The password of that user. Keys are derived from it at the start; it is never stored or shown."),
             .int(
                 "auth.scram.iterations", default: "10000", range: "4096..1000000", .immutable,

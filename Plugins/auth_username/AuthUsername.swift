@@ -17,9 +17,11 @@ final class AuthUsername: Plugin {
 
     private static var keys: [ConfigKey] {
         [
-            .string("auth.user.*.username", .immutable, help: "Name of a user; * is any number or word."),
             .string(
-                "auth.user.*.password", [.immutable, .secret],
+                "auth.user.*.username", .immutable, example: "admin",
+                help: "Name of a user. Any number or word may stand for the 1, and joins a name and its password."),
+            .string(
+                "auth.user.*.password", [.immutable, .secret], example: "public",
                 help: "The password of that user. It is hashed at the start and never stored or shown."),
             .int(
                 "auth.username.iterations", default: "10000", range: "1..10000000", .immutable,

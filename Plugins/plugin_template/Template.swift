@@ -34,7 +34,9 @@ final class Template: Plugin {
             .string(
                 "template.topic", default: "#", .immutable,
                 help: "Only messages whose topic matches this filter are seen."),
-            .string("template.deny_username", .immutable, help: "Refuse clients that connect with this user name."),
+            .string(
+                "template.deny_username", .immutable, example: "mallory",
+                help: "Refuse clients that connect with this user name."),
         ]) { [self] (key, value) throws(PluginError) in
             guard key == "template.greeting" else { return }
             guard value.count <= 200 else { throw PluginError(.invalid, "A greeting has at most 200 bytes.") }

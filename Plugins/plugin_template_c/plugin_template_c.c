@@ -138,7 +138,7 @@ static const martlet_cfg_key keys[] = {
     {.size = sizeof(martlet_cfg_key), .type = MARTLET_CFG_STRING, .flags = MARTLET_CFG_IMMUTABLE, .key = "template.topic",
      .dflt = "#", .help = "Only messages whose topic matches this filter are seen."},
     {.size = sizeof(martlet_cfg_key), .type = MARTLET_CFG_STRING, .flags = MARTLET_CFG_IMMUTABLE,
-     .key = "template.deny_username", .help = "Refuse clients that connect with this user name."}};
+     .key = "template.deny_username", .help = "Refuse clients that connect with this user name.", .example = "mallory"}};
 
 static martlet_status apply(void *user, const char *key, martlet_bytes value) {
   state *s = user;

@@ -29,7 +29,7 @@ final class Settings {
                 "retainer.max_message_num", default: "1000000", range: "0..",
                 help: "The most retained messages. 0: no limit."),
             .int(
-                "retainer.max_retained_messages", range: "0..",
+                "retainer.max_retained_messages", range: "0..", example: "1000000",
                 help: "Another name of retainer.max_message_num, which it overrides when it is set."),
             .bytes(
                 "retainer.max_payload_size", default: "1MB",

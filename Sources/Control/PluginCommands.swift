@@ -9,6 +9,7 @@ extension Control {
             CommandUsage("plugins load <Plugin>", "Load plugin"),
             CommandUsage("plugins unload <Plugin>", "Unload plugin"),
             CommandUsage("plugins reload <Plugin>", "Replace a loaded plugin by its file on disk"),
+            CommandUsage("plugins reconfigure <Plugin>", "Have a loaded plugin read its conf file again"),
         ]
         register("plugins", usage) { [unowned self] call throws(CommandFailure) in
             let words = call.words
@@ -18,6 +19,10 @@ extension Control {
             case ("load", 2): try load(words[1], call)
             case ("unload", 2): try unload(words[1], call)
             case ("reload", 2): try reload(words[1], call)
+            case ("reconfigure", 2):
+                try told("reconfigure") { () throws(PluginError) in
+                    call.print("Plugin \(try host.reconfigure(words[1]).line).\n")
+                }
             default: throw .usage
             }
         }

@@ -6,7 +6,10 @@ import Glibc
 /// The keys a plugin declared and the values in force.
 final class PluginConfig {
     let schema: Schema
+    /// As the file and the environment were read last.
     private(set) var values: ConfigFile
+    /// As they were at the load: what is in force of the keys that cannot change while the plugin runs.
+    let loaded: ConfigFile
     let path: String
     private let apply: martlet_cfg_apply?
     private let user: UnsafeMutableRawPointer?
@@ -18,6 +21,7 @@ final class PluginConfig {
     ) {
         self.schema = schema
         self.values = values
+        loaded = values
         self.path = path
         self.apply = apply
         self.user = user
@@ -41,23 +45,22 @@ final class PluginConfig {
         return .some(value.integer.map { Int64($0) })
     }
 
-    /// Offers changed values to the plugin; all of them or none are in force afterwards. Returns the keys that wait for
-    /// the next load.
-    func change(to newer: ConfigFile, refused: (String) -> PluginError) throws(PluginError) -> [String] {
-        let changes = newer.changes(since: values)
-        var accepted: [ConfigChange] = []
-        for change in changes where !change.isImmutable {
-            guard let apply else { continue }
-            if call(apply, change.key, change.new?.text ?? "") == statusOK {
-                accepted.append(change)
-            } else {
-                for earlier in accepted { _ = call(apply, earlier.key, earlier.old?.text ?? "") }
-                throw refused(change.key)
-            }
+    /// Whether a change of the key can take effect while the plugin runs.
+    func isLive(_ key: ConfigKey) -> Bool { apply != nil && !key.flags.contains(.immutable) }
+
+    /// nil, or the key whose new value the plugin refuses; then those it took before are put back.
+    func offer(_ offers: [Offer]) -> String? {
+        guard let apply else { return nil }
+        for (index, offer) in offers.enumerated() where call(apply, offer.key, offer.new) != statusOK {
+            for earlier in offers[..<index] { _ = call(apply, earlier.key, earlier.old) }
+            return offer.key
         }
+        return nil
+    }
+
+    func putInForce(_ newer: ConfigFile) {
         values = newer
         forgetTexts()
-        return changes.filter { $0.isImmutable || apply == nil }.map(\.key)
     }
 
     private func call(_ apply: martlet_cfg_apply, _ key: String, _ value: String) -> martlet_status {
@@ -82,65 +85,4 @@ func sentence(for errors: [Diagnostic]) -> String {
     let first = errors.first?.description ?? "the configuration is not valid"
     let more = errors.count > 1 ? " (and \(errors.count - 1) more, see the log)" : ""
     return first + more + (more.isEmpty && first.hasSuffix("?") ? "" : ".")
-}
-
-/// A declaration in C as one of ours; nil with the reason in `wrong`.
-func configKey(_ key: martlet_cfg_key, wrong: inout String) -> ConfigKey? {
-    guard let name = cText(key.key, limit: 256), !name.isEmpty, let help = cText(key.help, limit: 1024) else {
-        wrong = "a declared key has no name or no help"
-        return nil
-    }
-    let range = key.range_or_enum.flatMap { cText($0, limit: 1024) }
-    guard let type = configType(key.type, range) else {
-        wrong = "the declaration of \(name) has a type or range that does not exist"
-        return nil
-    }
-    let made = ConfigKey(
-        name, type, default: key.dflt.flatMap { cText($0, limit: 4096) }, flags: .init(rawValue: key.flags & 3),
-        help: help)
-    guard made.acceptsItsDefault else {
-        wrong = "the default of \(name) does not fit its own type"
-        return nil
-    }
-    return made
-}
-
-private func configType(_ type: Int32, _ range: String?) -> ConfigType? {
-    let bounds = range.map(parseRange)
-    if let bounds, bounds == nil, Int(type) != MARTLET_CFG_ENUM, Int(type) != MARTLET_CFG_STRING { return nil }
-    switch Int(type) {
-    case MARTLET_CFG_BOOL: return .bool
-    case MARTLET_CFG_INT: return .int((bounds ?? nil) ?? Int.min...Int.max)
-    case MARTLET_CFG_BYTES: return .bytes((bounds ?? nil) ?? 0...Int.max)
-    case MARTLET_CFG_DURATION_MS: return .duration((bounds ?? nil) ?? 0...Int.max)
-    case MARTLET_CFG_STRING: return .string
-    case MARTLET_CFG_ENUM:
-        let words = (range ?? "").split(separator: "|").map { $0.filter { $0 != " " } }
-        return words.isEmpty ? nil : .enumeration(words)
-    case MARTLET_CFG_LIST: return .list
-    case MARTLET_CFG_PERCENT: return .percent
-    case MARTLET_CFG_PATH: return .path
-    default: return nil
-    }
-}
-
-/// `0..65535`, `1..`, `..10`.
-private func parseRange(_ text: String) -> ClosedRange<Int>? {
-    guard let dots = text.range(of: "..") else { return nil }
-    let low = text[..<dots.lowerBound].isEmpty ? Int.min : Int(text[..<dots.lowerBound])
-    let high = text[dots.upperBound...].isEmpty ? Int.max : Int(text[dots.upperBound...])
-    guard let low, let high, low <= high else { return nil }
-    return low...high
-}
-
-extension String {
-    /// The first place of a text, without Foundation.
-    fileprivate func range(of part: String) -> Range<Index>? {
-        var at = startIndex
-        while at < endIndex {
-            if self[at...].hasPrefix(part) { return at..<index(at, offsetBy: part.count) }
-            at = index(after: at)
-        }
-        return nil
-    }
 }

@@ -107,7 +107,7 @@ extension PluginHost {
             ("deferrals_open", "\(broker.openDeferrals(of: instance.owner))"),
             ("slow_callbacks", "\(instance.slowCallbacks.load(ordering: .relaxed))"),
         ]
-        if let config = instance.config { facts.append(("conf", config.path)) }
+        if let config = instance.config { facts += [("conf", config.path)] + config.shown() }
         return facts
     }
 

@@ -84,7 +84,7 @@ extension PluginHost {
         }
     }
 
-    private func create(_ instance: PluginInstance) throws(PluginError) {
+    func create(_ instance: PluginInstance) throws(PluginError) {
         let status = instance.image.entry.pointee.create(instance.abi, instance.plugin)
         guard status == statusOK else { throw refusal(instance, "create", status) }
         if let missing = cph_plugin_missing(instance.plugin) {
@@ -94,7 +94,7 @@ extension PluginHost {
         }
     }
 
-    private func start(_ instance: PluginInstance) throws(PluginError) {
+    func start(_ instance: PluginInstance) throws(PluginError) {
         let status = instance.plugin.pointee.start(instance.plugin.pointee.state)
         guard status == statusOK else { throw refusal(instance, "start", status) }
         let conf = options.confDirectory + "/\(instance.name).conf"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
 import CReactor
+import Config
 import Glibc
 import Synchronization
 
@@ -34,6 +35,9 @@ final class PluginInstance: @unchecked Sendable {
     let plugin: UnsafeMutablePointer<martlet_plugin>
     var startedAt: Int64 = 0
     var config: PluginConfig?
+    /// config.declare shall only tell the keys, and then end the load.
+    var onlyDeclares = false
+    var declared: (keys: [ConfigKey], hasApply: Bool)?
     /// config.declare found mistakes in the conf file.
     var hasBadConfig = false
     var chains = ChainRegistrations()

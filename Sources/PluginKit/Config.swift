@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPluginKit
 
-/// One key of etc/plugins/NAME.conf. `help` is one sentence and becomes the comment in the generated file.
+/// One key of etc/plugins/NAME.conf. `help` is one sentence and becomes the comment in the generated file;
+/// `example` is what that file shows where there is no default.
 public struct ConfigKey {
     let raw: martlet_cfg_key
 
     private init(
         _ key: StaticString, _ type: Int, _ value: StaticString?, _ range: StaticString?, _ options: Options,
-        _ help: StaticString
+        _ example: StaticString?, _ help: StaticString
     ) {
         raw = martlet_cfg_key(
             size: UInt32(MemoryLayout<martlet_cfg_key>.size), type: Int32(type), flags: options.rawValue,
-            key: key.cString, dflt: value?.cString, range_or_enum: range?.cString, help: help.cString)
+            key: key.cString, dflt: value?.cString, range_or_enum: range?.cString, help: help.cString,
+            example: example?.cString)
     }
 
     public struct Options: OptionSet {
@@ -25,41 +27,48 @@ public struct ConfigKey {
 
     /// on | off, true | false, yes | no.
     public static func bool(
-        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_BOOL, value, nil, options, help) }
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [],
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_BOOL, value, nil, options, example, help) }
     /// `range`: "0..65535" or "1..".
     public static func int(
         _ key: StaticString, default value: StaticString? = nil, range: StaticString? = nil, _ options: Options = [],
-        help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_INT, value, range, options, help) }
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_INT, value, range, options, example, help) }
     /// "64KB", "1MB", plain bytes; `int` gives bytes.
     public static func bytes(
-        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_BYTES, value, nil, options, help) }
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [],
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_BYTES, value, nil, options, example, help) }
     /// "20s", "2h", "100ms"; `int` gives milliseconds. A bare number is seconds.
     public static func duration(
-        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_DURATION_MS, value, nil, options, help) }
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [],
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_DURATION_MS, value, nil, options, example, help) }
     public static func string(
-        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_STRING, value, nil, options, help) }
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [],
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_STRING, value, nil, options, example, help) }
     /// `words`: "ram|disc|disc_only"; `int` gives the index of the word.
     public static func choice(
         _ key: StaticString, _ words: StaticString, default value: StaticString? = nil, _ options: Options = [],
-        help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_ENUM, value, words, options, help) }
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_ENUM, value, words, options, example, help) }
     /// a, b, c: `string` gives it as written.
     public static func list(
-        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_LIST, value, nil, options, help) }
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [],
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_LIST, value, nil, options, example, help) }
     /// A file or folder; `string` gives a relative one put onto the install root.
     public static func path(
-        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_PATH, value, nil, options, help) }
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [],
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_PATH, value, nil, options, example, help) }
     /// "60%": `int` gives 60.
     public static func percent(
-        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [], help: StaticString
-    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_PERCENT, value, nil, options, help) }
+        _ key: StaticString, default value: StaticString? = nil, _ options: Options = [],
+        example: StaticString? = nil, help: StaticString
+    ) -> ConfigKey { ConfigKey(key, MARTLET_CFG_PERCENT, value, nil, options, example, help) }
 }
 
 /// martlet.config/1: declare all keys first, then read them. Everything on the control thread.

@@ -8,6 +8,8 @@ enum Request {
     case check(root: String, conf: String)
     case version
     case printDefaultConfig
+    /// A path to NAME.so.
+    case printPluginConfig(file: String)
     case usage(status: Int32)
 
     static let text = """
@@ -16,6 +18,8 @@ enum Request {
           --config FILE           default: etc/martlet.conf in it
           --check                 check the configuration, start nothing
           --print-default-config  print the commented default configuration
+          --print-plugin-config NAME.so
+                                  print the commented default configuration of a plugin
           --version               print the version
 
         """
@@ -32,6 +36,9 @@ enum Request {
             case "--check": check = true
             case "--version", "-v": return .version
             case "--print-default-config": return .printDefaultConfig
+            case "--print-plugin-config":
+                guard let file = rest.popFirst() else { return .usage(status: 1) }
+                return .printPluginConfig(file: file)
             case "--help", "-h": return .usage(status: 0)
             default: return .usage(status: 1)
             }

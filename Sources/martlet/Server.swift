@@ -74,7 +74,8 @@ final class Server {
             log.write(
                 .notice, "Start mqtt:\(listener.options.name) listener on \(listener.options.address) successfully.")
         }
-        let server = CtlServer(path: config.path("ctl.socket"), commands: host.commands, control: loop, log: log.hostLog)
+        let server = CtlServer(
+            path: config.path("ctl.socket"), commands: host.commands, control: loop, log: log.hostLog)
         try server.start()
         ctl = server
         system = SystemTopics(self)
@@ -121,11 +122,15 @@ final class Server {
         signals = cr_signalfd_term()
     }
 
-    /// SIGTERM and SIGINT stop; SIGHUP is taken and, so far, asks for nothing.
+    /// SIGTERM and SIGINT stop; SIGHUP has the plugins read their conf files, and the files those name, again.
     private func watchSignals() {
         _ = loop.watch(fd: signals, events: UInt32(CR_IN)) { [unowned self] _ in
             let signal = cr_signalfd_read(signals)
-            if signal == SIGTERM || signal == SIGINT { loop.stop() }
+            switch signal {
+            case SIGTERM, SIGINT: loop.stop()
+            case SIGHUP: host.reconfigureAll()
+            default: break
+            }
         }
     }
 }
@@ -137,7 +142,8 @@ extension Log.Options {
         toConsole = to == "console" || to == "both"
         if to == "file" || to == "both" { file = config.path("log.dir") + "/" + config.string("log.file") }
         let names: [String: HostLog.Level] = [
-            "debug": .debug, "info": .info, "notice": .notice, "warning": .warning, "error": .error, "critical": .critical,
+            "debug": .debug, "info": .info, "notice": .notice, "warning": .warning, "error": .error,
+            "critical": .critical,
         ]
         level = names[config.string("log.level")] ?? .info
         rotateAt = config.bytes("log.rotation.size")

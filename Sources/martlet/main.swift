@@ -40,6 +40,12 @@ case .usage(let status):
     put(Request.text, to: status == 0 ? STDOUT_FILENO : STDERR_FILENO)
     exit(status)
 case .printDefaultConfig: print(CoreFiles.conf.text, terminator: "")
+case .printPluginConfig(let file):
+    do {
+        print(try pluginConf(of: file), terminator: "")
+    } catch {
+        fail("\(error)")
+    }
 case .check(let root, let conf):
     _ = loadConfig(conf, root: root)
     print("The configuration is valid.")

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
- * martlet.config/1: every type, a starred key, a live change that is refused when the size is 13. */
+ * martlet.config/1: every type, a starred key, a live change that is refused when the number is 13. OLD_KEYS: declared
+ * as with the header before `example`. */
 #include "abi.h"
+#include <stddef.h>
 
 typedef struct { const martlet_host *h; const martlet_config_v1 *config; char changes[512]; } me;
 
 static const martlet_cfg_key keys[] = {
-  {sizeof(martlet_cfg_key), MARTLET_CFG_BOOL, 0, "config.flag", "on", NULL, "A switch."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_INT, 0, "config.number", "7", "0..100", "A number."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_BYTES, 0, "config.size", "64KB", NULL, "A size."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_DURATION_MS, 0, "config.time", "2s", NULL, "A time."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_STRING, MARTLET_CFG_SECRET, "config.secret", NULL, NULL, "A secret."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_ENUM, MARTLET_CFG_IMMUTABLE, "config.kind", "disc", "ram|disc|disc_only", "A kind."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_LIST, 0, "config.list", "a, b", NULL, "A list."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_PERCENT, 0, "config.share", "60%", NULL, "A share."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_PATH, 0, "config.file", "etc/a.conf", NULL, "A file."},
-  {sizeof(martlet_cfg_key), MARTLET_CFG_STRING, 0, "config.user.*.name", NULL, NULL, "A user."},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_BOOL, 0, "config.flag", "on", NULL, "A switch.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_INT, 0, "config.number", "7", "0..100", "A number.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_BYTES, 0, "config.size", "64KB", NULL, "A size.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_DURATION_MS, 0, "config.time", "2s", NULL, "A time.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_STRING, MARTLET_CFG_SECRET, "config.secret", NULL, NULL, "A secret.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_ENUM, MARTLET_CFG_IMMUTABLE, "config.kind", "disc", "ram|disc|disc_only", "A kind.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_LIST, 0, "config.list", "a, b", NULL, "A list.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_PERCENT, 0, "config.share", "60%", NULL, "A share.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_PATH, 0, "config.file", "etc/a.conf", NULL, "A file.", NULL},
+  {sizeof(martlet_cfg_key), MARTLET_CFG_STRING, 0, "config.user.*.name", NULL, NULL, "A user.", "zoe"},
 };
 
 static martlet_status apply(void *u, const char *key, martlet_bytes value) {
@@ -62,7 +64,19 @@ static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, m
 static martlet_status start(void *state) {
   me *m = state;
   m->config = GET(m->h, config, MARTLET_EXT_CONFIG);
-  martlet_status s = m->config->declare(m->h, keys, sizeof keys / sizeof *keys, apply, m);
+  enum { COUNT = sizeof keys / sizeof *keys };
+  const martlet_cfg_key *declared = keys;
+#ifdef OLD_KEYS
+  enum { OLD = offsetof(martlet_cfg_key, example) };
+  _Alignas(martlet_cfg_key) char old[COUNT * OLD];
+  for (int i = 0; i < COUNT; i++) {
+    uint32_t size = OLD;
+    memcpy(old + i * OLD, &keys[i], OLD);
+    memcpy(old + i * OLD, &size, sizeof size);
+  }
+  declared = (const martlet_cfg_key *)old;
+#endif
+  martlet_status s = m->config->declare(m->h, declared, COUNT, apply, m);
   if (s) return s;
   return GET(m->h, ctl, MARTLET_EXT_CTL)->command(m->h, ID, NULL, 0, command, m, NULL);
 }

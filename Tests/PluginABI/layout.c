@@ -22,6 +22,7 @@ static void core(void) {
 static void values(void) {
   S(martlet_cfg_key); M(martlet_cfg_key, type); M(martlet_cfg_key, flags); M(martlet_cfg_key, key);
   M(martlet_cfg_key, dflt); M(martlet_cfg_key, range_or_enum); M(martlet_cfg_key, help);
+  M(martlet_cfg_key, example);
   S(martlet_msg_fields); M(martlet_msg_fields, qos); M(martlet_msg_fields, retain); M(martlet_msg_fields, dup);
   M(martlet_msg_fields, sys); M(martlet_msg_fields, topic); M(martlet_msg_fields, payload);
   M(martlet_msg_fields, from_clientid); M(martlet_msg_fields, from_username); M(martlet_msg_fields, id_hi);

@@ -60,10 +60,13 @@ extension PluginHostTests {
             rig.add("config")
             _ = rig.load("config")
             rig.write("config.number = 8\nconfig.kind = ram\n", to: "etc/config.conf")
-            let waiting = rig.main { (try? rig.host.reconfigure("config")) ?? ["it failed"] }
-            #expect(waiting == ["config.kind"])
+            let report = rig.main { try? rig.host.reconfigure("config") }
+            #expect(report?.waiting == ["config.kind"] && report?.changed == ["config.number"])
+            #expect(
+                report?.line == "config: config.number changed; config.file read again; "
+                    + "config.kind waits for the next load")
             #expect(rig.values("config")["config.number"] == 8)
-            #expect(rig.ctl("config").contains("config.number=8;\n"))
+            #expect(rig.ctl("config").contains("config.number=8;config.file=\(rig.root)/etc/a.conf;\n"))
 
             rig.write("config.size = 1KB\nconfig.number = 13\n", to: "etc/config.conf")
             let error = rig.main { () -> PluginError? in
@@ -73,5 +76,76 @@ extension PluginHostTests {
             #expect(rig.values("config")["config.size"] == 65536)
             #expect(rig.ctl("config").contains("config.size=1KB;config.size=64KB;"), "what was accepted is taken back")
         }
+
+        @Test func showTellsWhatIsInForceAndWhereItCameFrom() throws {
+            let rig = Rig { $0.environment = ["MARTLET__CONFIG__NUMBER": "42"] }
+            defer { rig.close() }
+            rig.add("config")
+            rig.write("config.secret = xyzzy\nconfig.user.a.name = al\n", to: "etc/config.conf")
+            #expect(rig.load("config") == nil)
+            rig.write("config.secret = xyzzy\nconfig.kind = ram\n", to: "etc/config.conf")
+            let before = try rig.shown("config")
+            let file = "\(rig.root)/etc/config.conf"
+            #expect(before["config.number"] == "42 (environment MARTLET__CONFIG__NUMBER)")
+            #expect(before["config.secret"] == "****** (\(file):1)")
+            #expect(before["config.user.a.name"] == "al (\(file):2)")
+            #expect(before["config.size"] == "64KB (default)" && before["config.kind"] == "disc (default)")
+            _ = rig.main { try? rig.host.reconfigure("config") }
+            let after = try rig.shown("config")
+            #expect(after["config.kind"] == "disc (default), at the next load ram (\(file):2)")
+            #expect(after["config.user.a.name"] == nil)
+        }
+
+        @Test func everyPluginIsReconfiguredEvenIfOneRefuses() {
+            let rig = Rig()
+            defer { rig.close() }
+            for name in ["config", "minimal"] {
+                rig.add(name)
+                _ = rig.load(name)
+            }
+            rig.write("config.number = 13\n", to: "etc/config.conf")
+            rig.write("minimal.nmuber = 6\n", to: "etc/minimal.conf")
+            rig.main { rig.host.reconfigureAll() }
+            #expect(rig.values("config")["config.number"] == 7)
+            rig.write("config.number = 14\n", to: "etc/config.conf")
+            rig.main { rig.host.reconfigureAll() }
+            #expect(rig.values("config")["config.number"] == 14, "the other one's mistake is not its own")
+        }
+
+        @Test func theConfFileIsMadeFromTheDeclarations() throws {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("config")
+            rig.write("this is no key\n", to: "etc/config.conf")
+            let text = try rig.main { Result { () throws(PluginError) in try rig.host.defaultConf("config") } }.get()
+            #expect(text.hasPrefix("## config: A plugin for a test.\n##\n"))
+            #expect(text.contains("\n## A number.\n## Value: 0..100\n## config.number = 7\n"))
+            #expect(
+                text.contains("\n## Value: ram | disc | disc_only. Waits for the next load.\n## config.kind = disc\n"))
+            #expect(text.contains("\n## A user.\n## Value: text\n## config.user.1.name = zoe\n"))
+            #expect(text.contains("MARTLET__CONFIG__FLAG sets config.flag."))
+            #expect(rig.running == [] && mappings(of: rig.root) == 0, "it was only a look")
+
+            let live = text.split(separator: "\n").filter { $0.hasPrefix("## config.") && $0.contains(" = ") }
+            #expect(live.count == 9)
+            rig.write(live.map { $0.dropFirst(3) + "\n" }.joined(), to: "etc/config.conf")
+            #expect(rig.load("config") == nil, "what it shows is what it takes")
+        }
+
+        @Test func keysOfAnOlderHeaderAreTaken() throws {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("config", as: nil, "OLD_KEYS")
+            #expect(rig.load("config") == nil)
+            #expect(rig.values("config")["config.number"] == 7)
+        }
+    }
+}
+
+extension Rig {
+    /// The lines of `plugins show`.
+    fileprivate func shown(_ name: String) throws -> [String: String] {
+        let pairs = try main { Result { () throws(PluginError) in try self.host.show(name) } }.get()
+        return Dictionary(pairs.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
     }
 }

@@ -5,8 +5,19 @@
 ///
 /// `notes` are paragraphs under a section's heading, by section.
 public func renderConf(_ keys: [ConfigKey], title: String, notes: [String: String] = [:]) -> String {
+    confHeader(title) + body(keys, notes: notes) { _ in "" }
+}
+
+/// The commented conf file of a plugin. `canChange`: keys that are not immutable take effect while it runs.
+public func renderPluginConf(_ keys: [ConfigKey], name: String, description: String, canChange: Bool) -> String {
+    let isMixed = canChange && keys.contains { $0.flags.contains(.immutable) }
+    return pluginHeader(keys, name: name, description: description, canChange: canChange)
+        + body(keys, notes: [:]) { isMixed && $0.flags.contains(.immutable) ? ". Waits for the next load." : "" }
+}
+
+private func body(_ keys: [ConfigKey], notes: [String: String], remark: (ConfigKey) -> String) -> String {
     let schema = Schema(keys)
-    var text = confHeader(title)
+    var text = ""
     var section = ""
     var previous: ConfigKey?
     for key in keys where key.noEffect == nil {
@@ -15,7 +26,7 @@ public func renderConf(_ keys: [ConfigKey], title: String, notes: [String: Strin
             text += "\n" + rule + "## \(section)\n" + rule
             text += notes[section].map { "\n" + comment($0) } ?? ""
         }
-        text += described(key, isFirst: key.inherits != previous?.inherits && previous?.inherits == nil)
+        text += described(key, isFirst: key.inherits != previous?.inherits && previous?.inherits == nil, remark(key))
         text += line(key, schema)
         previous = key
     }
@@ -38,9 +49,9 @@ func effectiveDefault(_ key: ConfigKey, _ schema: Schema) -> String? {
 }
 
 /// An inheriting key is described where it inherits from; a run of them stands together.
-private func described(_ key: ConfigKey, isFirst: Bool) -> String {
+private func described(_ key: ConfigKey, isFirst: Bool, _ remark: String) -> String {
     if key.inherits != nil { return isFirst ? "\n" : "" }
-    return "\n" + comment(key.help) + "## Value: \(key.range)\n"
+    return "\n" + comment(key.help) + "## Value: \(key.range)\(remark)\n"
 }
 
 private let rule = "##" + String(repeating: "-", count: 70) + "\n"
@@ -71,6 +82,27 @@ private func confHeader(_ title: String) -> String {
                 + "underscores for a dot.") + "##\n"
         + comment(
             "Units: 100ms 20s 5m 2h 1d 2w, a bare number counts seconds; 64KB 1MB 2GB, a bare number counts bytes.")
+}
+
+private func pluginHeader(_ keys: [ConfigKey], name: String, description: String, canChange: Bool) -> String {
+    var text = comment("\(name): \(description).") + "##\n"
+    var syntax =
+        "One key = value a line, comments on lines of their own. Keys in comments show their defaults, or an "
+        + "example where there is none. An unknown key, a wrong value or a key set twice refuses the load with its "
+        + "line."
+    if let key = keys.first(where: { !$0.name.contains("*") }) {
+        let variable = "MARTLET__" + levelsOf(key.name).joined(separator: "__").uppercased()
+        syntax += " Environment variables win over this file: \(variable) sets \(key.name)."
+    }
+    text += comment(syntax) + "##\n"
+    let live = keys.contains { !$0.flags.contains(.immutable) } && canChange
+    let isMixed = live && keys.contains { $0.flags.contains(.immutable) }
+    text += comment(
+        !live
+            ? "Changes take effect at the next load of the plugin: martlet_ctl plugins reload \(name)."
+            : "Changes take effect with martlet_ctl plugins reconfigure \(name), or when the broker gets SIGHUP"
+                + (isMixed ? "; where it says so, at the next load of the plugin." : "."))
+    return text
 }
 
 /// The text as `## ` lines of at most 100 characters.

@@ -60,17 +60,10 @@ private func declare(
     _ user: UnsafeMutableRawPointer?
 ) throws(RegistrationError) {
     guard instance.config == nil else { throw RegistrationError(statusState, "the keys are declared already") }
-    guard count <= registrationLimit else { throw RegistrationError(statusInvalid, "\(count) keys are too many") }
-    let stride = count == 0 ? 0 : Int(keys.pointee.size)
-    guard count == 0 || stride >= MemoryLayout<martlet_cfg_key>.size else {
-        throw RegistrationError(statusInvalid, "a declared key has the wrong size")
-    }
-    var declared: [ConfigKey] = []
-    for index in 0..<count {
-        let key = (UnsafeRawPointer(keys) + index * stride).load(as: martlet_cfg_key.self)
-        var wrong = ""
-        guard let made = configKey(key, wrong: &wrong) else { throw RegistrationError(statusInvalid, wrong) }
-        declared.append(made)
+    let declared = try declarations(keys, count)
+    if instance.onlyDeclares {
+        instance.declared = (declared, apply != nil)
+        throw RegistrationError(statusState, "this is a look at its keys only", isComplete: true)
     }
     let host = instance.host
     let path = host.options.confDirectory + "/\(instance.name).conf"
@@ -84,25 +77,4 @@ private func declare(
         throw RegistrationError(statusInvalid, sentence(for: load.errors), isComplete: true)
     }
     instance.config = PluginConfig(schema, values, path: path, apply: apply, user: user)
-}
-
-extension PluginHost {
-    /// Reads a running plugin's conf file again and offers it what changed. Returns the changed keys that wait for the
-    /// next load. On an error every old value stays in force.
-    public func reconfigure(_ typed: String) throws(PluginError) -> [String] {
-        let name = canonicalPluginName(typed)
-        guard let instance = instance(named: name) else { throw notRunning(name) }
-        guard let config = instance.config else { return [] }
-        let load = ConfigFile.load(
-            path: config.path, schema: config.schema, environment: options.environment, root: options.root,
-            optional: true)
-        for warning in load.warnings { instance.log(.warning, warning.description) }
-        guard let values = load.values else {
-            throw PluginError(.badConfig, name, "nothing was changed: \(sentence(for: load.errors))")
-        }
-        return try config.change(to: values) { key in
-            let reason = instance.takeError() ?? "\(name) refuses the new value"
-            return PluginError(.badConfig, name, "nothing was changed: \(config.path): \(key): \(reason).")
-        }
-    }
 }

@@ -37,9 +37,14 @@ typedef struct martlet_cfg_key {
   const char *MARTLET_OPT dflt; /**< NULL: no default, get_* answers MARTLET_E_NOTFOUND when it is not set */
   const char *MARTLET_OPT range_or_enum;
   const char *MARTLET_NN help; /**< one sentence; becomes the comment in the generated conf file */
+  const char *MARTLET_OPT example; /**< what the generated file shows where there is no default; NULL: nothing */
 } martlet_cfg_key;
 
-/** [main] A live change of one key. Anything but MARTLET_OK (with set_error) leaves the old value in force. */
+/**
+ * [main] A live change of one key. Anything but MARTLET_OK (with set_error) leaves the old value in force. A path that
+ * is not MARTLET_CFG_IMMUTABLE comes at every reconfigure, put onto the install root and after all changed keys: what
+ * it names may have changed.
+ */
 typedef martlet_status (*martlet_cfg_apply)(void *MARTLET_OPT user, const char *MARTLET_NN key, martlet_bytes value);
 
 typedef struct martlet_config_v1 {
