@@ -16,12 +16,6 @@ public final class Broker: @unchecked Sendable {
     private(set) var shards: [Shard] = []
     /// Pointer to the ChainSet in force, an atomic cell.
     let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
-    /// Loop objects by index, for C callbacks that only know their thread.
-    nonisolated(unsafe) static let loopObjects: UnsafeMutablePointer<UnsafeMutableRawPointer?> = {
-        let p = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: 64)
-        p.initialize(repeating: nil, count: 64)
-        return p
-    }()
     let zones: UnsafeMutablePointer<Zone>
     let turns: UnsafeMutablePointer<UInt64>
     let state: Mutex<SharedState>
@@ -61,9 +55,7 @@ public final class Broker: @unchecked Sendable {
         state = Mutex(SharedState())
         responseInformation = Array(settings.responseTopicPrefix.utf8)
         for i in 0..<count {
-            let shard = Shard(broker: self, number: i)
-            Self.loopObjects[i] = Unmanaged.passUnretained(shard).toOpaque()
-            shards.append(shard)
+            shards.append(Shard(broker: self, number: i))
         }
         for shard in shards { shard.meet(shards) }
     }

@@ -39,7 +39,7 @@ extension Shard {
 
     /// The shard this thread is.
     static var current: Shard {
-        Unmanaged<Shard>.fromOpaque(Broker.loopObjects[Int(cr_current_loop())]!).takeUnretainedValue()
+        Unmanaged<Shard>.fromOpaque(cr_current_object()!).takeUnretainedValue()
     }
 
     /// Hands the socket to the shard that has the client's session, with the CONNECT packet still unread.

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 __thread int32_t cr_tls_loop = -2;
+__thread void *cr_tls_object;
 
 void cr_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 

@@ -122,6 +122,7 @@ open class EventLoop: @unchecked Sendable {
 
     public func run() {
         cr_set_current_loop(index)
+        cr_set_current_object(Unmanaged.passUnretained(self).toOpaque())
         let capacity = 512
         let events = UnsafeMutablePointer<cr_event>.allocate(capacity: capacity)
         defer { events.deallocate() }

@@ -44,6 +44,10 @@ static inline void cr_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 extern __thread int32_t cr_tls_loop;
 static inline int32_t cr_current_loop(void) { return cr_tls_loop; }
 static inline void cr_set_current_loop(int32_t i) { cr_tls_loop = i; }
+/* The object of the loop that runs on this thread, for callbacks that know nothing but their thread. */
+extern __thread void *cr_tls_object;
+static inline void *cr_current_object(void) { return cr_tls_object; }
+static inline void cr_set_current_object(void *object) { cr_tls_object = object; }
 
 /* ---- odds and ends ---------------------------------------------------------------------------------------- */
 
