@@ -117,4 +117,59 @@ import Testing
         list.remove(.clientID("c"))
         #expect(list.takeUnsaved(1).count == 1 && list.takeUnsaved(9).count == 1 && list.takeUnsaved(9).isEmpty)
     }
+
+    @Test func aBrokerBansByClientIDUserNameAndAddressAsADualStackListenerSeesItToo() throws {
+        let broker = Broker(settings: BrokerSettings())
+        func isBanned(_ client: String, _ user: String, _ peer: PeerAddress) -> Bool {
+            withBytes(client) { client in
+                withBytes(user) { broker.isBanned(clientID: client, username: $0, peer: peer) }
+            }
+        }
+        let (v4, mapped, v6) = (address("192.0.2.7", 1), address("::ffff:192.0.2.7", 2), address("2001:db8::1", 3))
+        #expect(!isBanned("c", "u", v4))
+        try broker.ban(ban(.ipaddr, "192.0.2.7"))
+        #expect(isBanned("c", "u", v4) && isBanned("c", "u", mapped) && !isBanned("c", "u", v6))
+        #expect(try broker.ban(ban(.ipaddr, "2001:db8::1/32")).who == "2001:db8::/32")
+        #expect(isBanned("c", "u", v6))
+        try broker.ban(ban(.clientid, "c"))
+        try broker.ban(ban(.username, "u", until: 1))
+        let other = address("192.0.2.8", 4)
+        #expect(isBanned("c", "", other) && !isBanned("d", "u", other) && !isBanned("", "", other))
+        #expect(try broker.unban(.clientid, "c") && !broker.unban(.clientid, "c") && !broker.unban(.username, "u"))
+        #expect(!isBanned("c", "u", other))
+        for who in ["", "10.0.0.0/33", "host"] {
+            #expect(throws: BanFailure.self) { try broker.ban(ban(.ipaddr, who)) }
+        }
+    }
+
+    /// What a broker was told to keep.
+    private final class Kept: BanKeeper, @unchecked Sendable {
+        var bans: [String: Ban] = [:]
+        var fails = false
+        func keep(_ fresh: [Ban], forgetting over: [Ban]) throws(BanFailure) {
+            if fails { throw BanFailure("the disk is full") }
+            for ban in over { bans[ban.who] = nil }
+            for ban in fresh { bans[ban.who] = ban }
+        }
+    }
+
+    @Test func whatIsNotKeptDoesNotCount() throws {
+        let broker = Broker(settings: BrokerSettings())
+        let kept = Kept()
+        broker.banKeeper = kept
+        try broker.ban(ban(.clientid, "a"))
+        try broker.ban(ban(.clientid, "over", until: 1))
+        #expect(kept.bans.count == 2)
+        kept.fails = true
+        #expect(throws: BanFailure.self) { try broker.ban(ban(.clientid, "b")) }
+        #expect(throws: BanFailure.self) { try broker.unban(.clientid, "a") }
+        #expect(broker.banned().map(\.who) == ["a"])
+        kept.fails = false
+        try broker.ban(ban(.clientid, "over", until: 1))
+        broker.tendBans()
+        #expect(kept.bans["over"] == nil && kept.bans["a"] != nil)
+        let next = Broker(settings: BrokerSettings())
+        #expect(next.restore([ban(.clientid, "a"), ban(.username, "b", until: 1)]).map(\.who) == ["b"])
+        #expect(next.banned().map(\.who) == ["a"])
+    }
 }

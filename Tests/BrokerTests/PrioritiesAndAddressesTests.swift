@@ -38,64 +38,6 @@ struct TopicPrioritiesTests {
     }
 }
 
-@Suite("Banned list")
-struct BanListTests {
-    private func ban(_ kind: BanKind, _ who: String, until: Int64?) -> Ban {
-        Ban(kind: kind, who: who, until: until, reason: "test", by: "me")
-    }
-
-    @Test("A ban ends at its time, and then the list is empty again")
-    func expiry() {
-        let bans = BanList()
-        #expect(bans.isEmpty)
-        bans.add(ban(.clientid, "c", until: 1000))
-        #expect(!bans.isEmpty)
-        #expect(bans.contains(.clientid, "c", now: 999))
-        #expect(bans.all(now: 999).map(\.who) == ["c"])
-        #expect(bans.all(now: 1000).isEmpty)
-        #expect(!bans.contains(.clientid, "c", now: 1000))
-        #expect(bans.isEmpty)
-    }
-
-    @Test("Kinds do not mix, a ban without end stays, a second one replaces the first")
-    func kinds() {
-        let bans = BanList()
-        bans.add(ban(.username, "x", until: nil))
-        #expect(bans.contains(.username, "x", now: .max))
-        #expect(!bans.contains(.clientid, "x", now: 0))
-        #expect(!bans.contains(.ipaddr, "x", now: 0))
-        bans.add(ban(.username, "x", until: 10))
-        #expect(bans.all(now: 0).count == 1)
-        #expect(!bans.contains(.username, "x", now: 10))
-        bans.add(ban(.ipaddr, "192.0.2.1", until: nil))
-        #expect(bans.remove(.ipaddr, "192.0.2.1"))
-        #expect(!bans.remove(.ipaddr, "192.0.2.1"))
-        #expect(bans.isEmpty)
-    }
-
-    @Test("A broker bans by client id, user name and address, IPv4 as seen by a dual-stack listener too")
-    func broker() {
-        let broker = Broker(settings: BrokerSettings())
-        func isBanned(_ client: String, _ user: String, _ peer: PeerAddress) -> Bool {
-            withBytes(client) { client in
-                withBytes(user) { broker.isBanned(clientID: client, username: $0, peer: peer) }
-            }
-        }
-        let (v4, mapped, v6) = (address("192.0.2.7", 1), address("::ffff:192.0.2.7", 2), address("2001:db8::1", 3))
-        #expect(!isBanned("c", "u", v4))
-        broker.ban(ban(.ipaddr, "192.0.2.7", until: nil))
-        #expect(isBanned("c", "u", v4) && isBanned("c", "u", mapped) && !isBanned("c", "u", v6))
-        broker.ban(ban(.ipaddr, "2001:db8::1", until: nil))
-        #expect(isBanned("c", "u", v6))
-        broker.ban(ban(.clientid, "c", until: nil))
-        broker.ban(ban(.username, "u", until: 1))
-        let other = address("192.0.2.8", 4)
-        #expect(isBanned("c", "", other) && !isBanned("d", "u", other) && !isBanned("", "", other))
-        #expect(broker.unban(.clientid, "c"))
-        #expect(!isBanned("c", "u", other))
-    }
-}
-
 /// What accept() would say of a client at this address.
 func address(_ host: String, _ port: UInt16) -> PeerAddress {
     var storage = sockaddr_storage()
