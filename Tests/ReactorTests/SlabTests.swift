@@ -10,7 +10,7 @@ final class SlabMachine: Machine {
         case give(Int)
     }
 
-    private struct Thing {
+    private struct Thing: SlabSlot {
         var generation: UInt32
         var value: Int
     }
