@@ -253,7 +253,7 @@ extension Shard {
         _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, packetID: UInt16, dup: Bool
     ) {
         withHeader(message, c, terms, packetID: packetID, dup: dup) { h in
-            if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash) }
+            if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash, limit: c.pointee.maxPacketOut) }
             let size = h.packetSize
             if size > Int(c.pointee.maxPacketOut) {
                 if terms.qos == 0 { drop(message, .tooLarge, for: s) }
@@ -276,12 +276,26 @@ extension Shard {
     static var copyLimit: Int { 8192 }
 
     /// The broker's own aliases, from the first message of a topic on. [MQTT-3.3.2-11]
-    private func useAlias(_ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64) {
+    private func useAlias(
+        _ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64, limit: UInt32
+    ) {
         let key = hash == 0 ? Topics.hash(h.topic, seed: table.seed) : hash
+        // Three bytes, and one for each length that grows: a packet that just fits is not made too large by its alias.
+        if limit != .max, h.packetSize + 5 > Int(limit) { return useKnownAlias(aliases, &h, key, limit) }
         let (alias, known) = aliases.pointee.alias(for: h.topic, hash: key)
         guard alias != 0 else { return }
         h.topicAlias = alias
         if known { h.topic = noBytes }
+    }
+
+    private func useKnownAlias(
+        _ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64, _ limit: UInt32
+    ) {
+        var shorter = h
+        shorter.topicAlias = aliases.pointee.known(h.topic, hash: hash)
+        guard shorter.topicAlias != 0 else { return }
+        shorter.topic = noBytes
+        if shorter.packetSize <= Int(limit) { h = shorter }
     }
 
     // MARK: - The same bytes for many

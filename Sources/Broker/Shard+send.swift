@@ -115,7 +115,8 @@ extension Shard {
     }
 
     /// PUBACK, PUBREC, PUBREL, PUBCOMP in their shortest form, without reason string and user properties, so that
-    /// nobody has to be asked whether it wants them [MQTT-3.1.2-29]. No window holds them back. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
+    /// nobody has to be asked whether it wants them [MQTT-3.1.2-29]. No window holds them back. [MQTT-3.3.4-10]
+    /// [MQTT-4.9.0-3]
     @inline(__always)
     func sendAck(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ reason: ReasonCode = .success) {
         let size = c.pointee.isV5 && reason != .success ? 5 : 4
