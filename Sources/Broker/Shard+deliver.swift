@@ -195,6 +195,13 @@ extension Shard {
         while outbound.pointee.hasRoom, let entry = outbound.pointee.inflight.unpark(now: now) {
             let d = entry.delivery
             let terms = Terms(qos: d.qos, retain: d.retain, identifier: d.subscriptionID, moreIDs: d.moreIDs)
+            if !fits(d.message, c, terms) {
+                // The limit of this connection is below that of the last one. [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+                guard let delivery = outbound.pointee.inflight.giveUp(entry.packetID) else { continue }
+                drop(delivery.message, .tooLarge, for: s)
+                delivery.discard()
+                continue
+            }
             // [MQTT-3.3.1-1]; it has been sent, so it does not expire any more. [MQTT-4.3.3-7]
             write(d.message, 0, c, s, terms, packetID: entry.packetID, dup: true)
         }
