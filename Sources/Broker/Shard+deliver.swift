@@ -28,16 +28,18 @@ extension Shard {
             let target = r.pointee.targets + i
             let s = target.pointee.session
             var qos = target.pointee.qos
+            var keepsRetain = target.pointee.retainAsPublished
             if s == own {
                 if s.pointee.zone.pointee.ignoreLoopDeliver { continue }
                 qos = target.pointee.ownQoS
+                keepsRetain = target.pointee.ownRetainAsPublished
                 if qos == RouteTarget.none { continue }
             }
             // [MQTT-3.8.4-8]
             let granted = s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
             let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-            let retain = message.pointee.flags.contains(.retain) && (target.pointee.retainAsPublished || isBridge)
+            let retain = message.pointee.flags.contains(.retain) && (keepsRetain || isBridge)
             var terms = Terms(qos: granted, retain: retain)
             let ids = s == own ? target.pointee.ownIDs : target.pointee.ids
             if ids.more != 0 { terms.moreIDs = r.pointee.ids + Int(ids.more) } else { terms.identifier = ids.single }
