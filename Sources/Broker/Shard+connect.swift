@@ -238,7 +238,9 @@ extension Shard {
         if connect.cleanStart { c.pointee.flags.insert(.cleanStart) }
         setMountpoint(c, s, auth)
         // [MQTT-3.1.2-7]
-        if let will = connect.will { c.pointee.will = makeWill(c, s, will, base) }
+        if let will = connect.will, c.pointee.mountpoint.count + Int(will.topic.count) <= 65_535 {
+            c.pointee.will = makeWill(c, s, will, base)
+        }
     }
 
     private func settleLimits(_ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket) {
