@@ -15,6 +15,8 @@ struct RouteTarget {
     /// The same without those with No Local, for the session's own messages; `none`: not delivered. [MQTT-3.8.3-3]
     var ownQoS: UInt8
     var retainAsPublished: Bool
+    /// The same without those with No Local.
+    var ownRetainAsPublished: Bool
 
     static let none: UInt8 = 0xFF
 
@@ -162,6 +164,7 @@ struct RouteBuilder: ~Copyable {
             targets[at].qos = max(targets[at].qos, qos)
             if !s.options.noLocal {
                 targets[at].ownQoS = targets[at].ownQoS == RouteTarget.none ? qos : max(targets[at].ownQoS, qos)
+                if s.options.retainAsPublished { targets[at].ownRetainAsPublished = true }
             }
             if s.options.retainAsPublished { targets[at].retainAsPublished = true }
             if s.identifier != 0 { chains.append((at, s.identifier, s.options.noLocal)) }
@@ -173,7 +176,8 @@ struct RouteBuilder: ~Copyable {
         targets.append(
             RouteTarget(
                 session: s.session, qos: qos,
-                ownQoS: s.options.noLocal ? RouteTarget.none : qos, retainAsPublished: s.options.retainAsPublished))
+                ownQoS: s.options.noLocal ? RouteTarget.none : qos, retainAsPublished: s.options.retainAsPublished,
+                ownRetainAsPublished: s.options.retainAsPublished && !s.options.noLocal))
     }
 
     /// The finished route in one allocation.

@@ -143,9 +143,13 @@ extension Shard {
         }
         settle(c, s, connect, body, auth)
         // Before anything else the session has for its client. [MQTT-3.1.4-5] [MQTT-3.2.0-1]
-        sendConnack(c, s, present: present, assigned: assigned, auth: auth)
+        let isTold = sendConnack(c, s, present: present, assigned: assigned, auth: auth)
         runClientHook(MARTLET_HOOK_CLIENT_CONNECTED, c, s)
         runClientHook(present ? MARTLET_HOOK_SESSION_RESUMED : MARTLET_HOOK_SESSION_CREATED, c, s)
+        guard isTold else {
+            refuseConnect(c, .packetTooLarge)
+            return .closed
+        }
         if s.pointee.flags.contains(.hasShares) { sharesCameOnline(s) }
         if present { replayInflight(c, s) }
         pump(s)
@@ -234,7 +238,9 @@ extension Shard {
         if connect.cleanStart { c.pointee.flags.insert(.cleanStart) }
         setMountpoint(c, s, auth)
         // [MQTT-3.1.2-7]
-        if let will = connect.will { c.pointee.will = makeWill(c, s, will, base) }
+        if let will = connect.will, c.pointee.mountpoint.count + Int(will.topic.count) <= 65_535 {
+            c.pointee.will = makeWill(c, s, will, base)
+        }
     }
 
     private func settleLimits(_ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket) {

@@ -28,16 +28,18 @@ extension Shard {
             let target = r.pointee.targets + i
             let s = target.pointee.session
             var qos = target.pointee.qos
+            var keepsRetain = target.pointee.retainAsPublished
             if s == own {
                 if s.pointee.zone.pointee.ignoreLoopDeliver { continue }
                 qos = target.pointee.ownQoS
+                keepsRetain = target.pointee.ownRetainAsPublished
                 if qos == RouteTarget.none { continue }
             }
             // [MQTT-3.8.4-8]
             let granted = s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
             let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-            let retain = message.pointee.flags.contains(.retain) && (target.pointee.retainAsPublished || isBridge)
+            let retain = message.pointee.flags.contains(.retain) && (keepsRetain || isBridge)
             var terms = Terms(qos: granted, retain: retain)
             let ids = s == own ? target.pointee.ownIDs : target.pointee.ids
             if ids.more != 0 { terms.moreIDs = r.pointee.ids + Int(ids.more) } else { terms.identifier = ids.single }
@@ -195,6 +197,13 @@ extension Shard {
         while outbound.pointee.hasRoom, let entry = outbound.pointee.inflight.unpark(now: now) {
             let d = entry.delivery
             let terms = Terms(qos: d.qos, retain: d.retain, identifier: d.subscriptionID, moreIDs: d.moreIDs)
+            if !fits(d.message, c, terms) {
+                // The limit of this connection is below that of the last one. [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+                guard let delivery = outbound.pointee.inflight.giveUp(entry.packetID) else { continue }
+                drop(delivery.message, .tooLarge, for: s)
+                delivery.discard()
+                continue
+            }
             // [MQTT-3.3.1-1]; it has been sent, so it does not expire any more. [MQTT-4.3.3-7]
             write(d.message, 0, c, s, terms, packetID: entry.packetID, dup: true)
         }
@@ -253,7 +262,7 @@ extension Shard {
         _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, packetID: UInt16, dup: Bool
     ) {
         withHeader(message, c, terms, packetID: packetID, dup: dup) { h in
-            if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash) }
+            if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash, limit: c.pointee.maxPacketOut) }
             let size = h.packetSize
             if size > Int(c.pointee.maxPacketOut) {
                 if terms.qos == 0 { drop(message, .tooLarge, for: s) }
@@ -276,12 +285,26 @@ extension Shard {
     static var copyLimit: Int { 8192 }
 
     /// The broker's own aliases, from the first message of a topic on. [MQTT-3.3.2-11]
-    private func useAlias(_ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64) {
+    private func useAlias(
+        _ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64, limit: UInt32
+    ) {
         let key = hash == 0 ? Topics.hash(h.topic, seed: table.seed) : hash
+        // Three bytes, and one for each length that grows: a packet that just fits is not made too large by its alias.
+        if limit != .max, h.packetSize + 5 > Int(limit) { return useKnownAlias(aliases, &h, key, limit) }
         let (alias, known) = aliases.pointee.alias(for: h.topic, hash: key)
         guard alias != 0 else { return }
         h.topicAlias = alias
         if known { h.topic = noBytes }
+    }
+
+    private func useKnownAlias(
+        _ aliases: UnsafeMutablePointer<OutboundAliases>, _ h: inout PublishHeader, _ hash: UInt64, _ limit: UInt32
+    ) {
+        var shorter = h
+        shorter.topicAlias = aliases.pointee.known(h.topic, hash: hash)
+        guard shorter.topicAlias != 0 else { return }
+        shorter.topic = noBytes
+        if shorter.packetSize <= Int(limit) { h = shorter }
     }
 
     // MARK: - The same bytes for many

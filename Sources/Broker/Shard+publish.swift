@@ -213,6 +213,11 @@ extension Shard {
             }
         }
         let mount = c.pointee.mountpoint
+        // [MQTT-4.7.3-3]
+        guard mount.count + topic.count <= 65_535 else {
+            close(c, .topicNameInvalid, counted: "bad_publish")
+            return .closed
+        }
         return withUnsafeTemporaryAllocation(byteCount: mount.count + topic.count, alignment: 1) { buffer in
             if mount.count > 0 { buffer.baseAddress!.copyMemory(from: mount.baseAddress!, byteCount: mount.count) }
             (buffer.baseAddress! + mount.count).copyMemory(from: topic.baseAddress!, byteCount: topic.count)

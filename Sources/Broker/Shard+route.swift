@@ -11,8 +11,10 @@ import Topics
 extension Shard {
     /// Delivers on this shard, hands over to the others, picks share members: all that subscribe to it [MQTT-4.5.0-1].
     /// True when anybody was to get it.
-    /// - Parameter from: the connection that published, for No Local and for holding it back.
-    func route(_ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?) -> Bool {
+    /// - Parameters:
+    ///   - from: the connection that published, for holding it back.
+    ///   - own: the session No Local is about, when it is not that connection's: a will outlives its connection.
+    func route(_ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, own: SessionRef? = nil) -> Bool {
         let r = findRoute(message.pointee.topic, hash)
         let plugins = chains.pointee.deliver
         if plugins.count > 0 { deliverToPlugins(plugins, message) }
@@ -22,7 +24,7 @@ extension Shard {
         }
         let publisher = c.map { handle($0) } ?? 0
         if r.pointee.targetCount > 0 {
-            deliverAll(r, message, hash, own: c?.pointee.session, publisher: publisher)
+            deliverAll(r, message, hash, own: own ?? c?.pointee.session, publisher: publisher)
         }
         if r.pointee.remote != 0 {
             var remote = r.pointee.remote

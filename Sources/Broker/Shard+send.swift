@@ -8,11 +8,11 @@ import Topics
 /// Packets the broker sends of its own, other than PUBLISH.
 extension Shard {
     /// - Parameter assigned: the server chose the client id and must say which. [MQTT-3.2.2-16]
-    func sendConnack(_ c: ConnectionRef, _ s: SessionRef, present: Bool, assigned: Bool, auth: AuthAnswer?) {
-        counters.count(.packetsConnack)
+    /// - Returns: false when it is larger than what the client takes, and was not sent. [MQTT-3.1.2-24]
+    func sendConnack(_ c: ConnectionRef, _ s: SessionRef, present: Bool, assigned: Bool, auth: AuthAnswer?) -> Bool {
         let room = 256 + s.pointee.clientID.count + broker.responseInformation.count
             + (c.pointee.enhanced?.pointee.method.count ?? 0) + (auth?.data.count ?? 0)
-        withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in
+        return withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in
             var writer = PropertyWriter(buffer)
             if c.pointee.isV5 {
                 announceLimits(c, s, &writer)
@@ -33,9 +33,12 @@ extension Shard {
                 version: c.pointee.version, sessionPresent: present, reason: .success,
                 properties: OutgoingProperties(required: writer.block), maximumPacketSize: Int(c.pointee.maxPacketOut))
             let size = encoder.size
+            guard size <= Int(c.pointee.maxPacketOut) else { return false }
             _ = encoder.encode(into: reserve(c.pointee.transport, size))
+            counters.count(.packetsConnack)
+            counters.count(.packetsSent)
+            return true
         }
-        counters.count(.packetsSent)
     }
 
     /// What this server does not do without limit. MQTT 5 §3.2.2.3.
@@ -61,13 +64,15 @@ extension Shard {
 
     /// CONNACK with a failure, then close. [MQTT-3.2.2-7] [MQTT-4.13.2-1] [MQTT311-3.2.2-5]
     func refuseConnect(_ c: ConnectionRef, _ reason: ReasonCode) {
-        counters.count(.packetsConnack)
-        counters.count(.packetsSent)
         counters.count(.connectionsRefused)
         let encoder = ConnackEncoder(
             version: c.pointee.version, reason: reason, maximumPacketSize: Int(c.pointee.maxPacketOut))
         let size = encoder.size
-        _ = encoder.encode(into: reserve(c.pointee.transport, size))
+        if size <= Int(c.pointee.maxPacketOut) {
+            _ = encoder.encode(into: reserve(c.pointee.transport, size))
+            counters.count(.packetsConnack)
+            counters.count(.packetsSent)
+        }
         broker.countShutdown(c.pointee.listener, Shard.refusalName(reason))
         end(c, reason: reason, publishWill: false)
         linger(c)
@@ -115,7 +120,8 @@ extension Shard {
     }
 
     /// PUBACK, PUBREC, PUBREL, PUBCOMP in their shortest form, without reason string and user properties, so that
-    /// nobody has to be asked whether it wants them [MQTT-3.1.2-29]. No window holds them back. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
+    /// nobody has to be asked whether it wants them [MQTT-3.1.2-29]. No window holds them back. [MQTT-3.3.4-10]
+    /// [MQTT-4.9.0-3]
     @inline(__always)
     func sendAck(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ reason: ReasonCode = .success) {
         let size = c.pointee.isV5 && reason != .success ? 5 : 4
@@ -130,6 +136,8 @@ extension Shard {
         codes.withUnsafeBufferPointer { codes in
             let encoder = SubackEncoder(type, version: c.pointee.version, packetID: id, codes: codes)
             let size = encoder.size
+            // As if it had been sent. [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+            guard size <= Int(c.pointee.maxPacketOut) else { return }
             _ = encoder.encode(into: reserve(c.pointee.transport, size))
         }
     }

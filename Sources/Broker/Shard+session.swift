@@ -151,7 +151,9 @@ extension Shard {
         var owned = false
         defer { if owned { current.release() } }
         switch foldPublish(nil, s, &current, owned: &owned) {
-        case .go: _ = route(current, Topics.hash(current.pointee.topic, seed: table.seed), from: nil)
+        case .go:
+            // [MQTT-3.8.3-3]
+            _ = route(current, Topics.hash(current.pointee.topic, seed: table.seed), from: nil, own: s)
         default: drop(current, .hook, for: nil)
         }
     }

@@ -104,8 +104,8 @@ extension Shard {
         for i in subs.indices {
             var code = folded == .stop ? ReasonCode.implementationSpecificError : ReasonCode(rawValue: subs[i].qos)
             if requests[i].code.isFailure { code = requests[i].code }
-            if !code.isFailure, limitReached(s, subs[i].topic.bytes) { code = .quotaExceeded }
-            if !code.isFailure, !isValidFilter(subs[i].topic.bytes) { code = .topicFilterInvalid }
+            if !code.isFailure, limitReached(c, s, subs[i]) { code = .quotaExceeded }
+            if !code.isFailure, !isValid(subs[i].topic.bytes, c) { code = .topicFilterInvalid }
             if !code.isFailure {
                 subs[i].is_new = withMounted(subs[i].topic.bytes, c) { addSubscription(s, $0, subs[i]) }
                 done.append(subs[i])
@@ -141,9 +141,16 @@ extension Shard {
         return sub
     }
 
-    private func limitReached(_ s: SessionRef, _ filter: Bytes) -> Bool {
+    /// A subscription that replaces another needs no room.
+    private func limitReached(_ c: ConnectionRef, _ s: SessionRef, _ sub: martlet_sub) -> Bool {
         let limit = s.pointee.zone.pointee.maxSubscriptions
-        return limit > 0 && Int(s.pointee.subCount) >= limit && findSubscription(s, filter, group: noBytes) == nil
+        guard limit > 0, Int(s.pointee.subCount) >= limit else { return false }
+        return withMounted(sub.topic.bytes, c) { findSubscription(s, $0, group: sub.share_group.bytes) == nil }
+    }
+
+    /// Under its mountpoint, too, a filter has at most 65,535 bytes. [MQTT-4.7.3-3]
+    private func isValid(_ filter: Bytes, _ c: ConnectionRef) -> Bool {
+        isValidFilter(filter) && c.pointee.mountpoint.count + filter.count <= 65_535
     }
 
     /// The filter under the connection's mountpoint.

@@ -97,6 +97,13 @@ public struct Inflight: ~Copyable {
         return finish(at)
     }
 
+    /// A message that is not sent again: its exchange is over. The caller discards it.
+    public mutating func giveUp(_ id: UInt16) -> Delivery? {
+        guard let at = find(id), ring[at].state == .awaitingPuback || ring[at].state == .awaitingPubrec
+        else { return nil }
+        return finish(at)
+    }
+
     /// PUBCOMP: the identifier is free. [MQTT-4.3.3-5]
     public mutating func pubcomp(_ id: UInt16) -> Bool {
         guard let at = find(id), ring[at].state == .awaitingPubcomp else { return false }

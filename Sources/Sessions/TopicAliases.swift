@@ -63,22 +63,32 @@ public struct OutboundAliases: ~Copyable {
         slots.deallocate()
     }
 
-    /// The alias to send and whether the topic must still travel with it; 0: no alias.
+    /// The alias to send and whether the receiver knows it, so that the topic need not travel with it; 0: no alias.
     public mutating func alias(for topic: Bytes, hash: UInt64) -> (alias: UInt16, known: Bool) {
-        var at = Int(truncatingIfNeeded: hash) & mask
-        while slots[at].alias != 0 {
-            if slots[at].hash == hash, slots[at].topic.count == topic.count,
-                memcmp(slots[at].topic.baseAddress!, topic.baseAddress!, topic.count) == 0
-            {
-                return (slots[at].alias, true)
-            }
-            at = (at + 1) & mask
-        }
+        let at = slot(of: topic, hash)
+        if slots[at].alias != 0 { return (slots[at].alias, true) }
         guard used < maximum else { return (0, false) }
         used += 1
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: topic.count, alignment: 1)
         copy.copyMemory(from: topic)
         slots[at] = Slot(hash: hash, topic: copy, alias: UInt16(used))
         return (UInt16(used), false)
+    }
+
+    /// The alias the receiver knows for a topic; 0: none.
+    public func known(_ topic: Bytes, hash: UInt64) -> UInt16 { slots[slot(of: topic, hash)].alias }
+
+    /// Where the topic is, or the free slot where it would go.
+    private func slot(of topic: Bytes, _ hash: UInt64) -> Int {
+        var at = Int(truncatingIfNeeded: hash) & mask
+        while slots[at].alias != 0 {
+            if slots[at].hash == hash, slots[at].topic.count == topic.count,
+                memcmp(slots[at].topic.baseAddress!, topic.baseAddress!, topic.count) == 0
+            {
+                break
+            }
+            at = (at + 1) & mask
+        }
+        return at
     }
 }

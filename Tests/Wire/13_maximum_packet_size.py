@@ -98,3 +98,47 @@ def test_reason_strings_never_burst_the_limit(b):
     c.publish("#", b"x")
     p = c.packet()
     assert p is None or p.name == "DISCONNECT"
+
+
+def test_sent_again_only_as_the_new_limit_allows(b):
+    """5.0: [MQTT-3.1.2-24] [MQTT-3.1.2-25]: what was in flight and is too large now counts as sent and as acknowledged,
+    or it would hold its place in the window for ever."""
+    keep = {"session_expiry_interval": 60}
+    for qos in (1, 2):
+        name, pub = b.topic(f"q{qos}"), b.client(4, f"pub{qos}")
+        sub = b.client(5, f"sub{qos}", clean=0, props=keep)
+        sub.subscribe(name, qos)
+        for payload in (bytes(300), b"small"):
+            pub.deliver(name, payload, qos)
+            sub.expect_publish(name, payload)
+        sub.close()
+        sub = b.client(5, f"sub{qos}", clean=0, session_present=1,
+                       props={**keep, "maximum_packet_size": 100, "receive_maximum": 1})
+        sub.take(name, b"small", dup=1)
+        pub.deliver(name, b"next", qos)
+        sub.take(name, b"next")
+        sub.close()
+        b.client(5, f"sub{qos}", clean=0, session_present=1, props=keep).quiet()
+
+
+@not_on_mosquitto("2.0.11 ends the connection")
+def test_suback_and_unsuback_too_large_to_send(b):
+    """5.0: [MQTT-3.1.2-24] [MQTT-3.1.2-25]: not sent, and what they answer is done."""
+    c = b.client(5, props={"maximum_packet_size": 60})
+    names = [b.topic(str(i)) for i in range(100)]
+    c.send(subscribe(5, 1, [(name, 1) for name in names]))
+    c.quiet()
+    c.deliver(names[7], b"x", 1)
+    c.take(names[7], b"x")
+    c.send(unsubscribe(5, 2, names))
+    c.quiet()
+    assert c.deliver(names[7], b"x", 1) in (0, 0x10)
+    c.quiet()
+
+
+def test_connack_too_large_to_send(b):
+    """5.0: [MQTT-3.1.2-24] [MQTT-3.2.0-1]: the connection ends, with CONNACK 0x95 if at least that fits."""
+    for size in (1, 2, 4, 5, 8):
+        c = b.raw(5)
+        c.hello("", props={"maximum_packet_size": size})
+        c.expect_refused(0x95)

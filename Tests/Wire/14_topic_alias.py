@@ -148,3 +148,19 @@ def test_message_sent_again_names_its_topic(b):
     sub = b.client(5, session_present=1, **keep)
     for i in range(4):
         sub.take(b.topic(), str(i), dup=1)
+
+
+@not_on_mosquitto("does not send aliases")
+def test_alias_does_not_make_a_packet_too_large(b):
+    """5.0: [MQTT-3.1.2-24] [MQTT-3.3.2-11]: what fits without an alias arrives, and no alias is set by a
+    packet that was not sent."""
+    for qos in (0, 1, 2):
+        pub, name = b.client(5, f"pub{qos}"), b.topic(f"q{qos}")
+        size = len(publish(5, name, bytes(50), qos, pid=1 if qos else None))
+        sub = b.client(5, f"sub{qos}",
+                       props={"maximum_packet_size": size, "topic_alias_maximum": 5, "receive_maximum": 1})
+        sub.subscribe(name, qos)
+        for payload in (bytes(50), bytes(50), b"x", b"x", bytes(50), bytes(60), b"x"):
+            pub.deliver(name, payload, qos)
+            if len(payload) <= 50:
+                sub.take(name, payload)

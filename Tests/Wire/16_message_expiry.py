@@ -115,3 +115,33 @@ def test_will_has_its_own(b):
     sub.subscribe(b.topic(), 1)
     b.client(5, will=Will(b.topic(), b"x", props=expiry(50))).close()
     assert 49 <= sub.take(b.topic(), b"x").props["message_expiry_interval"] <= 50
+
+
+@not_on_mosquitto("2.0.11 drops it")
+def test_not_applied_to_what_is_sent_again(b):
+    """5.0: [MQTT-4.3.3-7]: it has been sent once, so it comes again however old it is."""
+    sub = b.client(5, "sub", **KEEP)
+    sub.subscribe(b.topic(), 2)
+    b.client(5, "publisher").deliver(b.topic(), b"x", 2, props=expiry(1))
+    sub.expect_publish(b.topic(), b"x", qos=2)
+    sub.close()
+    b.clock()
+    b.clock()
+    b.client(5, "sub", session_present=1, **KEEP).take(b.topic(), b"x", qos=2, dup=1)
+
+
+def test_receiving_goes_on_though_it_expired(b):
+    """5.0: [MQTT-4.3.3-13]: PUBREC and PUBCOMP come for a message that nobody can get any more."""
+    sub = b.client(5, "sub", **KEEP)
+    sub.subscribe(b.topic(), 2)
+    sub.disconnect()
+    pub = b.client(5, "publisher")
+    pub.publish(b.topic(), b"x", 2, pid=1, props=expiry(1))
+    pub.expect("PUBREC", pid=1, code=0)
+    b.clock()
+    b.clock()
+    b.client(5, "sub", session_present=1, **KEEP).quiet()
+    pub.publish(b.topic(), b"x", 2, pid=1, dup=1, props=expiry(1))
+    pub.expect("PUBREC", pid=1)
+    pub.send(ack(PUBREL, 5, 1))
+    pub.expect("PUBCOMP", pid=1, code=0)

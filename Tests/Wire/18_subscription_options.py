@@ -193,3 +193,27 @@ def test_identifier_out_of_range(b):
         c = b.client(5)
         c.send(subscribe(5, 1, [(b.topic(), 1)], props))
         c.expect_closed(0x81, 0x82)
+
+
+def test_no_local_keeps_a_client_from_its_own_will(b):
+    """5.0: [MQTT-3.8.3-3]: the will was published by the client whose identifier it has."""
+    keep = {"clean": 0, "props": {"session_expiry_interval": 60}}
+    seer = b.client(4, "seer")
+    seer.subscribe(b.topic("seen"))
+    c = b.client(5, will=Will(b.topic("seen"), b"mine", 1), **keep)
+    c.subscribe([(b.topic("#"), options(1, no_local=1))])
+    c.close()
+    seer.expect_publish(b.topic("seen"), b"mine")
+    b.client(5, session_present=1, **keep).quiet()
+
+
+@not_on_mosquitto("2.0.11 sends a copy for each")
+def test_overlap_keeps_the_flag_only_for_those_that_deliver(b):
+    """5.0: [MQTT-3.3.1-12] [MQTT-3.8.3-3]: a subscription with no local has no say in how a client's own message
+    comes to it."""
+    c = b.client(5)
+    c.subscribe(b.topic("#"), 1, no_local=1, retain_as_published=1)
+    c.subscribe(b.topic("a"), 1)
+    c.deliver(b.topic("a"), b"x", 1, retain=1)
+    c.take(b.topic("a"), b"x", retain=0)
+    b.clear(b.topic("a"))

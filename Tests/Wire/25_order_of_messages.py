@@ -77,3 +77,22 @@ def test_acknowledgements_come_in_order(b, v):
         p = c.packet()
         (acks if p.name == "PUBACK" else got).append(p.pid if p.name == "PUBACK" else int(p.payload))
     assert acks == list(range(1, 51)) and got == acks
+
+
+@not_on_mosquitto("2.0.11 does not keep QoS 0")
+def test_qos_0_does_not_overtake_what_was_stored(b):
+    """3.1.1: [MQTT-4.6.0-6]. 5.0: [MQTT-4.6.0-5]: stored QoS 0 behind a full window, and more of it comes."""
+    keep = {"session_expiry_interval": 60}
+    c, pub = b.client(5, clean=0, props=keep), b.client(4, "publisher")
+    c.subscribe(b.topic("#"), 1)
+    c.disconnect()
+    for qos in (1, 0):
+        for i in range(3):
+            pub.deliver(b.topic(f"q{qos}"), str(i), qos)
+    pub.quiet()
+    c = b.client(5, clean=0, session_present=1, props={**keep, "receive_maximum": 1})
+    for i in range(3, 6):
+        pub.deliver(b.topic("q0"), str(i), 0)
+    pub.quiet()
+    got = [c.take() for _ in range(9)]
+    assert [int(p.payload) for p in got if p.qos == 0] == list(range(6)), got
