@@ -5,7 +5,9 @@ import Glibc
 public enum Bench {
     public static func run(_ settings: Settings) throws -> BenchResult {
         try settings.validate()
-        guard let command = settings.spawn else { return try run(settings, pid: settings.pid ?? visibleBroker(settings)) }
+        guard let command = settings.spawn else {
+            return try run(settings, pid: settings.pid ?? visibleBroker(settings))
+        }
         let process = try BrokerProcess(command)
         defer { process.stop() }
         var own = settings

@@ -9,9 +9,10 @@ public final class BrokerProcess {
     private let child: Int32
     public let port: UInt16
 
-    /// Runs `command` by the shell in a session of its own, `{port}` replaced by a free one unless `port` is given, and waits until
-    /// it accepts connections. What it prints goes to `log` (default: nowhere).
-    public init(_ command: String, port wanted: UInt16? = nil, log: String = "/dev/null", patience: Double = 30) throws {
+    /// Runs `command` by the shell in a session of its own, `{port}` replaced by a free one unless `port` is given,
+    /// and waits until it accepts connections. What it prints goes to `log` (default: nowhere).
+    public init(_ command: String, port wanted: UInt16? = nil, log: String = "/dev/null", patience: Double = 30) throws
+    {
         let port = try wanted ?? SocketAddress.freePort()
         self.port = port
         let text = command.split(separator: "{port}", omittingEmptySubsequences: false).joined(separator: String(port))

@@ -19,7 +19,8 @@ public struct CallgrindProfile: Sendable {
                 calls[name, default: 0] += UInt64(line.dropFirst(6).prefix { $0 != " " }) ?? 0
                 callee = nil
             } else if line.hasPrefix("totals:") || line.hasPrefix("summary:") {
-                let total = UInt64(line[line.index(after: line.firstIndex(of: ":")!)...].split(separator: " ").first ?? "")
+                let total = UInt64(
+                    line[line.index(after: line.firstIndex(of: ":")!)...].split(separator: " ").first ?? "")
                 instructions = max(instructions, total ?? 0)
             }
         }

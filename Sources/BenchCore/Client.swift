@@ -122,7 +122,8 @@ struct Inflight {
         return id
     }
 
-    /// PUBACK, or PUBREC with an error: the identifier is free again. Returns when it was taken, nil when it was not in flight.
+    /// PUBACK, or PUBREC with an error: the identifier is free again. Returns when it was taken, nil when it was not
+    /// in flight.
     @inline(__always)
     mutating func finish(_ id: Int) -> UInt64? { release(id, from: State.sent) }
 

@@ -14,13 +14,14 @@ public struct Contender: Sendable {
         (self.name, self.command, self.configuration, self.tree) = (name, command, configuration, tree)
     }
 
-    /// Martlet from a copy of its install tree, so that neither its data nor a running node is touched, with those limits
-    /// lifted that mosquitto's configuration lifts below.
+    /// Martlet from a copy of its install tree, so that neither its data nor a running node is touched, with those
+    /// limits lifted that mosquitto's configuration lifts below.
     public static func martlet(root: String, command: String? = nil) throws -> Contender {
         if let command { return Contender(name: "martlet", command: command) }
         let places = ["\(root)/_rel/martlet", "\(root)/_rel", root]
         guard let tree = places.first(where: { access("\($0)/bin/martlet", X_OK) == 0 }) else {
-            throw BenchError("there is no install tree in \(root)/_rel/martlet: run tools/run once, or give --martlet a command")
+            throw BenchError(
+                "there is no install tree in \(root)/_rel/martlet: run tools/run once, or give --martlet a command")
         }
         let limits = [
             "MQTT__MQUEUE__MAX_LENGTH=0", "MQTT__MQUEUE__MAX_BYTES=4GB", "MQTT__SESSION__MAX_INFLIGHT=0",
@@ -30,12 +31,14 @@ public struct Contender: Sendable {
         return Contender(name: "martlet", command: "env \(variables) {scratch}/tree/bin/martlet console", tree: tree)
     }
 
-    /// Debian's mosquitto with nothing in its way: no log, no disk, no bounds, no Nagle.
+    /// Debian's mosquitto with nothing in its way: no log, no disk, no bounds, no Nagle. It keeps its user, as under
+    /// callgrind it must write what it opened before it changed.
     public static func mosquitto(command: String? = nil) throws -> Contender {
         if let command { return Contender(name: "mosquitto", command: command) }
         let places = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]
         guard let binary = places.first(where: { access($0, X_OK) == 0 }) else {
-            throw BenchError("mosquitto is not installed (Debian: apt-get install mosquitto), or give a command by --mosquitto")
+            throw BenchError(
+                "mosquitto is not installed (Debian: apt-get install mosquitto), or give a command by --mosquitto")
         }
         return Contender(
             name: "mosquitto", command: "\(binary) -c {scratch}/broker.conf",
@@ -47,6 +50,7 @@ public struct Contender: Sendable {
                 set_tcp_nodelay true
                 persistence false
                 log_dest none
+                user root
 
                 """)
     }

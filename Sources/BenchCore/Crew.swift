@@ -27,10 +27,12 @@ final class Crew {
     private static func start(_ loop: Loop) throws -> pthread_t {
         var thread = pthread_t()
         let context = Unmanaged.passRetained(loop).toOpaque()
-        let status = pthread_create(&thread, nil, { context in
-            Unmanaged<Loop>.fromOpaque(context!).takeRetainedValue().run()
-            return nil
-        }, context)
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                Unmanaged<Loop>.fromOpaque(context!).takeRetainedValue().run()
+                return nil
+            }, context)
         guard status == 0 else { throw BenchError("cannot start a thread: \(String(cString: strerror(status)))") }
         return thread
     }
@@ -127,7 +129,9 @@ final class Crew {
     }
 
     func resetTimes() {
-        onEach { loop in for histogram in [loop.latency, loop.lag, loop.connectTime, loop.ackTime] { histogram.reset() } }
+        onEach { loop in
+            for histogram in [loop.latency, loop.lag, loop.connectTime, loop.ackTime] { histogram.reset() }
+        }
     }
 
     func merged(_ histogram: @escaping @Sendable (Loop) -> Histogram) -> Histogram {

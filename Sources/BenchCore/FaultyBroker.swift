@@ -3,7 +3,8 @@ import Glibc
 
 /// A broker that is wrong on purpose, and knows exactly how often: the yardstick for the generator's own accounts.
 ///
-/// MQTT 3.1.1, QoS 0, one filter per client, exact topics; of the messages it forwards it drops, doubles and swaps some.
+/// MQTT 3.1.1, QoS 0, one filter per client, exact topics; of the messages it forwards it drops, doubles and swaps
+/// some.
 public final class FaultyBroker: @unchecked Sendable {
     public struct Faults: Sendable {
         /// Every so many messages; 0: never.
@@ -35,7 +36,9 @@ public final class FaultyBroker: @unchecked Sendable {
     public init(_ faults: Faults) throws {
         self.faults = faults
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard listener >= 0, try SocketAddress(host: "127.0.0.1", port: 0).bind(listener) == 0, listen(listener, 64) == 0 else {
+        guard listener >= 0, try SocketAddress(host: "127.0.0.1", port: 0).bind(listener) == 0,
+            listen(listener, 64) == 0
+        else {
             throw BenchError("cannot listen: \(errorText())")
         }
         port = SocketAddress.port(of: listener)
@@ -43,10 +46,12 @@ public final class FaultyBroker: @unchecked Sendable {
         guard pipe(&ends) == 0 else { throw BenchError("cannot create a pipe: \(errorText())") }
         bell = (ends[0], ends[1])
         let context = Unmanaged.passRetained(self).toOpaque()
-        pthread_create(&thread, nil, { context in
-            Unmanaged<FaultyBroker>.fromOpaque(context!).takeRetainedValue().run()
-            return nil
-        }, context)
+        pthread_create(
+            &thread, nil,
+            { context in
+                Unmanaged<FaultyBroker>.fromOpaque(context!).takeRetainedValue().run()
+                return nil
+            }, context)
     }
 
     /// Ends its thread; call once.
@@ -57,7 +62,9 @@ public final class FaultyBroker: @unchecked Sendable {
 
     private func run() {
         while true {
-            var polled = ([bell.read, listener] + connections.keys).map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            var polled = ([bell.read, listener] + connections.keys).map {
+                pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+            }
             guard poll(&polled, nfds_t(polled.count), -1) > 0 else { continue }
             if polled[0].revents != 0 { break }
             if polled[1].revents != 0 { connections[accept(listener, nil, nil)] = [] }
@@ -79,7 +86,9 @@ public final class FaultyBroker: @unchecked Sendable {
         var used = 0
         bytes.withUnsafeBufferPointer { buffer in
             var packet = PacketView(first: 0, body: buffer.baseAddress!, length: 0)
-            while case .packet(let size) = PacketView.read(buffer.baseAddress! + used, buffer.count - used, into: &packet) {
+            while case .packet(let size) = PacketView.read(
+                buffer.baseAddress! + used, buffer.count - used, into: &packet)
+            {
                 answer(fd, packet, Array(buffer[used..<used + size]))
                 used += size
                 if used == buffer.count { break }
@@ -94,7 +103,8 @@ public final class FaultyBroker: @unchecked Sendable {
         case 1: send(fd, Packet.connack())
         case 8:
             let length = bigEndian16(packet.body + 2)
-            subscribers[String(decoding: UnsafeBufferPointer(start: packet.body + 4, count: length), as: UTF8.self)] = fd
+            subscribers[String(decoding: UnsafeBufferPointer(start: packet.body + 4, count: length), as: UTF8.self)] =
+                fd
             send(fd, Packet.suback(packetID: packet.packetID, codes: [0]))
         case PacketType.publish:
             guard let publish = PublishView(packet, version: 4) else { return }

@@ -74,7 +74,8 @@ struct FlowLayout {
 
     private mutating func layWildcards() {
         for i in 0..<settings.subscribers {
-            let numbers = settings.filters * i / settings.subscribers..<settings.filters * (i + 1) / settings.subscribers
+            let numbers =
+                settings.filters * i / settings.subscribers..<settings.filters * (i + 1) / settings.subscribers
             let filters = numbers.map { number in
                 let digits = String(number)
                 let zeros = String(repeating: "0", count: PublishTemplate.wildcardDigits - digits.count)

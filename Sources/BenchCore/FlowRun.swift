@@ -31,7 +31,8 @@ struct FlowRun {
         let layout = try FlowLayout(settings, run: traffic.run)
         traffic.publisherCount = settings.publishers
         let crew = try Crew(
-            traffic: traffic, address: SocketAddress(host: settings.host, port: settings.port), threads: settings.threads,
+            traffic: traffic, address: SocketAddress(host: settings.host, port: settings.port),
+            threads: settings.threads,
             rule: layout.rule)
         defer { crew.stop() }
         crew.add(layout.receivers)
@@ -71,7 +72,8 @@ struct FlowRun {
         runUntil(crew, progress, limit: settings.warmup) { false }
     }
 
-    /// Shows progress until the time is over, `isDone`, every connection is lost, or (without a limit) nothing moves any more.
+    /// Shows progress until the time is over, `isDone`, every connection is lost, or (without a limit) nothing moves
+    /// any more.
     private func runUntil(_ crew: Crew, _ progress: ProgressLine, limit: Double?, isDone: () -> Bool) {
         let start = bench_now()
         var lastCount: UInt64 = 0
@@ -128,7 +130,9 @@ struct FlowRun {
         messages.sent = crew.sum(.sent)
         messages.acknowledged = crew.sum(.acked)
         messages.expected = messages.sent * UInt64(layout.receiversPerMessage)
-        if settings.scenario == .wildcard { messages.lost = messages.expected - min(messages.expected, messages.received) }
+        if settings.scenario == .wildcard {
+            messages.lost = messages.expected - min(messages.expected, messages.received)
+        }
         if settings.qos > 0 && settings.scenario == .pub { messages.lost += messages.sent - messages.acknowledged }
         messages.takeOver(crew)
         result.messages = messages

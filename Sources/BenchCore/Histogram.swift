@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Counts of nanosecond values in log-linear buckets: exact below 256 ns, then 128 buckets per power of two (error < 0.8 %),
-/// up to 2^40 ns (18 minutes); larger values land in the last bucket. `maximum` is always exact.
+/// Counts of nanosecond values in log-linear buckets: exact below 256 ns, then 128 buckets per power of two (error <
+/// 0.8 %), up to 2^40 ns (18 minutes); larger values land in the last bucket. `maximum` is always exact.
 public final class Histogram: @unchecked Sendable {
     static let subBits = 7
     static let topExponent = 40 - subBits - 1

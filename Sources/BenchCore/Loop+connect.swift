@@ -103,7 +103,8 @@ extension Loop {
         client.pointee.output.append(
             Packet.connect(
                 .init(
-                    clientID: spec.name, version: traffic.version, keepAlive: traffic.keepAlive, persistent: spec.persistent,
+                    clientID: spec.name, version: traffic.version, keepAlive: traffic.keepAlive,
+                    persistent: spec.persistent,
                     username: traffic.username, password: traffic.password)))
         client.pointee.state = .awaitingConnack
         markDirty(client)
@@ -111,7 +112,8 @@ extension Loop {
     }
 
     func connected(_ client: ClientPointer, _ packet: PacketView, _ now: UInt64) {
-        guard client.pointee.state == .awaitingConnack, let answer = ConnackView(packet, version: traffic.version) else {
+        guard client.pointee.state == .awaitingConnack, let answer = ConnackView(packet, version: traffic.version)
+        else {
             return protocolError(client, "a CONNACK that was not expected or is malformed")
         }
         guard answer.reason == 0 else {

@@ -41,7 +41,9 @@ extension Loop {
     private func flush(_ client: ClientPointer) {
         guard client.pointee.fd >= 0 && client.pointee.state != .connecting else { return }
         guard !client.pointee.isBlocked else {
-            if let publisher = client.pointee.publisher, publisher.pointee.owed > 0 { publisher.pointee.heldBack = true }
+            if let publisher = client.pointee.publisher, publisher.pointee.owed > 0 {
+                publisher.pointee.heldBack = true
+            }
             return
         }
         if client.pointee.output.count > scratchCapacity / 2 {
@@ -93,7 +95,8 @@ extension Loop {
     }
 
     private func writeMessages(
-        _ client: ClientPointer, _ publisher: UnsafeMutablePointer<Publisher>, _ start: UnsafeMutablePointer<UInt8>, _ space: Int
+        _ client: ClientPointer, _ publisher: UnsafeMutablePointer<Publisher>, _ start: UnsafeMutablePointer<UInt8>,
+        _ space: Int
     ) -> Int {
         let template = publisher.pointee.template
         let room = min(space, max(Self.scratchSize, template.length)) / template.length

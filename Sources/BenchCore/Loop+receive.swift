@@ -23,7 +23,8 @@ extension Loop {
     }
 
     /// Returns how many bytes were whole packets.
-    private func readPackets(_ client: ClientPointer, _ start: UnsafePointer<UInt8>, _ total: Int, _ now: UInt64) -> Int {
+    private func readPackets(_ client: ClientPointer, _ start: UnsafePointer<UInt8>, _ total: Int, _ now: UInt64) -> Int
+    {
         var at = 0
         var packet = PacketView(first: 0, body: start, length: 0)
         while at < total {
@@ -37,7 +38,9 @@ extension Loop {
                 }
                 if client.pointee.fd < 0 { return at }
             case .incomplete:
-                if total - at >= receiveCapacity { protocolError(client, "a packet that is larger than any it was asked for") }
+                if total - at >= receiveCapacity {
+                    protocolError(client, "a packet that is larger than any it was asked for")
+                }
                 return at
             case .malformed:
                 protocolError(client, "a packet with a malformed length")

@@ -5,8 +5,8 @@ import Synchronization
 
 /// One thread with one epoll: it owns its clients, and everything it touches per message is its own.
 ///
-/// A tick: wait, read every ready socket once (replies pile up per client), let the schedule make messages due, then write
-/// to every client with something to send, once. Other threads reach it through `post` and read its `counters`.
+/// A tick: wait, read every ready socket once (replies pile up per client), let the schedule make messages due, then
+/// write to every client with something to send, once. Other threads reach it through `post` and read its `counters`.
 final class Loop: @unchecked Sendable {
     typealias ClientPointer = UnsafeMutablePointer<Client>
     static let wakeToken = UInt64.max

@@ -11,14 +11,17 @@ struct OfflineRun {
     private var topic: String { "\(settings.topicPrefix)/offline" }
 
     func run() throws -> BenchResult {
-        guard settings.qos > 0 else { throw BenchError("--qos must be 1 or 2: brokers may drop QoS 0 for absent clients") }
+        guard settings.qos > 0 else {
+            throw BenchError("--qos must be 1 or 2: brokers may drop QoS 0 for absent clients")
+        }
         var traffic = Traffic(settings)
         (traffic.openLoop, traffic.rate, traffic.nap) = (true, nil, 0)
         traffic.window = settings.window ?? 256
         traffic.batch = max(1, traffic.window / 4)
         traffic.publisherCount = settings.publishers
         let crew = try Crew(
-            traffic: traffic, address: SocketAddress(host: settings.host, port: settings.port), threads: settings.threads)
+            traffic: traffic, address: SocketAddress(host: settings.host, port: settings.port),
+            threads: settings.threads)
         defer { crew.stop() }
         var result = BenchResult(settings)
         result.subscribers = 1
@@ -54,7 +57,8 @@ struct OfflineRun {
             (0..<settings.publishers).map { i in
                 let limit = total / count + (UInt64(i) < total % count ? 1 : 0)
                 return ClientSpec(
-                    name: "bench-offline-p\(i)", publishing: .init(index: i, topic: .fixed("\(topic)/\(i)"), limit: limit))
+                    name: "bench-offline-p\(i)",
+                    publishing: .init(index: i, topic: .fixed("\(topic)/\(i)"), limit: limit))
             })
         try crew.waitForClients(1 + settings.publishers, subscriptions: 1)
         let start = bench_now()

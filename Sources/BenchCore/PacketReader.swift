@@ -122,7 +122,9 @@ struct ConnackView: Equatable {
         sessionPresent = packet.body[0] & 1 != 0
         reason = packet.body[1]
         guard version == 5 && packet.length > 2 else { return }
-        guard let size = propertiesSize(packet.body + 2, packet.length - 2), 2 + size <= packet.length else { return nil }
+        guard let size = propertiesSize(packet.body + 2, packet.length - 2), 2 + size <= packet.length else {
+            return nil
+        }
         var at = 2
         while packet.body[at] & 0x80 != 0 { at += 1 }
         at += 1

@@ -93,7 +93,8 @@ struct Stamp {
     }
 }
 
-/// A PUBLISH packet encoded once; each message is a copy of it with sequence, time, packet identifier and topic digits patched in.
+/// A PUBLISH packet encoded once; each message is a copy of it with sequence, time, packet identifier and topic
+/// digits patched in.
 struct PublishTemplate {
     enum Topic: Sendable {
         case fixed(String)
@@ -149,7 +150,9 @@ struct PublishTemplate {
 
     /// Writes one message of `length` bytes to `p`.
     @inline(__always)
-    func write(to p: UnsafeMutablePointer<UInt8>, sequence: UInt64, time: UInt64, packetID: UInt16, random: inout UInt64) {
+    func write(
+        to p: UnsafeMutablePointer<UInt8>, sequence: UInt64, time: UInt64, packetID: UInt16, random: inout UInt64
+    ) {
         p.update(from: bytes, count: length)
         if stampAt < length {
             let stamp = UnsafeMutableRawPointer(p + stampAt)

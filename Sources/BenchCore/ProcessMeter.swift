@@ -11,18 +11,38 @@ public struct ProcessMeter: Sendable {
         /// Seconds in user space and in the kernel.
         var user = 0.0
         var system = 0.0
+        /// Seconds that the scheduler counted for the threads that exist now; finer, but without those that have ended.
+        var scheduled = 0.0
+
         var total: Double { user + system }
 
-        static func - (a: CPU, b: CPU) -> CPU { CPU(user: a.user - b.user, system: a.system - b.system) }
+        /// The time between two readings: as fine as the scheduler counts, split as the coarse clock says.
+        static func - (later: CPU, earlier: CPU) -> CPU {
+            let coarse = CPU(user: later.user - earlier.user, system: later.system - earlier.system)
+            let fine = later.scheduled - earlier.scheduled
+            // A thread that ended in between took its fine count with it: then the coarse one is the better.
+            guard fine > 0 && fine > coarse.total - 0.1 else { return coarse }
+            let model = coarse.total >= 0.1 ? coarse : later
+            let share = model.total > 0 ? model.user / model.total : 0.5
+            return CPU(user: fine * share, system: fine * (1 - share), scheduled: fine)
+        }
     }
 
-    /// CPU time of the whole process so far, from /proc/PID/stat (steps of 10 ms).
+    /// CPU time of the whole process so far, from /proc/PID/stat (steps of 10 ms) and its threads' schedstat
+    /// (nanoseconds).
     func cpu() -> CPU? {
         guard let text = Self.read("/proc/\(pid)/stat"), let afterName = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: afterName)...].split(separator: " ")
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
-        return CPU(user: user / ticks, system: system / ticks)
+        return CPU(user: user / ticks, system: system / ticks, scheduled: scheduledSeconds())
+    }
+
+    private func scheduledSeconds() -> Double {
+        Self.entries(of: "/proc/\(pid)/task").reduce(0) { sum, thread in
+            let text = Self.read("/proc/\(pid)/task/\(thread)/schedstat")
+            return sum + (text?.split(separator: " ").first.flatMap { Double($0) } ?? 0) / 1e9
+        }
     }
 
     public struct Memory: Sendable {
@@ -39,7 +59,9 @@ public struct ProcessMeter: Sendable {
         {
             return Memory(resident: rss, anonymous: anonymous)
         }
-        guard let text = Self.read("/proc/\(pid)/status"), let rss = Self.kilobytes("VmRSS:", in: text) else { return nil }
+        guard let text = Self.read("/proc/\(pid)/status"), let rss = Self.kilobytes("VmRSS:", in: text) else {
+            return nil
+        }
         return Memory(resident: rss, anonymous: Self.kilobytes("RssAnon:", in: text) ?? rss)
     }
 
@@ -68,16 +90,13 @@ public struct ProcessMeter: Sendable {
         return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The process that listens on a TCP port of this machine, found by the inode of its socket; nil when it is not ours to see.
+    /// The process that listens on a TCP port of this machine, found by the inode of its socket; nil when it is not
+    /// ours to see.
     public static func listener(port: UInt16) -> Int32? {
         let inodes = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { listeningInodes(port, in: read($0) ?? "") }
-        guard !inodes.isEmpty, let proc = opendir("/proc") else { return nil }
-        defer { closedir(proc) }
+        guard !inodes.isEmpty else { return nil }
         let wanted = Set(inodes.map { "socket:[\($0)]" })
-        while let entry = readdir(proc) {
-            if let pid = Int32(name(of: entry)), holds(pid, wanted) { return pid }
-        }
-        return nil
+        return entries(of: "/proc").lazy.compactMap { Int32($0) }.first { holds($0, wanted) }
     }
 
     private static func listeningInodes(_ port: UInt16, in table: String) -> [Substring] {
@@ -91,19 +110,24 @@ public struct ProcessMeter: Sendable {
     }
 
     private static func holds(_ pid: Int32, _ sockets: Set<String>) -> Bool {
-        guard let folder = opendir("/proc/\(pid)/fd") else { return false }
-        defer { closedir(folder) }
         var target = [UInt8](repeating: 0, count: 64)
-        while let entry = readdir(folder) {
-            let length = readlink("/proc/\(pid)/fd/\(name(of: entry))", &target, target.count)
-            if length > 0 && sockets.contains(String(decoding: target[0..<length], as: UTF8.self)) { return true }
+        return entries(of: "/proc/\(pid)/fd").contains { entry in
+            let length = readlink("/proc/\(pid)/fd/\(entry)", &target, target.count)
+            return length > 0 && sockets.contains(String(decoding: target[0..<length], as: UTF8.self))
         }
-        return false
     }
 
-    static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
-        withUnsafePointer(to: &entry.pointee.d_name) {
-            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    /// What a folder holds, the two dots included; nothing when it cannot be read.
+    private static func entries(of path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                })
         }
+        return names
     }
 }

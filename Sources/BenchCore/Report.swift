@@ -24,7 +24,9 @@ public enum Report {
         if let c = r.generatorCPU { line("generator", cost(c)) }
         let widest = r.figures.map(\.name.count).max() ?? 0
         for f in r.figures {
-            lines.append("  \(f.name)" + String(repeating: " ", count: widest + 2 - f.name.count) + "\(number(f.value)) \(f.unit)")
+            lines.append(
+                "  \(f.name)" + String(repeating: " ", count: widest + 2 - f.name.count)
+                    + "\(number(f.value)) \(f.unit)")
         }
         for note in r.notes { line("note", note) }
         return lines.joined(separator: "\n")
@@ -37,7 +39,8 @@ public enum Report {
             "| --- | --- | --- | --- | --- | --- | --- |",
         ]
         for r in results {
-            let latency = r.latency.map { [$0.p50, $0.p99, $0.p999, $0.max].map(number).joined(separator: " / ") } ?? "–"
+            let latency =
+                r.latency.map { [$0.p50, $0.p99, $0.p999, $0.max].map(number).joined(separator: " / ") } ?? "–"
             let broker =
                 r.brokerCPU.map {
                     "\(number($0.microsecondsPerMessage)) "
@@ -71,7 +74,8 @@ public enum Report {
     }
 
     private static func times(_ t: BenchResult.Times) -> String {
-        "p50 \(number(t.p50))  p90 \(number(t.p90))  p99 \(number(t.p99))  p99.9 \(number(t.p999))  max \(number(t.max)) µs"
+        let names = [("p50", t.p50), ("p90", t.p90), ("p99", t.p99), ("p99.9", t.p999), ("max", t.max)]
+        return names.map { "\($0.0) \(number($0.1))" }.joined(separator: "  ") + " µs"
     }
 
     private static func cost(_ c: BenchResult.Cost) -> String {

@@ -77,7 +77,8 @@ public enum SelfTest {
                 && messages.duplicates == UInt64(broker.doubled) && messages.outOfOrder == UInt64(broker.swapped)
             return Check(
                 name: "accounts: a broker with \(name)", isGood: isGood,
-                detail: "counted \(messages.lost) lost, \(messages.duplicates) duplicates, \(messages.outOfOrder) out of "
+                detail:
+                    "counted \(messages.lost) lost, \(messages.duplicates) duplicates, \(messages.outOfOrder) out of "
                     + "order; it says \(unsent), \(broker.doubled), \(broker.swapped)")
         }
     }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What one receiver knows of one publisher's numbered messages: each is new, a duplicate, or late; what never came is missing.
+/// What one receiver knows of one publisher's numbered messages: each is new, a duplicate, or late; what never came
+/// is missing.
 ///
-/// The expected message costs one comparison. Everything else goes through a list of the gaps, which is exact until a stream has
-/// more than `gapLimit` of them; then the oldest gap is given up: a message that arrives for it later counts as a duplicate.
+/// The expected message costs one comparison. Everything else goes through a list of the gaps, which is exact until a
+/// stream has more than `gapLimit` of them; then the oldest gap is given up: a message that arrives for it later
+/// counts as a duplicate.
 public struct SequenceTracker: Sendable {
     public enum Expectation: Sendable {
         /// Every number from 0.

@@ -63,11 +63,12 @@ public struct Settings: Sendable {
         if scenario == .offline { qos = 1 }
     }
 
-    /// Messages on the way per publisher: 256, with acknowledgements 32; large payloads less, so that 2 MiB per publisher bound it.
+    /// Messages on the way per publisher: 256, with acknowledgements 32; large payloads less, so that 2 MiB per
+    /// publisher bound it.
     var effectiveWindow: Int { window ?? max(8, min(qos == 0 ? 256 : 32, 2_097_152 / max(1, size) / 16)) }
 
-    /// Microseconds. With thousands of messages on the way a short nap costs no throughput, and each wake-up it saves is one that
-    /// the broker need not cause. Runs at a rate measure latency, and do not nap.
+    /// Microseconds. With thousands of messages on the way a short nap costs no throughput, and each wake-up it saves
+    /// is one that the broker need not cause. Runs at a rate measure latency, and do not nap.
     var effectiveNap: Int {
         if let nap { return nap }
         let onTheWay = publishers * effectiveWindow * (scenario == .fanout ? max(1, subscribers) : 1)
@@ -91,7 +92,8 @@ public struct Settings: Sendable {
             try check((count ?? 1) >= 1 && (count ?? 1) < 10_000_000, "--count must be 1 to 9999999 here")
         }
         if scenario == .wildcard {
-            try check(subscribers > 0 && filters >= subscribers && filters < 1_000_000, "--filters must be --subs to 999999")
+            try check(
+                subscribers > 0 && filters >= subscribers && filters < 1_000_000, "--filters must be --subs to 999999")
         }
     }
 }

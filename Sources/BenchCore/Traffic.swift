@@ -27,7 +27,8 @@ struct Traffic: Sendable {
     var nap: UInt64 = 0
 }
 
-/// How many messages of each publisher have arrived, written by the loops of the receivers, read by the loop of the publisher.
+/// How many messages of each publisher have arrived, written by the loops of the receivers, read by the loop of the
+/// publisher.
 final class Progress: @unchecked Sendable {
     enum Rule: Sendable {
         /// One receiver per message: the loops' numbers add up.

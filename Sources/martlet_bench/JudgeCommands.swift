@@ -5,7 +5,9 @@ import Glibc
 
 struct Selftest: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Checks the generator itself: histogram, sequences, reader, and its accounts of a broker that is wrong on purpose.")
+        abstract:
+            "Checks the generator itself, also against a broker that loses, doubles and swaps on purpose."
+    )
 
     func run() throws {
         let checks = try SelfTest.run()
@@ -17,7 +19,8 @@ struct Selftest: ParsableCommand {
 /// Where the brokers are.
 struct ContenderOptions: ParsableArguments {
     @Option(help: "The command that starts Martlet on {port}; default: the release tree in _rel.") var martlet: String?
-    @Option(help: "The command that starts mosquitto on {port}; default: Debian's, without log, disk, bounds and Nagle.")
+    @Option(
+        help: "The command that starts mosquitto on {port}; default: Debian's, without log, disk, bounds and Nagle.")
     var mosquitto: String?
 
     func contender(_ name: String) throws -> Contender {
@@ -28,8 +31,14 @@ struct ContenderOptions: ParsableArguments {
         }
     }
 
-    /// The source tree, when `tools/bench` started us.
-    private var root: String { getenv("MARTLET_ROOT").map { String(cString: $0) } ?? "." }
+    /// The source tree when `tools/bench` started us, else the install tree this program lies in.
+    private var root: String {
+        if let root = getenv("MARTLET_ROOT") { return String(cString: root) }
+        guard let program = realpath("/proc/self/exe", nil) else { return "." }
+        defer { free(program) }
+        return String(cString: program).split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
+            .joined(separator: "/")
+    }
 }
 
 struct Compare: ParsableCommand {
@@ -60,14 +69,16 @@ struct Compare: ParsableCommand {
 struct CountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "counts",
-        abstract: "Counts instructions, allocations and retains per message under callgrind, and holds them to thresholds.",
-        discussion: "Runs: " + countable.map(\.rawValue).joined(separator: ", ") + ". Exit status 1: a threshold is exceeded.")
+        abstract:
+            "Counts instructions, allocations and retains per message under callgrind, and holds them to thresholds.",
+        discussion: "Runs: " + countable.map(\.rawValue).joined(separator: ", ")
+            + ". Exit status 1: a threshold is exceeded.")
     private static let countable = Preset.allCases.filter(\.isCountable)
 
     @Argument(help: "Which runs; default: those with a threshold.") var runs: [String] = []
     @OptionGroup(title: "Brokers") var brokers: ContenderOptions
     @Option(help: "martlet or mosquitto.") var broker = "martlet"
-    @Option(help: "Messages of the first run; the second has twice as many.") var messages: UInt64 = 20_000
+    @Option(help: "Messages of the first run; the second has twice as many.") var messages: UInt64 = 50_000
     @Option(help: "4: MQTT 3.1.1, 5: MQTT 5.") var version: UInt8 = 4
     @Option(help: "The threshold file; tools/bench gives its own.") var thresholds: String?
     @Flag(help: "JSON.") var json = false

@@ -5,10 +5,12 @@ import BenchCore
 @main
 struct MartletBench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Loads an MQTT broker, accounts for every message, and says what the broker paid for it.",
+        commandName: "bench",
+        abstract: "Loads an MQTT broker, accounts for every message, and says what the broker paid for it.",
         discussion: "How to read the numbers: docs/benchmarks.md.",
         subcommands: [
-            Pub.self, Sub.self, Pairs.self, Fanin.self, Fanout.self, Conn.self, Retain.self, Offline.self, Wildcard.self,
+            Pub.self, Sub.self, Pairs.self, Fanin.self, Fanout.self, Conn.self, Retain.self, Offline.self,
+            Wildcard.self,
             Compare.self, CountCommand.self, Selftest.self,
         ])
 }
@@ -36,7 +38,8 @@ struct Pub: ScenarioCommand {
 
 struct Sub: ScenarioCommand {
     static let scenario = Scenario.sub
-    static let configuration = CommandConfiguration(abstract: "Subscribers only: counts what `bench pub` sends from elsewhere.")
+    static let configuration = CommandConfiguration(
+        abstract: "Subscribers only: counts what `bench pub` sends from elsewhere.")
     @OptionGroup var options: RunOptions
 }
 

@@ -39,7 +39,10 @@ struct BrokerOptions: ParsableArguments {
 }
 
 struct LoadOptions: ParsableArguments {
-    @Option(help: "Clients of the scenario: publishers for pub and fanin, subscribers for sub and fanout, pairs, connections.")
+    @Option(
+        help:
+            "Clients of the scenario: publishers for pub and fanin, subscribers for sub and fanout, pairs, connections."
+    )
     var clients: Int?
     @Option(help: "Publishers and as many subscribers.") var pairs: Int?
     @Option(help: "Publishers.") var pubs: Int?
@@ -51,7 +54,8 @@ struct LoadOptions: ParsableArguments {
     @Option(help: "Seconds before the measured part (default 1).") var warmup: Double?
     @Option(help: "Messages (conn: connects) in all, instead of a duration.") var count: UInt64?
     @Option(help: "Messages on the way per publisher (default 256; with QoS 1 and 2: 32).") var window: Int?
-    @Option(help: "Messages per second of all publishers together; default: as fast as the window lets them.") var rate: Double?
+    @Option(help: "Messages per second of all publishers together; default: as fast as the window lets them.") var rate:
+        Double?
     @Flag(help: "Do not wait for receivers: a broker that cannot keep up will lose messages.") var openLoop = false
     @Option(help: "Threads (default 2).") var threads: Int?
     @Option(help: "First level of every topic (default bench).") var topicPrefix: String?

@@ -80,6 +80,16 @@ import Testing
         #expect(ProcessMeter.kilobytes("Anonymous:", in: "Rss: 1 kB\n") == nil)
     }
 
+    @Test func theSchedulersClockIsUsedUnlessThreadsHaveEnded() {
+        let before = ProcessMeter.CPU(user: 1, system: 1, scheduled: 2.003)
+        let quick = ProcessMeter.CPU(user: 1, system: 1, scheduled: 2.007) - before
+        #expect(quick.total > 0.0039 && quick.total < 0.0041)
+        let longer = ProcessMeter.CPU(user: 4, system: 2, scheduled: 6.013) - before
+        #expect(longer.total > 4.009 && longer.total < 4.011 && longer.user > 2.99 && longer.user < 3.02)
+        let ended = ProcessMeter.CPU(user: 4, system: 2, scheduled: 3) - before
+        #expect(ended.total == 4)
+    }
+
     @Test func thisProcessHasTimeAndMemory() throws {
         let memory = try #require(ProcessMeter.own().memory())
         #expect(memory.resident >= memory.anonymous && memory.anonymous > 0)

@@ -4,7 +4,9 @@ import Testing
 @testable import BenchCore
 
 @Suite struct SequenceTrackerTests {
-    private func tracked(_ sequences: [UInt64], _ expectation: SequenceTracker.Expectation = .everyNumber) -> SequenceTracker {
+    private func tracked(_ sequences: [UInt64], _ expectation: SequenceTracker.Expectation = .everyNumber)
+        -> SequenceTracker
+    {
         var tracker = SequenceTracker(expectation)
         for sequence in sequences { tracker.note(sequence) }
         return tracker

@@ -8,7 +8,8 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-/// CLOCK_MONOTONIC in nanoseconds: one clock for every process of this machine, so `pub` and `sub` may be two processes.
+/// CLOCK_MONOTONIC in nanoseconds: one clock for every process of this machine, so `pub` and `sub` may be two
+/// processes.
 static inline uint64_t bench_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -17,11 +18,18 @@ static inline uint64_t bench_now(void) {
 
 static inline uint64_t bench_load(const uint64_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 static inline void bench_store(uint64_t *_Nonnull p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-static inline uint64_t bench_add(uint64_t *_Nonnull p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
-static inline uint64_t bench_swap(uint64_t *_Nonnull p, uint64_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
+
+/// The sequentially consistent ones, for the flags by which a loop goes to sleep and is woken.
+static inline uint64_t bench_add(uint64_t *_Nonnull p, uint64_t v) {
+    return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t bench_swap(uint64_t *_Nonnull p, uint64_t v) {
+    return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+}
 static inline uint64_t bench_load_sc(const uint64_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 
-/// epoll_wait with a timeout in nanoseconds (negative: for ever). Returns the number of events, 0 when interrupted, -1 on error.
+/// epoll_wait with a timeout in nanoseconds (negative: for ever). Returns the number of events, 0 when interrupted,
+/// -1 on error.
 int bench_wait(int epoll, struct epoll_event *_Nonnull events, int max, int64_t nanoseconds);
 
 /// Lets this thread's timers fire when they are due instead of up to 50 µs later.
