@@ -58,7 +58,8 @@ extension Broker {
         return martlet_status(MARTLET_OK)
     }
     /// [any]
-    public func answerAuth(_ deferral: martlet_deferred, _ result: UnsafePointer<martlet_auth_result>) -> martlet_status {
+    public func answerAuth(_ deferral: martlet_deferred, _ result: UnsafePointer<martlet_auth_result>) -> martlet_status
+    {
         let verdict = result.pointee.verdict
         guard (Int32(MARTLET_IGNORE)...Int32(MARTLET_CONTINUE)).contains(verdict), verdict != MARTLET_PENDING
         else { return martlet_status(MARTLET_E_INVAL) }
@@ -188,7 +189,10 @@ extension Broker {
         guard shards.indices.contains(number) else { return martlet_status(MARTLET_E_STALE) }
         let shard = shards[number]
         let requests = (0..<count).map { i in
-            (sub: subscriptions[i], topic: Array(subscriptions[i].topic.bytes), group: Array(subscriptions[i].share_group.bytes))
+            (
+                sub: subscriptions[i], topic: Array(subscriptions[i].topic.bytes),
+                group: Array(subscriptions[i].share_group.bytes)
+            )
         }
         guard requests.allSatisfy({ $0.topic.withUnsafeBytes { isValidFilter($0) } })
         else { return martlet_status(MARTLET_E_INVAL) }
@@ -200,7 +204,8 @@ extension Broker {
         return martlet_status(MARTLET_OK)
     }
     /// [any] Takes over one reference.
-    public func deliver(_ message: MessageRef, to session: martlet_session, qos: UInt8, retain: Bool) -> martlet_status {
+    public func deliver(_ message: MessageRef, to session: martlet_session, qos: UInt8, retain: Bool) -> martlet_status
+    {
         let number = Handle.shard(session)
         guard shards.indices.contains(number) else {
             message.release()

@@ -117,7 +117,9 @@ extension Shard {
 public struct BrokerEvents: Sendable {
     /// Level as MARTLET_LOG_*, text, client id.
     public var log: @Sendable (Int32, String) -> Void = { _, _ in }
-    public var alarm: @Sendable (_ id: String, _ raised: Bool, _ title: String, _ summary: String) -> Void = { _, _, _, _ in }
+    public var alarm: @Sendable (_ id: String, _ raised: Bool, _ title: String, _ summary: String) -> Void = {
+        _, _, _, _ in
+    }
     /// A plugin answered something its hook does not know: owner index and hook number.
     public var badVerdict: @Sendable (UInt32, Int) -> Void = { _, _ in }
 

@@ -26,7 +26,8 @@ extension Shard {
     func measured<F>(_ entry: UnsafeMutablePointer<ChainEntry<F>>, _ body: () -> Int32) -> Int32 {
         let cost = entry.pointee.cost + number
         cost.pointee.calls &+= 1
-        cr_store_relaxed_u64(runningCell, UInt64(entry.pointee.owner) << 40 | (cost.pointee.calls & 0xFF_FFFF_FFFF) | 1 << 63)
+        cr_store_relaxed_u64(
+            runningCell, UInt64(entry.pointee.owner) << 40 | (cost.pointee.calls & 0xFF_FFFF_FFFF) | 1 << 63)
         defer { cr_store_relaxed_u64(runningCell, 0) }
         guard cost.pointee.calls & 63 == 1 else { return body() }
         let start = cr_clock_ns()

@@ -171,7 +171,8 @@ final class FilterTable: @unchecked Sendable {
 
     /// Which epoch a filter moves.
     func epochIndex(_ filter: Bytes) -> Int {
-        hasWildcard(filter) ? Self.buckets : Int(truncatingIfNeeded: Topics.hash(filter, seed: seed)) & (Self.buckets - 1)
+        hasWildcard(filter)
+            ? Self.buckets : Int(truncatingIfNeeded: Topics.hash(filter, seed: seed)) & (Self.buckets - 1)
     }
 
     private func touch(_ filter: Bytes) { _ = cr_add_u64(epochs + epochIndex(filter), 1) }

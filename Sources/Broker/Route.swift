@@ -188,7 +188,9 @@ struct RouteBuilder: ~Copyable {
         let total = header + targetBytes + (groups.count + ids.count) * 4 + topic.count
         let raw = malloc(total)!
         let targetsAt = (raw + header).bindMemory(to: RouteTarget.self, capacity: targets.count)
-        targets.withUnsafeBufferPointer { if let p = $0.baseAddress { targetsAt.update(from: p, count: targets.count) } }
+        targets.withUnsafeBufferPointer {
+            if let p = $0.baseAddress { targetsAt.update(from: p, count: targets.count) }
+        }
         let groupsAt = (raw + header + targetBytes).bindMemory(to: UInt32.self, capacity: groups.count)
         groups.withUnsafeBufferPointer { if let p = $0.baseAddress { groupsAt.update(from: p, count: groups.count) } }
         let idsAt = groupsAt + groups.count
@@ -213,7 +215,8 @@ struct RouteBuilder: ~Copyable {
             while j < chains.count && chains[j].target == chains[i].target { j += 1 }
             let target = chains[i].target
             targets[target].ids = place(chains[i..<j].map(\.identifier))
-            targets[target].ownIDs = chains[i..<j].contains { $0.noLocal }
+            targets[target].ownIDs =
+                chains[i..<j].contains { $0.noLocal }
                 ? place(chains[i..<j].filter { !$0.noLocal }.map(\.identifier)) : targets[target].ids
             i = j
         }

@@ -50,7 +50,8 @@ extension Shard {
         let slot = aclCache + Int(truncatingIfNeeded: (hash ^ who &* 0x9E37_79B9_7F4A_7C15) >> 20) & aclCacheMask
         let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
         let zone = c.pointee.zone
-        if zone.pointee.cacheACL, slot.pointee.connection == who, slot.pointee.hash == hash, slot.pointee.check == check,
+        if zone.pointee.cacheACL, slot.pointee.connection == who, slot.pointee.hash == hash,
+            slot.pointee.check == check,
             slot.pointee.generation == aclGeneration &+ c.pointee.aclGeneration, slot.pointee.until > now,
             slot.pointee.answer >> 1 == action
         {
@@ -75,7 +76,9 @@ extension Shard {
 
     /// The will's topic is checked with CONNECT, while a module may still take its time: at the end of the connection
     /// nobody could wait for the answer.
-    func willPermission(_ c: ConnectionRef, _ connect: ConnectPacket, _ base: UnsafeRawPointer, _ auth: AuthAnswer?) -> Permission {
+    func willPermission(_ c: ConnectionRef, _ connect: ConnectPacket, _ base: UnsafeRawPointer, _ auth: AuthAnswer?)
+        -> Permission
+    {
         guard let will = connect.will, c.pointee.zone.pointee.enableACL, auth?.superuser != true,
             chains.pointee.acl.count > 0
         else { return .allowed }

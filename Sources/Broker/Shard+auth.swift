@@ -135,7 +135,8 @@ extension Shard {
     // MARK: - Enhanced authentication
 
     private func beginExchange(
-        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8, _ answer: AuthAnswer
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8,
+        _ answer: AuthAnswer
     ) {
         c.pointee.phase = .authenticating
         c.pointee.maxPacketOut = connect.maximumPacketSize
@@ -176,7 +177,9 @@ extension Shard {
             return .closed
         }
         let connectBody = e.pointee.connect
-        guard let connect = try? ConnectPacket.decode(connectBody, flags: e.pointee.connectFlags, version: .v5) else { return .closed }
+        guard let connect = try? ConnectPacket.decode(connectBody, flags: e.pointee.connectFlags, version: .v5) else {
+            return .closed
+        }
         var answer = AuthAnswer()
         let verdict = runAuth(
             c, connect, connectBody, data: packet.data?.bytes(in: body.baseAddress!), step: e.pointee.step, &answer)
@@ -209,7 +212,9 @@ extension Shard {
             return .done
         default:
             // [MQTT-4.12.1-2]
-            close(c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .notAuthorized, counted: "reauth_failed")
+            close(
+                c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .notAuthorized,
+                counted: "reauth_failed")
             return .closed
         }
     }

@@ -214,7 +214,8 @@ extension Shard {
 
     /// Joins connection and session and takes over what CONNECT says about both.
     private func settle(
-        _ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ auth: AuthAnswer?
+        _ c: ConnectionRef, _ s: SessionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer,
+        _ auth: AuthAnswer?
     ) {
         let base = body.baseAddress!
         let zone = c.pointee.zone
@@ -225,7 +226,8 @@ extension Shard {
         offlineCount -= 1
         s.pointee.version = connect.version.rawValue
         s.pointee.zone = zone
-        s.pointee.expiryInterval = connect.version == .v5 ? connect.sessionExpiry : connect.cleanStart ? 0 : zone.pointee.sessionExpiry
+        s.pointee.expiryInterval =
+            connect.version == .v5 ? connect.sessionExpiry : connect.cleanStart ? 0 : zone.pointee.sessionExpiry
         freeBytes(s.pointee.username)
         if let auth, !auth.username.isEmpty {
             s.pointee.username = auth.username.withUnsafeBytes { ownBytes($0) }
@@ -273,7 +275,8 @@ extension Shard {
     }
 
     private func setMountpoint(_ c: ConnectionRef, _ s: SessionRef, _ auth: AuthAnswer?) {
-        let template = auth.flatMap { $0.mountpoint.isEmpty ? nil : $0.mountpoint }
+        let template =
+            auth.flatMap { $0.mountpoint.isEmpty ? nil : $0.mountpoint }
             ?? broker.mountpoint(listener: c.pointee.listener, zone: c.pointee.zone)
         guard !template.isEmpty else { return }
         let expanded = broker.expand(template, clientID: s.pointee.clientID, username: s.pointee.username)

@@ -36,7 +36,8 @@ extension Shard {
                 if qos == RouteTarget.none { continue }
             }
             // [MQTT-3.8.4-8]
-            let granted = s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
+            let granted =
+                s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
             let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             let retain = message.pointee.flags.contains(.retain) && (keepsRetain || isBridge)
@@ -165,7 +166,8 @@ extension Shard {
                 drop(delivery.message, .expired, for: s)
                 delivery.discard()
             } else if delivery.qos == 0 {
-                let terms = Terms(qos: 0, retain: delivery.retain, identifier: delivery.subscriptionID, moreIDs: delivery.moreIDs)
+                let terms = Terms(
+                    qos: 0, retain: delivery.retain, identifier: delivery.subscriptionID, moreIDs: delivery.moreIDs)
                 write(delivery.message, 0, c, s, terms, packetID: 0, dup: false)
                 sent(delivery.message, c, s, terms)
                 delivery.discard()
@@ -259,7 +261,8 @@ extension Shard {
 
     /// Encodes one PUBLISH into the output. Large payloads are not copied.
     func write(
-        _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, packetID: UInt16, dup: Bool
+        _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, packetID: UInt16,
+        dup: Bool
     ) {
         withHeader(message, c, terms, packetID: packetID, dup: dup) { h in
             if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash, limit: c.pointee.maxPacketOut) }
@@ -336,7 +339,9 @@ extension Shard {
     }
 
     @inline(never)
-    private func encodeTemplate(_ message: MessageRef, _ c: ConnectionRef, _ which: Int) -> UnsafeMutableRawBufferPointer {
+    private func encodeTemplate(_ message: MessageRef, _ c: ConnectionRef, _ which: Int)
+        -> UnsafeMutableRawBufferPointer
+    {
         let h = header(message, c, Terms(qos: 0, retain: false), packetID: 0, dup: false)
         let size = h.packetSize
         let at = templateRoom(which, size)

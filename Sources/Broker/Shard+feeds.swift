@@ -79,7 +79,9 @@ extension Shard {
         feed.pointee.source.qos == 0 || s.pointee.outbound == nil || s.pointee.outbound!.pointee.maySendNow
     }
 
-    private func deliverFed(_ message: MessageRef, _ s: SessionRef, _ c: ConnectionRef, _ feed: UnsafeMutablePointer<Feed>) {
+    private func deliverFed(
+        _ message: MessageRef, _ s: SessionRef, _ c: ConnectionRef, _ feed: UnsafeMutablePointer<Feed>
+    ) {
         defer { message.release() }
         guard !message.pointee.isExpired(at: unixMS) else { return counters.count(.messagesExpired) }
         let terms = Terms(

@@ -69,7 +69,9 @@ extension Shard {
     }
 
     func pausePublisher(_ handle: UInt64) {
-        guard let c = connection(handle), c.pointee.phase == .connected, !c.pointee.flags.contains(.held) else { return }
+        guard let c = connection(handle), c.pointee.phase == .connected, !c.pointee.flags.contains(.held) else {
+            return
+        }
         c.pointee.flags.insert(.held)
         pause(c.pointee.transport)
         held.append((handle, now + Self.longestHold))

@@ -94,8 +94,11 @@ extension Shard {
         directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)? = nil
     ) {
         let m = message.pointee
-        let isLarge = m.payload.count > Parcel.inlineLimit || m.properties.count + m.clientID.count + m.username.count > Parcel.inlineLimit
-        let body = isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
+        let isLarge =
+            m.payload.count > Parcel.inlineLimit
+            || m.properties.count + m.clientID.count + m.username.count > Parcel.inlineLimit
+        let body =
+            isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
         let size = (MemoryLayout<Parcel>.stride + body + 15) & ~15
         if let chunk = outgoing[target], chunk.pointee.used + size > Chunk.room { pushOutgoing(target) }
         if outgoing[target] == nil { outgoing[target] = freshChunk() }

@@ -10,7 +10,8 @@ extension Shard {
     /// - Parameter assigned: the server chose the client id and must say which. [MQTT-3.2.2-16]
     /// - Returns: false when it is larger than what the client takes, and was not sent. [MQTT-3.1.2-24]
     func sendConnack(_ c: ConnectionRef, _ s: SessionRef, present: Bool, assigned: Bool, auth: AuthAnswer?) -> Bool {
-        let room = 256 + s.pointee.clientID.count + broker.responseInformation.count
+        let room =
+            256 + s.pointee.clientID.count + broker.responseInformation.count
             + (c.pointee.enhanced?.pointee.method.count ?? 0) + (auth?.data.count ?? 0)
         return withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in
             var writer = PropertyWriter(buffer)

@@ -49,7 +49,8 @@ extension EventLoop {
 
     func transportEvent(_ key: UInt64, _ events: UInt32) {
         let slot = UInt32(truncatingIfNeeded: key)
-        guard let t = transports.find(slot), t.pointee.generation & 0x7fff_ffff == UInt32(truncatingIfNeeded: key >> 32),
+        guard let t = transports.find(slot),
+            t.pointee.generation & 0x7fff_ffff == UInt32(truncatingIfNeeded: key >> 32),
             t.pointee.flags.contains(.open)
         else { return }
         if events & UInt32(CR_OUT) != 0, t.pointee.flags.contains(.blocked) {
@@ -307,7 +308,8 @@ extension EventLoop {
     public func flush(_ t: TransportRef) {
         if t.pointee.flags.contains(.blocked) { return blocked(t) }
         while let head = t.pointee.outHead {
-            let sent = head.pointee.next == nil
+            let sent =
+                head.pointee.next == nil
                 ? cr_send(t.pointee.fd, head.pointee.start, head.pointee.count) : sendMany(t, head)
             if sent < 0 {
                 writeFailed(t, cr_errno())

@@ -24,10 +24,11 @@ public struct BufferPool: ~Copyable {
     @usableFromInline static let header = MemoryLayout<OutSegment>.stride
     private static let keepBytes = 4 << 20
 
-    private var lists: (
-        UnsafeMutablePointer<OutSegment>?, UnsafeMutablePointer<OutSegment>?, UnsafeMutablePointer<OutSegment>?,
-        UnsafeMutablePointer<OutSegment>?
-    ) = (nil, nil, nil, nil)
+    private var lists:
+        (
+            UnsafeMutablePointer<OutSegment>?, UnsafeMutablePointer<OutSegment>?, UnsafeMutablePointer<OutSegment>?,
+            UnsafeMutablePointer<OutSegment>?
+        ) = (nil, nil, nil, nil)
     public private(set) var keptBytes = 0
     /// Bytes of all segments handed out and kept.
     public private(set) var totalBytes = 0
@@ -57,7 +58,8 @@ public struct BufferPool: ~Copyable {
         let raw = UnsafeMutableRawPointer.allocate(byteCount: BufferPool.header, alignment: 16)
         let segment = raw.bindMemory(to: OutSegment.self, capacity: 1)
         segment.initialize(
-            to: OutSegment(next: nil, start: raw, count: 0, room: 0, shared: nil, release: nil, sizeClass: 5,
+            to: OutSegment(
+                next: nil, start: raw, count: 0, room: 0, shared: nil, release: nil, sizeClass: 5,
                 capacity: 0))
         return segment
     }

@@ -134,7 +134,8 @@ extension ListenerOptions {
         config.names(matching: "listener.tcp.*").map { name in
             let prefix = "listener.tcp.\(name)"
             let address = config.address(prefix)
-            var options = ListenerOptions(name: "tcp:\(name)", host: address.host ?? "0.0.0.0", port: UInt16(address.port))
+            var options = ListenerOptions(
+                name: "tcp:\(name)", host: address.host ?? "0.0.0.0", port: UInt16(address.port))
             options.backlog = Int32(config.int("\(prefix).backlog"))
             options.noDelay = config.bool("\(prefix).nodelay")
             options.reuseAddress = config.bool("\(prefix).reuseaddr")
