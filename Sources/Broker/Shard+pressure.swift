@@ -10,9 +10,10 @@ import Sessions
 /// and nobody waits for it.
 extension Shard {
     /// Longest time one receiver may hold publishers back in one go, ms.
-    private static var patience: UInt64 { 1000 }
-    /// A receiver that took nothing for this long is not reading, ms.
-    private static var stalled: UInt64 { 50 }
+    private static var patience: UInt64 { 3000 }
+    /// A receiver whose socket is full and that took nothing for this long is not reading, ms. One that has merely not
+    /// been written to, because this loop had no time, is not judged.
+    private static var stalled: UInt64 { 100 }
     /// Longest pause of one publisher, ms: a lost wake-up costs this much and no more.
     private static var longestHold: UInt64 { 200 }
 
@@ -39,7 +40,8 @@ extension Shard {
     private func isWorthWaiting(_ c: ConnectionRef, _ s: SessionRef) -> Bool {
         if s.pointee.congestedSince == 0 { s.pointee.congestedSince = now }
         return now - s.pointee.congestedSince < Self.patience
-            && now - min(now, c.pointee.transport.pointee.lastProgress) < Self.stalled
+            && !(c.pointee.transport.pointee.isBlocked
+                && now - min(now, c.pointee.transport.pointee.lastProgress) >= Self.stalled)
     }
 
     /// A queue that fills up although its client reads.
@@ -47,7 +49,7 @@ extension Shard {
         guard let outbound = s.pointee.outbound, let c = s.pointee.connection else { return false }
         let limit = s.pointee.zone.pointee.queue.maxLength
         guard limit > 0, outbound.pointee.queue.count * 2 > limit else { return false }
-        return isWorthWaiting(c, s) && now - min(now, c.pointee.transport.pointee.lastRead) < Self.stalled
+        return isWorthWaiting(c, s) && now - min(now, c.pointee.transport.pointee.lastRead) < 2 * Self.stalled
     }
 
     /// Pauses reading from a publisher until `s` has caught up.

@@ -230,7 +230,7 @@ def deaf(b, name, port, **more):
 
 @limit(120)
 def test_who_takes_nothing_is_closed(b):
-    """send_timeout 2s: closed and counted, its will goes out; send_timeout_close off leaves it; who reads slowly stays."""
+    """send_timeout 2s: closed and counted, its will goes out; send_timeout_close off leaves it; a slow reader stays."""
     watcher, pub = b.client(4, "watcher"), b.client(4, "pub")
     watcher.subscribe(b.topic("will/+"), 0)
     before = closed_for(b, "impatient", "send_timeout")

@@ -15,5 +15,6 @@ for need in $needs; do
     case $need in libc.so.6 | libm.so.6 | liblmdb.so.0 | ld-linux*) ;; *) echo "unexpected need: $need"; exit 1 ;; esac
 done
 
-gcc -std=gnu11 -O1 -g -Wall -Wextra -Werror -I Sources/CMartlet/include Tests/Retainer/Image/host.c -ldl -lpthread -o "$work/host"
+gcc -std=gnu11 -O1 -g -Wall -Wextra -Werror -I Sources/CMartlet/include \
+  Tests/Retainer/Image/host.c -ldl -lpthread -o "$work/host"
 "$work/host" "$image" "$work"
