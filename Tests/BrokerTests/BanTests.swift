@@ -51,7 +51,7 @@ import Testing
     }
 }
 
-@Suite struct BanListTests {
+@Suite struct BannedClientsTests {
     private func ban(_ kind: BanKind, _ who: String, until: Int64? = nil) -> Ban {
         Ban(kind: kind, who: who, until: until, reason: "", by: "test")
     }
