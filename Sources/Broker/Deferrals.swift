@@ -9,75 +9,81 @@ import Synchronization
 /// plugin, the timeout, or the unloading of the plugin. All others see MARTLET_E_STALE.
 final class Deferrals: @unchecked Sendable {
     struct Slot {
-        /// generation << 1 | open
+        /// generation << 3 | kind << 1 | open: all that may be looked at by who has not won the slot.
         var state: UInt64
         var shard: Int32
         var owner: UInt32
         var connection: UInt64
         var position: Int32
         var kind: CallContext.Kind
-        var timer: UInt64
     }
 
-    private let lock = Mutex<[UInt32]>([])
+    private struct Free {
+        var slots: [UInt32] = []
+        var made: UInt32 = 0
+    }
+
+    private let free = Mutex(Free())
     private let slots: UnsafeMutablePointer<Slot>
     static let capacity = 1 << 16
-    private var made: UInt32 = 0
 
     init() {
-        slots = .allocate(capacity: Self.capacity)
+        // Zeroed means never opened; pages that are not used cost nothing.
+        slots = calloc(Self.capacity, MemoryLayout<Slot>.stride)!.bindMemory(to: Slot.self, capacity: Self.capacity)
     }
 
-    deinit { slots.deallocate() }
+    deinit { Glibc.free(slots) }
 
     /// 0 when 65,536 answers are owed already.
     func open(
         shard: Int32, owner: UInt32, connection: UInt64, position: Int32, kind: CallContext.Kind
     ) -> UInt64 {
-        let index: UInt32? = lock.withLock { free in
-            if let i = free.popLast() { return i }
-            guard made < Self.capacity else { return nil }
-            (slots + Int(made)).initialize(
-                to: Slot(state: 0, shard: 0, owner: 0, connection: 0, position: 0, kind: .hook, timer: 0))
-            made += 1
-            return made - 1
+        let index: UInt32? = free.withLock { free in
+            if let i = free.slots.popLast() { return i }
+            guard free.made < Self.capacity else { return nil }
+            free.made += 1
+            return free.made - 1
         }
         guard let index else { return 0 }
         let slot = slots + Int(index)
-        let generation = (slot.pointee.state >> 1) + 1
+        let generation = (cr_load_relaxed_u64(&slot.pointee.state) >> 3) + 1
         slot.pointee.shard = shard
-        slot.pointee.owner = owner
+        cr_store_relaxed_u32(&slot.pointee.owner, owner)
         slot.pointee.connection = connection
         slot.pointee.position = position
         slot.pointee.kind = kind
-        cr_store_u64(&slot.pointee.state, generation << 1 | 1)
-        return (generation & 0xFFFF_FFFF) << 32 | UInt64(index) + 1
+        cr_store_u64(&slot.pointee.state, generation << 3 | UInt64(kind.rawValue) << 1 | 1)
+        return Self.id(generation, Int(index))
+    }
+
+    private static func id(_ generation: UInt64, _ index: Int) -> UInt64 {
+        (generation & 0xFFFF_FFFF) << 32 | UInt64(index) + 1
     }
 
     /// The slot if this call is the one that answers it.
     func take(_ id: UInt64, kind: CallContext.Kind? = nil) -> Slot? {
         let index = Int(id & 0xFFFF_FFFF) - 1
-        guard index >= 0, index < Int(made) else { return nil }
+        guard index >= 0, index < Self.capacity else { return nil }
         let slot = slots + index
         var expected = cr_load_u64(&slot.pointee.state)
-        guard expected & 1 == 1, expected >> 1 & 0xFFFF_FFFF == id >> 32 else { return nil }
-        let copy = slot.pointee
-        if let kind, copy.kind != kind { return nil }
+        guard expected & 1 == 1, Self.id(expected >> 3, index) == id else { return nil }
+        if let kind, UInt64(kind.rawValue) != expected >> 1 & 3 { return nil }
         guard cr_cas_u64(&slot.pointee.state, &expected, expected & ~1) else { return nil }
-        lock.withLock { $0.append(UInt32(index)) }
+        // Ours until it is free again: only now may the rest be read.
+        let copy = slot.pointee
+        free.withLock { $0.slots.append(UInt32(index)) }
         return copy
     }
 
     func abandon(_ id: UInt64) { _ = take(id) }
 
+    /// A snapshot: what it lists may be taken meanwhile.
     func open(of owner: UInt32) -> [UInt64] {
-        let count = lock.withLock { _ in made }
+        let count = free.withLock { $0.made }
         var ids: [UInt64] = []
         for i in 0..<Int(count) {
             let state = cr_load_u64(&slots[i].state)
-            if state & 1 == 1, slots[i].owner == owner {
-                ids.append((state >> 1 & 0xFFFF_FFFF) << 32 | UInt64(i) + 1)
-            }
+            if state & 1 == 1, cr_load_relaxed_u32(&slots[i].owner) == owner { ids.append(Self.id(state >> 3, i)) }
         }
         return ids
     }
