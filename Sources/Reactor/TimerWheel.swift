@@ -135,10 +135,8 @@ public struct TimerWheel: ~Copyable {
         let distance = due - tick
         var level = 0
         while level < Self.levels - 1 && distance >= 1 << UInt64((level + 1) * Self.bits) { level += 1 }
-        let span = UInt64(1) << UInt64(Self.levels * Self.bits)
-        // Further away than the wheel reaches: it comes round and is placed again.
-        let at = distance >= span ? tick + span - 1 : due
-        link(node, level: level, slot: Int((at >> UInt64(level * Self.bits)) & 255))
+        // Further away than the wheel reaches, it comes round on the last level and is placed again.
+        link(node, level: level, slot: Int((due >> UInt64(level * Self.bits)) & 255))
     }
 
     private func link(_ node: UnsafeMutablePointer<TimerNode>, level: Int, slot: Int) {
