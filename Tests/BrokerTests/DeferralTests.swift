@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
+import Glibc
 import Reactor
 import Schedules
 import Testing
@@ -69,14 +70,13 @@ struct DeferralTests {
         let deferrals = Deferrals()
         let rounds = 3000
         let racers = 3
-        let (go, done) = (Semaphore(), Semaphore())
         nonisolated(unsafe) let ids = UnsafeMutablePointer<UInt64>.allocate(capacity: rounds)
         ids.initialize(repeating: 0, count: rounds)
         nonisolated(unsafe) let takers = UnsafeMutablePointer<UInt32>.allocate(capacity: rounds)
         takers.initialize(repeating: 0, count: rounds)
         nonisolated(unsafe) let mixedUp = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
         mixedUp.initialize(to: 0)
-        for racer in 0..<racers {
+        var threads = (0..<racers).map { racer in
             startThread("racer") {
                 for round in 0..<rounds {
                     // Each follows the opener as closely as it can; slots are used again meanwhile.
@@ -87,15 +87,13 @@ struct DeferralTests {
                     if slot.connection != UInt64(round) { _ = cr_add_u32(mixedUp, 1) }
                     _ = cr_add_u32(takers + round, 1)
                 }
-                done.signal()
             }
         }
-        startThread("opener") {
-            for round in 0..<rounds { cr_store_u64(ids + round, self.open(deferrals, connection: UInt64(round))) }
-            go.signal()
-        }
-        go.wait()
-        for _ in 0..<racers { done.wait() }
+        threads.append(
+            startThread("opener") {
+                for round in 0..<rounds { cr_store_u64(ids + round, self.open(deferrals, connection: UInt64(round))) }
+            })
+        for thread in threads { pthread_join(thread, nil) }
         #expect((0..<rounds).allSatisfy { takers[$0] == 1 })
         #expect(mixedUp.pointee == 0)
         #expect(deferrals.open(of: 1) == [])

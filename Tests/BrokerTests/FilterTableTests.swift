@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
 import CReactor
+import Glibc
 import Reactor
 import Schedules
 import Testing
@@ -248,11 +249,10 @@ struct FilterTableTests {
     @Test("Shards that subscribe, unsubscribe and route at the same time agree in the end")
     func threads() {
         let model = SubscriptionModel(shards: 3)
-        let done = Semaphore()
         let broker = model.broker
         nonisolated(unsafe) let sessions = model.sessions
         nonisolated(unsafe) let parts = (0..<3).map { _ in SubscriptionModel(shards: 1) }
-        for number in 0..<3 {
+        let threads = (0..<3).map { number in
             startThread("subscriber") {
                 var dice = Dice(UInt64(number))
                 let shard = broker.shards[number]
@@ -268,10 +268,9 @@ struct FilterTableTests {
                         _ = shard.findRoute($0, Topics.hash($0, seed: shard.table.seed))
                     }
                 }
-                done.signal()
             }
         }
-        for _ in 0..<3 { done.wait() }
+        for thread in threads { pthread_join(thread, nil) }
         for part in parts { model.entries.merge(part.entries) { $1 } }
         #expect(model.counts() == nil)
         for session in model.sessions.indices { #expect(model.positions(of: session) == nil) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
+import Glibc
 import Reactor
 import Testing
 
@@ -11,7 +12,7 @@ struct InboxTests {
     func order() {
         nonisolated(unsafe) let inbox = Inbox()
         let (shards, each) = (3, 400)
-        for shard in 0..<shards {
+        let threads = (0..<shards).map { shard in
             startThread("shard") {
                 for n in 0..<each {
                     let chunk = Chunk.allocate()
@@ -33,6 +34,7 @@ struct InboxTests {
                 left -= 1
             }
         }
+        for thread in threads { pthread_join(thread, nil) }
         #expect(seen.allSatisfy { $0 == Array(0..<each) })
         #expect(cr_load_i64(inbox.waiting) == 0)
         #expect(inbox.isEmpty)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Reactor
 import Schedules
 import Testing
@@ -87,11 +88,10 @@ struct RegistryTests {
         let registry = Registry(seed: 9)
         let ids = 300
         let threads = 4
-        let done = Semaphore()
         nonisolated(unsafe) let wins = UnsafeMutablePointer<Int>.allocate(capacity: ids * threads)
         wins.initialize(repeating: 0, count: ids * threads)
         defer { wins.deallocate() }
-        for thread in 0..<threads {
+        let running = (0..<threads).map { thread in
             startThread("claims") {
                 for round in 0..<20 {
                     for id in 0..<ids {
@@ -103,10 +103,9 @@ struct RegistryTests {
                         if round < 19 { registry.release(key, mine) } else { wins[id * threads + thread] += 1 }
                     }
                 }
-                done.signal()
             }
         }
-        for _ in 0..<threads { done.wait() }
+        for thread in running { pthread_join(thread, nil) }
         for id in 0..<ids {
             let winners = (0..<threads).map { wins[id * threads + $0] }
             #expect(winners.reduce(0, +) == 1, "client-\(id): \(winners)")

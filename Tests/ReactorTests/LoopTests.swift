@@ -28,10 +28,11 @@ struct LoopTests {
         let loop = TestLoop()
         let notes = Notes()
         let each = 3000
-        for thread in 0..<4 {
+        let threads = (0..<4).map { thread in
             startThread("poster") { for n in 0..<each { loop.post { notes.note(thread * each + n) } } }
         }
         #expect(notes.wait(4 * each))
+        for thread in threads { pthread_join(thread, nil) }
         loop.end()
         for thread in 0..<4 {
             let mine = notes.all.filter { $0 / each == thread }
@@ -182,7 +183,9 @@ struct LoopTests {
         }
         put(first.theirs)
         #expect(notes.wait(4))
-        #expect(Array(notes.all.prefix(4)) == [1, 2, 1, 2])
+        nonisolated(unsafe) var first4: [Int] = []
+        loop.sync { first4 = Array(notes.all.prefix(4)) }
+        #expect(first4 == [1, 2, 1, 2])
         loop.end()
         for fd in [first.ours, first.theirs, second.ours, second.theirs] { close(fd) }
     }

@@ -6,7 +6,7 @@ import Glibc
 
 /// A loop on a thread of its own that cuts what it receives into frames: four bytes of length, then as many more.
 final class TestLoop: EventLoop, @unchecked Sendable {
-    private let ended = Semaphore()
+    private nonisolated(unsafe) var thread = pthread_t()
     /// One signal for each frame, each end of a connection and each `drained`.
     let events = Semaphore()
     /// Read these only inside `sync`.
@@ -20,16 +20,13 @@ final class TestLoop: EventLoop, @unchecked Sendable {
 
     init(number: Int32 = 1) {
         super.init(index: number)
-        startThread("test-loop") { [self] in
-            run()
-            ended.signal()
-        }
+        thread = startThread("test-loop") { [self] in run() }
     }
 
     /// Ends the loop and waits for its thread.
     func end() {
         stop()
-        ended.wait()
+        pthread_join(thread, nil)
     }
 
     override func received(_ transport: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int {

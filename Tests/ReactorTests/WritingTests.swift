@@ -61,6 +61,7 @@ struct WritingTests {
         }
         #expect(pair.peer.receive(expected.count) == expected)
         #expect(pair.wait())
+        pair.sync { _, _ in }
         #expect(shared.allSatisfy { $0.releases == 1 })
         #expect(
             pair.read { loop, _ in
@@ -102,6 +103,22 @@ struct WritingTests {
         #expect(pair.peer.receive(bytes.count) == bytes)
     }
 
+    @Test("Each answer of a long exchange arrives, whatever was written before")
+    func exchange() {
+        let pair = Pair { loop in
+            loop.onFrame = { [unowned loop] t, body in Self.put(frame(body), to: t, on: loop) }
+        }
+        for n in 0..<200 {
+            let bytes = frame(pattern(n * n % 5000, n))
+            pair.peer.send(bytes)
+            let answer = pair.peer.receive(bytes.count)
+            guard answer == bytes else {
+                Issue.record("the answer to frame \(n) has \(answer.count) bytes and should have \(bytes.count)")
+                return
+            }
+        }
+    }
+
     @Test("Linger: the last bytes arrive and the stream ends, although the peer goes on sending")
     func linger() {
         let pair = Pair()
@@ -127,8 +144,7 @@ struct WritingTests {
 
     @Test("Linger of a paused connection takes what the peer has sent, so that no reset eats the last bytes")
     func lingerPaused() {
-        let pair = Pair { $0.pausesAfterEachFrame = true }
-        pair.peer.send(frame([1]) + frame(pattern(100_000)))
+        let pair = Pair(early: frame([1]) + frame(pattern(100_000))) { $0.pausesAfterEachFrame = true }
         #expect(pair.wait())
         pair.sync { loop, t in
             Self.put([5, 6], to: t, on: loop)
@@ -136,6 +152,9 @@ struct WritingTests {
         }
         #expect(pair.peer.receive(2) == [5, 6])
         #expect(pair.peer.isAtEnd())
+        // Each round takes 64 KiB, and nothing but the linger itself sets it off.
+        for _ in 0..<4 { pair.sync { _, _ in } }
+        #expect(pair.read { _, t in t.pointee.bytesIn } == 100_009)
         pair.peer.close()
         #expect(pair.wait())
         #expect(pair.read { loop, _ in loop.frames } == [[1]])

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Reactor
 import Sessions
 import Testing
@@ -39,7 +40,11 @@ struct MessageTests {
         #expect(text(copy.pointee.properties) == "properties")
         #expect(text(copy.pointee.clientID) == "client")
         #expect(text(copy.pointee.username) == "properties")
-        #expect(copy.pointee.username.baseAddress != copy.pointee.properties.baseAddress)
+        let own = UnsafeRawPointer(copy)..<UnsafeRawPointer(copy) + copy.pointee.footprint
+        let message = copy.pointee
+        for part in [message.topic, message.payload, message.properties, message.clientID, message.username] {
+            #expect(own.contains(part.baseAddress!))
+        }
         #expect((copy.pointee.qos, copy.pointee.id, copy.pointee.flags) == (1, 77, [.retain, .expires]))
         copy.release()
     }
@@ -76,8 +81,7 @@ struct MessageTests {
     @Test("Threads that take and give references leave exactly the last one")
     func threads() {
         nonisolated(unsafe) let message = withMessage { $0.copied() }
-        let done = Semaphore()
-        for n in 0..<4 {
+        let threads = (0..<4).map { n in
             startThread("references-\(n)") {
                 for _ in 0..<20_000 {
                     let mine = message.own()
@@ -85,10 +89,9 @@ struct MessageTests {
                     mine.release()
                     mine.release()
                 }
-                done.signal()
             }
         }
-        for _ in 0..<4 { done.wait() }
+        for thread in threads { pthread_join(thread, nil) }
         #expect(message.pointee.references == 1)
         message.release()
     }
