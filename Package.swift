@@ -131,6 +131,7 @@ let package = Package(
 
         // Tests. Schedules: random command lists against a model, and their shrinking.
         .target(name: "Schedules", path: "Tests/Schedules"),
+        .target(name: "Ports", path: "Tests/Ports"),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"]),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"]),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "Topics", "Reactor", "Schedules"]),
@@ -140,10 +141,11 @@ let package = Package(
         .testTarget(
             name: "BrokerTests",
             dependencies: ["Broker", "Sessions", "Topics", "Reactor", "CReactor", "CMartlet", "Schedules"]),
-        .testTarget(name: "NetTests", dependencies: ["Net", "Broker", "Reactor", "CReactor", "Sessions", "MQTTCodec"]),
+        .testTarget(
+            name: "NetTests", dependencies: ["Ports", "Net", "Broker", "Reactor", "CReactor", "Sessions", "MQTTCodec"]),
         .testTarget(
             name: "PluginHostTests",
-            dependencies: ["PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],
+            dependencies: ["Ports", "PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],
             exclude: ["layout.txt"]),
         .testTarget(
             name: "ControlTests", dependencies: ["Control", "CtlProtocol", "PluginHost", "Broker", "Reactor"]),

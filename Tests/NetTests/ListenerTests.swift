@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
 import Glibc
+import Ports
 import Reactor
 import Synchronization
 import Testing
@@ -61,22 +62,6 @@ private final class Rig {
             guard found == 0, address.sin_port == port.bigEndian else { return false }
             return (option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1) == listening
         }
-    }
-}
-
-private func freePort() -> UInt16 {
-    let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(fd) }
-    var address = sockaddr_in()
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            _ = bind(fd, $0, length)
-            getsockname(fd, $0, &length)
-        }
-        return UInt16(bigEndian: pointer.pointee.sin_port)
     }
 }
 

@@ -2,6 +2,7 @@
 import Broker
 import Glibc
 import Net
+import Ports
 import Reactor
 import Synchronization
 import Testing
@@ -31,22 +32,6 @@ private final class LiveRig {
         listener.stop()
         rig.close()
         broker.stop()
-    }
-}
-
-private func freePort() -> UInt16 {
-    let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(probe) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    return withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(probe, $0, length)
-            getsockname(probe, $0, &length)
-        }
-        return UInt16(bigEndian: pointer.pointee.sin_port)
     }
 }
 
