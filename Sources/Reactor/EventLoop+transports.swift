@@ -437,4 +437,6 @@ struct ReceiveBuffer {
     init() {
         base = UnsafeMutableRawPointer.allocate(byteCount: Self.size + Self.headroom, alignment: 64) + Self.headroom
     }
+
+    func deallocate() { (base - Self.headroom).deallocate() }
 }

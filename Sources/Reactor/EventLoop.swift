@@ -54,6 +54,8 @@ open class EventLoop: @unchecked Sendable {
     }
 
     deinit {
+        pool.trim()
+        receive.deallocate()
         Glibc.close(epoll)
         Glibc.close(wakeFD)
         sleeping.deallocate()
