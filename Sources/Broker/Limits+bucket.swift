@@ -42,6 +42,7 @@ struct TokenBucket {
     var isLimited: Bool { amount > 0 }
 
     mutating func spend(_ tokens: Int, now: UInt64) {
+        guard isLimited else { return }
         fill(now)
         level -= Int64(tokens) * perMS
     }

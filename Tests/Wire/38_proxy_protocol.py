@@ -211,8 +211,8 @@ def test_a_ban_holds_for_the_client(b):
 def test_access_rules_hold_for_the_client(b):
     """Once the header is read, before a byte is answered."""
     before = count(b, "ruled", "access_denied")
-    for header in (tcp4("203.0.113.9", 1), tcp6("2001:db8:dead:beef::1", 1),
-                   b"PROXY TCP4 203.0.113.1 127.0.0.1 1 1\r\n"):
+    denied = (tcp4("203.0.113.9", 1), tcp6("2001:db8:dead:beef::1", 1), b"PROXY TCP4 203.0.113.1 127.0.0.1 1 1\r\n")
+    for header in denied:
         c = b.raw(4, port=RULED)
         c.try_send(header + connect(4, b.id()))
         assert c.until_eof() == b""

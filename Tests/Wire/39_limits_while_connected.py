@@ -9,8 +9,11 @@ from wire import *
 
 MARTLET_ONLY = True
 BYTES, SLOW, MINUTE, IMPATIENT, PATIENT, RETRY, TIGHT = (free_port() for _ in range(7))
+PLUGINS = ["retainer", "acl_file"]
 CONFIG = {
     "node.loops": "2",
+    "mqtt.acl_cache_size": "1",
+    "mqtt.acl_cache_max_size": "32",
     "mqtt.publish_limit": "20,1s",
     "zone.free.publish_limit": "0",
     "zone.slow.publish_limit": "10,1s",
@@ -230,7 +233,7 @@ def deaf(b, name, port, **more):
 
 @limit(120)
 def test_who_takes_nothing_is_closed(b):
-    """send_timeout 2s: closed and counted, its will goes out; send_timeout_close off leaves it; a slow reader stays."""
+    """send_timeout 2s: closed, counted, its will goes out; send_timeout_close off leaves it; a slow reader stays."""
     watcher, pub = b.client(4, "watcher"), b.client(4, "pub")
     watcher.subscribe(b.topic("will/+"), 0)
     before = closed_for(b, "impatient", "send_timeout")
@@ -393,3 +396,27 @@ def test_deaf_client_is_sent_nothing_twice(b):
     b.clock(), b.clock()
     shown = b.ctl("clients", "show", b.id("sub")).stdout
     assert int(re.search(r"output_pending +: (\d+)", shown)[1]) <= pending > 0, shown
+
+
+# -- remembered answers -----------------------------------------------------------------------------------------------
+
+
+def test_acl_cache_size_is_that_of_a_loop(b):
+    """One answer is remembered here: the same topic again asks nobody, two in turn push each other out."""
+    c = b.client(4)
+
+    def hits(*topics):
+        before = metric(b, "acl/cache_hits")
+        for topic in topics:
+            c.deliver(b.topic(topic), b"x", 1)
+        return metric(b, "acl/cache_hits") - before
+
+    assert hits("a", "a", "a", "a", "a") == 4
+    assert hits("b", "a", "b", "a", "b") == 0
+    assert hits("b") == 1
+
+
+def test_the_size_by_client_of_emq_has_no_effect_and_says_so(b):
+    """mqtt.acl_cache_max_size = 32 does not make a table of 32 for all."""
+    warning = r"mqtt\.acl_cache_max_size: no effect here: all clients of an event loop share one table"
+    assert re.search(warning, (b.dir / "output").read_text())
