@@ -79,7 +79,8 @@ final class Server {
         try server.start()
         ctl = server
         system = SystemTopics(self)
-        watchdog = Watchdog(broker: broker, host: host, loop: loop, log: log)
+        watchdog = Watchdog(
+            broker: broker, host: host, loop: loop, log: log, node: config.string("node.name"))
         memory = MemoryKeeper(broker: broker, loop: loop)
         watchSignals()
         log.write(.notice, "Martlet \(BrokerSettings.release) is running now (\(config.string("node.name"))).")
