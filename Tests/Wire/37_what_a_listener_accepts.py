@@ -81,8 +81,16 @@ def test_denied_before_a_byte_is_read(b):
     assert time.monotonic() - begun < 2
 
 
+def until_connected(b, name, count):
+    """The broker has seen all ends: this many connections have a place."""
+    end = time.monotonic() + DEADLINE
+    while (rows := block(b, name))["current_clients"] != str(count):
+        assert time.monotonic() < end, rows
+
+
 def test_never_more_connections_than_places(b):
     """60 at once on four loops: exactly max_connections get in, the others are closed and counted."""
+    until_connected(b, "full", 0)
     before = block(b, "full")["shutdown_count"].get("maxlimit", 0)
     answers, socks, gate = [None] * 60, [None] * 60, threading.Barrier(60)
 
@@ -109,9 +117,11 @@ def test_never_more_connections_than_places(b):
 
 def test_a_place_becomes_free(b):
     """Who leaves makes room for another."""
+    until_connected(b, "full", 0)
     held = [b.raw(4, f"c{i}", port=FULL).connect(b.id(f"c{i}")) for i in range(5)]
     refused_silently(b.raw(4, "sixth", port=FULL))
     held[0].disconnect()
+    until_connected(b, "full", 4)
     b.raw(4, "next", port=FULL).connect(b.id("next")).quiet()
 
 
@@ -188,6 +198,7 @@ def said(b, *words):
 
 def test_stop_leaves_clients_connected(b):
     """The address is closed, who is in goes on; start opens it again."""
+    until_connected(b, "stopped", 0)
     a, c = (b.raw(4, name, port=STOPPED).connect(b.id(name)) for name in ("a", "c"))
     c.subscribe(b.topic(), 1)
     where = f"127.0.0.1:{STOPPED}"
