@@ -68,21 +68,30 @@ struct DeferralTests {
     @Test("Answer, timeout and unloading race for it: exactly one gets each")
     func race() {
         let deferrals = Deferrals()
-        let rounds = 3000
+        let rounds = 600
         let racers = 3
+        nonisolated(unsafe) let ready = UnsafeMutablePointer<UInt32>.allocate(capacity: rounds)
+        ready.initialize(repeating: 0, count: rounds)
         nonisolated(unsafe) let ids = UnsafeMutablePointer<UInt64>.allocate(capacity: rounds)
         ids.initialize(repeating: 0, count: rounds)
         nonisolated(unsafe) let takers = UnsafeMutablePointer<UInt32>.allocate(capacity: rounds)
         takers.initialize(repeating: 0, count: rounds)
         nonisolated(unsafe) let mixedUp = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
         mixedUp.initialize(to: 0)
+        // A slot that was given out twice would leave somebody waiting: then the test fails, but ends.
+        let deadline = cr_clock_ms() + 60_000
+        @Sendable func wait(while condition: () -> Bool) {
+            while condition(), cr_clock_ms() < deadline { sched_yield() }
+        }
         var threads = (0..<racers).map { racer in
             startThread("racer") {
                 for round in 0..<rounds {
-                    // Each follows the opener as closely as it can; slots are used again meanwhile.
-                    var id = cr_load_u64(ids + round)
-                    while id == 0 { id = cr_load_u64(ids + round) }
-                    if racer == 2, !deferrals.open(of: 1).contains(id) { continue }
+                    // All at the same moment, while the opener uses slots again.
+                    wait { cr_load_u64(ids + round) == 0 }
+                    _ = cr_add_u32(ready + round, 1)
+                    wait { cr_load_u32(ready + round) < racers }
+                    let id = cr_load_u64(ids + round)
+                    if racer == 2, round % 16 == 0, !deferrals.open(of: 1).contains(id) { continue }
                     guard let slot = deferrals.take(id) else { continue }
                     if slot.connection != UInt64(round) { _ = cr_add_u32(mixedUp, 1) }
                     _ = cr_add_u32(takers + round, 1)
@@ -91,12 +100,17 @@ struct DeferralTests {
         }
         threads.append(
             startThread("opener") {
-                for round in 0..<rounds { cr_store_u64(ids + round, self.open(deferrals, connection: UInt64(round))) }
+                for round in 0..<rounds {
+                    // Not far ahead, so that what was just answered is opened again.
+                    wait { round > 4 && cr_load_u32(takers + round - 4) == 0 }
+                    cr_store_u64(ids + round, self.open(deferrals, connection: UInt64(round)))
+                }
             })
         for thread in threads { pthread_join(thread, nil) }
         #expect((0..<rounds).allSatisfy { takers[$0] == 1 })
         #expect(mixedUp.pointee == 0)
         #expect(deferrals.open(of: 1) == [])
+        ready.deallocate()
         ids.deallocate()
         takers.deallocate()
         mixedUp.deallocate()

@@ -16,6 +16,8 @@ final class InflightMachine: Machine {
         case pubrec(Int)
         case refuse(Int)
         case pubcomp(Int)
+        /// It can never be sent again: too large for the new connection.
+        case giveUp(Int)
         /// An acknowledgement of an identifier that may be in no use.
         case stray(UInt16)
         case park
@@ -55,7 +57,7 @@ final class InflightMachine: Machine {
         case 14: .rush
         case 15..<21: .puback(dice.below(100))
         case 21..<26: .pubrec(dice.below(100))
-        case 26: .refuse(dice.below(100))
+        case 26: dice.oneIn(2) ? .refuse(dice.below(100)) : .giveUp(dice.below(100))
         case 27..<32: .pubcomp(dice.below(100))
         case 32: .stray(dice.pick([0, 1, 2, 9, 65535, UInt16(dice.below(65536))]))
         case 33: .park
@@ -76,6 +78,7 @@ final class InflightMachine: Machine {
             case .pubrec(let k): pubrec(id(k))
             case .refuse(let k): refuse(id(k))
             case .pubcomp(let k): pubcomp(id(k))
+            case .giveUp(let k): giveUp(id(k))
             case .stray(let id): puback(id) ?? pubrec(id) ?? pubcomp(id)
             case .park: park()
             case .unpark: unpark()
@@ -141,6 +144,10 @@ final class InflightMachine: Machine {
 
     private func refuse(_ id: UInt16) -> String? {
         taken(inflight.pubrecError(id), index(id, .awaitingPubrec), "PUBREC \(id) with an error")
+    }
+
+    private func giveUp(_ id: UInt16) -> String? {
+        taken(inflight.giveUp(id), index(id, .awaitingPuback, .awaitingPubrec), "giving up \(id)")
     }
 
     private func pubrec(_ id: UInt16) -> String? {
