@@ -89,9 +89,11 @@ extension Broker {
     public func leavePlace(_ listener: UInt16) { listenerState(listener).leavePlace() }
 
     /// [loop] A connected socket whose place is taken.
-    public func accept(fd: Int32, peer: PeerAddress, listener: UInt16) {
+    /// - Parameter layers: what stands between the socket's bytes and MQTT; nil for plain TCP.
+    public func accept(fd: Int32, peer: PeerAddress, listener: UInt16, layers: LayerStack? = nil) {
         let zone = listenerState(listener).terms.zone
-        Shard.current.accept(fd: fd, peer: peer, listener: listener, zone: UnsafePointer(zones + zone))
+        Shard.current.accept(
+            fd: fd, peer: peer, listener: listener, zone: UnsafePointer(zones + zone), layers: layers)
     }
 
     /// [any] Why a connection ended, for `listeners`.

@@ -11,8 +11,12 @@ extension Shard {
     // MARK: - Accepting
 
     /// A socket that a listener accepted, or that another shard hands over with the bytes it has read.
-    func accept(fd: Int32, peer: PeerAddress, listener: UInt16, zone: UnsafePointer<Zone>, bytes: [UInt8] = []) {
-        guard let t = adopt(fd: fd) else {
+    /// - Parameter layers: what stands between the socket's bytes and MQTT; nil for plain TCP.
+    func accept(
+        fd: Int32, peer: PeerAddress, listener: UInt16, zone: UnsafePointer<Zone>, layers: LayerStack? = nil,
+        bytes: [UInt8] = []
+    ) {
+        guard let t = adopt(fd: fd, layers: layers) else {
             Glibc.close(fd)
             broker.leavePlace(listener)
             return
@@ -44,19 +48,33 @@ extension Shard {
 
     /// Hands the socket to the shard that has the client's session, with the CONNECT packet still unread.
     /// The session does not move: messages on their way to it from other shards find it where it was.
-    func move(_ c: ConnectionRef, to target: Int, _ packet: UnsafeRawBufferPointer) {
+    ///
+    /// Not at once: the transport or its layers may be in the middle of what they received, and what they bring behind
+    /// the packet goes along.
+    func move(_ c: ConnectionRef, to target: Int) -> Step {
+        let handle = handle(c)
+        post { [self] in
+            guard let c = connection(handle), c.pointee.phase == .waitingForConnect else { return }
+            flush(c.pointee.transport)
+            moveNow(c, to: target)
+        }
+        return .wait
+    }
+
+    private func moveNow(_ c: ConnectionRef, to target: Int) {
         counters.count(.connectionsMoved)
         timers.disarm(&c.pointee.timer)
         let peer = c.pointee.peer
         let listener = c.pointee.listener
         nonisolated(unsafe) let zone = c.pointee.zone
-        let bytes = Array(packet)
         let t = c.pointee.transport
         t.pointee.owner = nil
-        let fd = release(t).fd
+        let (fd, rest, layers) = release(t)
         freeConnection(c, keepListener: true)
         let shard = broker.shards[target]
-        shard.post { shard.accept(fd: fd, peer: peer, listener: listener, zone: zone, bytes: bytes) }
+        shard.post {
+            shard.accept(fd: fd, peer: peer, listener: listener, zone: zone, layers: layers, bytes: rest)
+        }
     }
 
     // MARK: - Timers
@@ -114,6 +132,14 @@ extension Shard {
         // The phase it leaves behind lets nothing more out. [MQTT-3.14.4-1] [MQTT-4.13.2-1]
         let publishWill = reason != .success
         end(c, reason: reason, publishWill: publishWill)
+        linger(c)
+    }
+
+    /// As above, where MQTT has nothing to say: a layer below it failed and has told the peer why.
+    func closeSilently(_ c: ConnectionRef, counted name: StaticString) {
+        guard c.pointee.phase != .closing else { return }
+        broker.countShutdown(c.pointee.listener, name)
+        end(c, reason: .unspecifiedError, publishWill: true)
         linger(c)
     }
 

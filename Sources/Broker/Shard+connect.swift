@@ -36,9 +36,7 @@ extension Shard {
             let owner = registry.find(registry.key(id))
             if owner != 0, Handle.shard(owner) != number {
                 let target = Handle.shard(owner)
-                // Only this packet and what follows it in the buffer; both are still unread.
-                move(c, to: target, packet)
-                return .closed
+                return move(c, to: target)
             }
         }
         return authenticate(c, connect, body, flags)

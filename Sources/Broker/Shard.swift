@@ -106,6 +106,11 @@ final class Shard: EventLoop, @unchecked Sendable {
         }
     }
 
+    override func layersFailed(_ t: TransportRef, _ reason: StaticString) {
+        guard let owner = t.pointee.owner else { return }
+        closeSilently(owner.assumingMemoryBound(to: Connection.self), counted: reason)
+    }
+
     override func drained(_ t: TransportRef) {
         guard let owner = t.pointee.owner else { return }
         let c = owner.assumingMemoryBound(to: Connection.self)

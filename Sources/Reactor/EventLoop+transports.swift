@@ -4,7 +4,8 @@ import Glibc
 
 extension EventLoop {
     /// Takes a connected, non-blocking socket over. Edge-triggered, registered once for its whole life.
-    public func adopt(fd: Int32) -> TransportRef? {
+    /// - Parameter layers: what stands between its bytes and the owner's; from now on it belongs to this loop.
+    public func adopt(fd: Int32, layers: LayerStack? = nil) -> TransportRef? {
         let (slot, t) = transports.take()
         let generation = t.pointee.generation &+ 1
         t.initialize(
@@ -16,12 +17,14 @@ extension EventLoop {
             transports.give(slot)
             return nil
         }
+        if let layers { attach(layers, to: t) }
         return t
     }
 
     /// Lets a socket go without closing it, with the input that is not consumed yet: for a move to another loop.
     /// What waits to be written is lost, so move before anything is written.
-    public func release(_ t: TransportRef) -> (fd: Int32, rest: [UInt8]) {
+    public func release(_ t: TransportRef) -> (fd: Int32, rest: [UInt8], layers: LayerStack?) {
+        let layers = detach(t)
         let fd = t.pointee.fd
         cr_epoll_remove(epoll, fd)
         var rest: [UInt8] = []
@@ -30,7 +33,7 @@ extension EventLoop {
         }
         t.pointee.fd = -1
         bury(t)
-        return (fd, rest)
+        return (fd, rest, layers)
     }
 
     /// Presents bytes to the owner as if they had just been received.
@@ -43,7 +46,7 @@ extension EventLoop {
         return t.pointee.generation == generation && t.pointee.flags.contains(.open) ? t : nil
     }
 
-    private func key(_ t: TransportRef) -> UInt64 {
+    func key(_ t: TransportRef) -> UInt64 {
         UInt64(t.pointee.generation & 0x7fff_ffff) << 32 | UInt64(t.pointee.slot)
     }
 
@@ -104,6 +107,7 @@ extension EventLoop {
     func read(_ t: TransportRef) {
         t.pointee.flags.insert(.readable)
         guard !t.pointee.flags.contains(.paused) else { return }
+        if let layers = t.pointee.layers { return readLayered(t, layers.takeUnretainedValue()) }
         let inPlace = t.pointee.restCount > ReceiveBuffer.headroom
         let wanted: Int
         let got: Int
@@ -127,12 +131,12 @@ extension EventLoop {
         }
     }
 
-    private func noteReceived(_ t: TransportRef, _ n: Int) {
+    func noteReceived(_ t: TransportRef, _ n: Int) {
         t.pointee.lastRead = now
         t.pointee.bytesIn &+= UInt64(n)
     }
 
-    private func readFailed(_ t: TransportRef, _ code: Int32) {
+    func readFailed(_ t: TransportRef, _ code: Int32) {
         if code == EAGAIN {
             t.pointee.flags.remove(.readable)
         } else if code == EINTR {
@@ -143,7 +147,7 @@ extension EventLoop {
     }
 
     /// What is left of a small packet goes in front of the new bytes, so that the owner sees one run.
-    private func receiveShared(_ t: TransportRef) -> (Int, Int) {
+    func receiveShared(_ t: TransportRef) -> (Int, Int) {
         let wanted = min(ReceiveBuffer.size, Int(t.pointee.readLimit))
         return (wanted, recv(t.pointee.fd, receive.base, wanted, 0))
     }
@@ -192,7 +196,7 @@ extension EventLoop {
     }
 
     /// Presents what is kept.
-    private func redeliver(_ t: TransportRef) {
+    func redeliver(_ t: TransportRef) {
         let base = t.pointee.rest!
         let count = t.pointee.restCount
         t.pointee.rest = nil
@@ -202,7 +206,7 @@ extension EventLoop {
         base.deallocate()
     }
 
-    private func deliver(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
+    func deliver(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
         if t.pointee.flags.contains(.paused) {
             appendRest(t, bytes)
             return
@@ -214,7 +218,7 @@ extension EventLoop {
         appendRest(t, UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
     }
 
-    private func appendRest(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
+    func appendRest(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
         let total = t.pointee.restCount + bytes.count
         // Exactly the packet when it is large: receiveInPlace fills this room and no more.
         let room = max(total, t.pointee.needed)
@@ -231,200 +235,11 @@ extension EventLoop {
         t.pointee.restCount = total
     }
 
-    private func dropRest(_ t: TransportRef) {
+    func dropRest(_ t: TransportRef) {
         t.pointee.rest?.deallocate()
         t.pointee.rest = nil
         t.pointee.restCount = 0
         t.pointee.restRoom = 0
-    }
-
-    // MARK: - Writing
-
-    /// Room for exactly `count` bytes at the end of what this connection will be sent, in one piece. The caller fills
-    /// all of it before the tick ends.
-    @inlinable public func reserve(_ t: TransportRef, _ count: Int) -> UnsafeMutableRawPointer {
-        if let tail = t.pointee.outTail, tail.pointee.room >= count {
-            let p = tail.pointee.start + tail.pointee.count
-            tail.pointee.count += count
-            tail.pointee.room -= count
-            t.pointee.pending += count
-            if !t.pointee.flags.contains(.dirty) { markDirty(t) }
-            return p
-        }
-        return reserveSlow(t, count)
-    }
-
-    @usableFromInline func reserveSlow(_ t: TransportRef, _ count: Int) -> UnsafeMutableRawPointer {
-        let last = t.pointee.outTail.map { $0.pointee.sizeClass > 3 ? 2 : $0.pointee.sizeClass } ?? -1
-        let segment = pool.take(count, after: last)
-        link(t, segment)
-        segment.pointee.count = count
-        segment.pointee.room -= count
-        t.pointee.pending += count
-        markDirty(t)
-        return segment.pointee.start
-    }
-
-    /// Queues bytes that somebody else owns; `release(owner)` is called when they are written or given up.
-    public func appendShared(
-        _ t: TransportRef, _ bytes: UnsafeRawBufferPointer, owner: UnsafeMutableRawPointer,
-        release: @escaping @convention(c) (UnsafeMutableRawPointer) -> Void
-    ) {
-        let segment = pool.takeShared()
-        segment.pointee.start = UnsafeMutableRawPointer(mutating: bytes.baseAddress!)
-        segment.pointee.count = bytes.count
-        segment.pointee.shared = owner
-        segment.pointee.release = release
-        link(t, segment)
-        t.pointee.pending += bytes.count
-        markDirty(t)
-    }
-
-    private func link(_ t: TransportRef, _ segment: UnsafeMutablePointer<OutSegment>) {
-        if let tail = t.pointee.outTail { tail.pointee.next = segment } else { t.pointee.outHead = segment }
-        t.pointee.outTail = segment
-    }
-
-    @usableFromInline func markDirty(_ t: TransportRef) {
-        guard !t.pointee.flags.contains(.dirty) else { return }
-        t.pointee.flags.insert(.dirty)
-        t.pointee.nextDirty = dirty
-        dirty = t.pointee.slot
-    }
-
-    /// Writes now what the tick would write at its end.
-    public func flushAll() { flushDirty() }
-
-    func flushDirty() {
-        while dirty != .max {
-            let t = transports[dirty]
-            dirty = t.pointee.nextDirty
-            t.pointee.flags.remove(.dirty)
-            if t.pointee.flags.contains(.open) { flush(t) }
-        }
-    }
-
-    /// Writes as much as the kernel takes.
-    public func flush(_ t: TransportRef) {
-        if t.pointee.flags.contains(.blocked) { return blocked(t) }
-        while let head = t.pointee.outHead {
-            let sent =
-                head.pointee.next == nil
-                ? cr_send(t.pointee.fd, head.pointee.start, head.pointee.count) : sendMany(t, head)
-            if sent < 0 {
-                writeFailed(t, cr_errno())
-                return
-            }
-            t.pointee.bytesOut &+= UInt64(sent)
-            t.pointee.lastProgress = now
-            consume(t, sent)
-        }
-        if t.pointee.outHead == nil { finishedWriting(t) }
-    }
-
-    private func sendMany(_ t: TransportRef, _ head: UnsafeMutablePointer<OutSegment>) -> Int {
-        withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
-            var n = 0
-            var segment: UnsafeMutablePointer<OutSegment>? = head
-            while let s = segment, n < 64 {
-                vectors[n] = iovec(iov_base: s.pointee.start, iov_len: s.pointee.count)
-                n += 1
-                segment = s.pointee.next
-            }
-            return cr_sendv(t.pointee.fd, vectors.baseAddress!, n)
-        }
-    }
-
-    private func consume(_ t: TransportRef, _ sent: Int) {
-        t.pointee.pending -= sent
-        var left = sent
-        while let head = t.pointee.outHead {
-            if left < head.pointee.count {
-                head.pointee.start += left
-                head.pointee.count -= left
-                return
-            }
-            left -= head.pointee.count
-            t.pointee.outHead = head.pointee.next
-            if head.pointee.next == nil { t.pointee.outTail = nil }
-            pool.give(head)
-        }
-    }
-
-    private func writeFailed(_ t: TransportRef, _ code: Int32) {
-        if code == EAGAIN {
-            t.pointee.flags.insert(.blocked)
-            blocked(t)
-        } else if code == EINTR {
-            markDirty(t)
-        } else {
-            end(t, .error)
-        }
-    }
-
-    private func finishedWriting(_ t: TransportRef) {
-        if t.pointee.flags.contains(.lingering) {
-            if !t.pointee.flags.contains(.halfClosed) {
-                t.pointee.flags.insert(.halfClosed)
-                shutdown(t.pointee.fd, Int32(SHUT_WR))
-            }
-        } else {
-            drained(t)
-        }
-    }
-
-    // MARK: - Ending
-
-    /// Writes what waits, then half-closes and discards input until the peer closes too, so that the peer can read a
-    /// last packet even while it is still sending. The owner bounds the time and calls `close`.
-    public func linger(_ t: TransportRef) {
-        guard t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering) else { return }
-        t.pointee.flags.insert(.lingering)
-        t.pointee.flags.remove(.paused)
-        dropRest(t)
-        markDirty(t)
-        if t.pointee.flags.contains(.readable) { queueAgain(t) }
-    }
-
-    /// Closes at once; `closed` is not called.
-    public func close(_ t: TransportRef) {
-        guard t.pointee.flags.contains(.open) else { return }
-        bury(t)
-    }
-
-    /// The socket ended by itself.
-    private func end(_ t: TransportRef, _ reason: CloseReason) {
-        guard t.pointee.flags.contains(.open) else { return }
-        closed(t, reason)
-        if t.pointee.flags.contains(.open) { bury(t) }
-    }
-
-    /// Releases everything but the slot, which other code may still point to until the tick is over.
-    private func bury(_ t: TransportRef) {
-        t.pointee.flags.remove(.open)
-        t.pointee.flags.remove(.again)
-        if t.pointee.fd >= 0 { Glibc.close(t.pointee.fd) }
-        t.pointee.fd = -1
-        dropRest(t)
-        while let head = t.pointee.outHead {
-            t.pointee.outHead = head.pointee.next
-            pool.give(head)
-        }
-        t.pointee.outTail = nil
-        t.pointee.pending = 0
-        dead.append(t.pointee.slot)
-    }
-
-    /// Slots of connections that are gone, given back to the system. Between ticks only: not from `received`.
-    public func trimTransports() {
-        buryDead()
-        if dirty == .max && again.isEmpty { transports.trim() }
-    }
-
-    func buryDead() {
-        guard !dead.isEmpty else { return }
-        for slot in dead { transports.give(slot) }
-        dead.removeAll(keepingCapacity: true)
     }
 }
 

@@ -26,6 +26,12 @@ open class EventLoop: @unchecked Sendable {
     var again: [UInt32] = []
     var dead: [UInt32] = []
     let receive: ReceiveBuffer
+    /// What layers decode into; there when the first of them asks.
+    var layerScratch: UnsafeMutableRawBufferPointer {
+        if scratch.baseAddress == nil { scratch = .allocate(byteCount: 65536, alignment: 64) }
+        return scratch
+    }
+    private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     private let sleeping: UnsafeMutablePointer<UInt32>
     private let tasks = Mutex<[@Sendable () -> Void]>([])
     private let taskCount: UnsafeMutablePointer<UInt32>
@@ -56,6 +62,7 @@ open class EventLoop: @unchecked Sendable {
     deinit {
         pool.trim()
         receive.deallocate()
+        scratch.deallocate()
         Glibc.close(epoll)
         Glibc.close(wakeFD)
         sleeping.deallocate()
@@ -76,6 +83,10 @@ open class EventLoop: @unchecked Sendable {
     open func received(_ transport: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int { bytes.count }
     /// The connection is gone; the slot is reused after this tick.
     open func closed(_ transport: TransportRef, _ reason: CloseReason) {}
+    /// The handshakes of all its layers are over.
+    open func ready(_ transport: TransportRef) {}
+    /// A layer gave up for this reason. An owner that wants the peer to hear why calls `linger`; else it ends at once.
+    open func layersFailed(_ transport: TransportRef, _ reason: StaticString) {}
     /// Everything that waited for this connection has been written.
     open func drained(_ transport: TransportRef) {}
     /// The peer takes nothing for now and something waits. Called whenever a tick would have written.

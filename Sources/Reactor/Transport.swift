@@ -6,6 +6,8 @@ public enum CloseReason: UInt8, Sendable {
     case peer
     /// The socket failed (reset, timed out).
     case error
+    /// A layer between socket and owner gave up: a TLS handshake, a WebSocket frame.
+    case layer
     /// Our own decision; the owner knows why.
     case local
 }
@@ -39,6 +41,8 @@ public struct Transport: SlabSlot {
     public var bytesIn: UInt64
     public var bytesOut: UInt64
     @usableFromInline var nextDirty: UInt32
+    /// What stands between the socket's bytes and the owner's; nil for plain TCP.
+    @usableFromInline var layers: Unmanaged<LayerStack>?
     /// Bytes one turn may receive at most, not 0; the owner lowers it for a peer that is to be read slowly.
     public var readLimit: UInt32 = .max
 

@@ -133,7 +133,7 @@ struct ReadingTests {
         let other = TestLoop(number: 2)
         pair.peer.send(frame([1]) + frame([2, 2, 2]).dropLast())
         #expect(pair.wait())
-        let (fd, rest) = pair.read { loop, t in loop.release(t) }
+        let (fd, rest, _) = pair.read { loop, t in loop.release(t) }
         #expect(rest == Array(frame([2, 2, 2]).dropLast()))
         other.sync {
             let t = other.adopt(fd: fd)!

@@ -12,6 +12,8 @@ final class TestLoop: EventLoop, @unchecked Sendable {
     /// Read these only inside `sync`.
     var frames: [[UInt8]] = []
     var closings: [CloseReason] = []
+    var failures: [String] = []
+    var readies = 0
     var drains = 0
     var largestNeeded = 0
     var pausesAfterEachFrame = false
@@ -51,6 +53,13 @@ final class TestLoop: EventLoop, @unchecked Sendable {
     override func closed(_ transport: TransportRef, _ reason: CloseReason) {
         closings.append(reason)
         events.signal()
+    }
+
+    override func ready(_ transport: TransportRef) { readies += 1 }
+
+    override func layersFailed(_ transport: TransportRef, _ reason: StaticString) {
+        failures.append("\(reason)")
+        linger(transport)
     }
 
     override func drained(_ transport: TransportRef) {
@@ -159,7 +168,8 @@ final class Pair {
     ///   - prepare: called on the loop before the connection is adopted.
     ///   - early: sent by the peer before the connection is adopted.
     ///   - closed: the peer closes before the connection is adopted.
-    init(early: [UInt8] = [], closed: Bool = false, _ prepare: (TestLoop) -> Void = { _ in }) {
+    init(early: [UInt8] = [], closed: Bool = false, layers: LayerStack? = nil, _ prepare: (TestLoop) -> Void = { _ in })
+    {
         let ends = makeEnds()
         loop = TestLoop()
         peer = Peer(fd: ends.theirs)
@@ -167,7 +177,7 @@ final class Pair {
         peer.send(early)
         if closed { peer.close() }
         let fd = ends.ours
-        on { loop in loop.adopt(fd: fd)! }
+        on { loop in loop.adopt(fd: fd, layers: layers)! }
     }
 
     deinit {

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a layer made of the bytes it was given.
+public enum LayerState: Sendable {
+    case open
+    /// The peer ended its side as the protocol has it (close_notify, a close frame).
+    case ended
+    /// It cannot go on; the reason is what `listeners` counts it under. What the layer still has to say (an alert, a
+    /// close frame) it has handed to `down` before.
+    case failed(StaticString)
+}
+
+/// Stands between the bytes of a socket and those of its owner: TLS, WebSocket frames. A layer knows no socket and no
+/// clock; it belongs to one loop at a time and moves with its socket.
+open class StreamLayer: @unchecked Sendable {
+    fileprivate unowned(unsafe) var stack: LayerStack?
+    fileprivate var position = 0
+
+    public init() {}
+
+    /// The stack is on its loop: a client's layer says its first words here.
+    open func begin() {}
+    /// Bytes from below. Hands on what they contain with `up`, any number of times, and answers with `down`. They are
+    /// borrowed until it returns and may be overwritten in place. Not called again after `.ended` or `.failed`.
+    open func receive(_ bytes: UnsafeMutableRawBufferPointer) -> LayerState { .open }
+    /// Bytes from above, at most 64 KiB: encodes them and hands them to `down`. Only while the stack `isReady`.
+    open func send(_ bytes: UnsafeRawBufferPointer) {}
+    /// The owner's last bytes have been sent: says goodbye with `down`, if it ever said hello. Called once at most.
+    open func finish() {}
+    /// The handshake is over. The owner's bytes wait until all layers are ready.
+    open var isReady: Bool { true }
+    /// Who the peer has proven to be, where the layer knows.
+    open var certificate: PeerCertificate? { nil }
+    /// Whom the peer says it speaks for, where the layer was told to believe it.
+    open var forwarded: ForwardedPeer? { nil }
+
+    /// To the layer above, or to the owner.
+    public final func up(_ bytes: UnsafeMutableRawBufferPointer) { stack?.up(bytes, from: position) }
+    /// To the layer below, or to the socket.
+    public final func down(_ bytes: UnsafeRawBufferPointer) { stack?.down(bytes, from: position) }
+    /// Nobody wants bytes from below any more: the connection is closing or gone.
+    public final var isDeaf: Bool { stack?.isDeaf ?? true }
+    /// 64 KiB of the loop for what a layer decodes, so that none needs a buffer of its own. One layer of a stack may
+    /// use it, within one `receive`.
+    public final var scratch: UnsafeMutableRawBufferPointer { stack!.loop!.layerScratch }
+}
+
+/// Names out of a client's certificate.
+public struct PeerCertificate: Sendable, Equatable {
+    public var commonName: String
+    /// RFC 2253: "CN=device-1,O=Acme"
+    public var distinguishedName: String
+    public init(commonName: String, distinguishedName: String) {
+        self.commonName = commonName
+        self.distinguishedName = distinguishedName
+    }
+}
+
+/// The client behind a proxy, as the proxy names it.
+public struct ForwardedPeer: Sendable, Equatable {
+    /// "192.0.2.7", "2001:db8::7"
+    public var address: String
+    public var port: UInt16
+    public init(address: String, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+}
+
+/// The layers of one connection, from the socket up, and what they have encoded that the kernel has not taken.
+public final class LayerStack: @unchecked Sendable {
+    /// Next to the socket first.
+    public let layers: [StreamLayer]
+    unowned(unsafe) var loop: EventLoop?
+    var transport: TransportRef?
+    var wireHead: UnsafeMutablePointer<OutSegment>?
+    var wireTail: UnsafeMutablePointer<OutSegment>?
+    var wireBytes = 0
+    /// The first state of a layer that was not `.open`.
+    var state = LayerState.open
+    var wasReady = false
+    var isFlushing = false
+    private var isFinished = false
+
+    public init(_ layers: [StreamLayer]) {
+        self.layers = layers
+        for (i, layer) in layers.enumerated() {
+            layer.stack = self
+            layer.position = i
+        }
+    }
+
+    deinit {
+        // A layer may outlive the stack in somebody's hands.
+        for layer in layers { layer.stack = nil }
+    }
+
+    public var isReady: Bool { layers.allSatisfy(\.isReady) }
+    public var certificate: PeerCertificate? { layers.lazy.compactMap(\.certificate).first }
+    public var forwarded: ForwardedPeer? { layers.lazy.compactMap(\.forwarded).first }
+
+    var isDeaf: Bool { transport.map { !$0.pointee.isOpen } ?? true }
+
+    func feed(_ bytes: UnsafeMutableRawBufferPointer, to position: Int) {
+        guard case .open = state else { return }
+        let answer = layers[position].receive(bytes)
+        // A layer above may have ended meanwhile: its word stands.
+        if case .open = state { state = answer }
+    }
+
+    func up(_ bytes: UnsafeMutableRawBufferPointer, from position: Int) {
+        guard bytes.count > 0 else { return }
+        if position + 1 < layers.count { return feed(bytes, to: position + 1) }
+        guard let loop, let transport, !isDeaf else { return }
+        loop.deliverDecoded(transport, UnsafeRawBufferPointer(bytes))
+    }
+
+    func down(_ bytes: UnsafeRawBufferPointer, from position: Int) {
+        if position > 0 { return layers[position - 1].send(bytes) }
+        guard bytes.count > 0, let loop, let transport else { return }
+        loop.appendWire(transport, self, bytes)
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) { layers[layers.count - 1].send(bytes) }
+
+    func finish() {
+        guard !isFinished else { return }
+        isFinished = true
+        for layer in layers.reversed() { layer.finish() }
+    }
+
+    func discard(pool: inout BufferPool) {
+        while let head = wireHead {
+            wireHead = head.pointee.next
+            pool.give(head)
+        }
+        wireTail = nil
+        wireBytes = 0
+    }
+}
