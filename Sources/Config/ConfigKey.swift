@@ -32,6 +32,8 @@ public struct ConfigKey: Sendable {
     public let noEffect: String?
     /// How the generated conf shows the key.
     public let sample: Sample
+    /// An earlier key whose description holds for this one too: the generated conf does not say it again.
+    public private(set) var describedBy: String?
 
     /// How a key appears in the generated conf file.
     public struct Sample: Sendable {
@@ -66,6 +68,12 @@ public struct ConfigKey: Sendable {
         self.inherits = inherits
         self.noEffect = noEffect
         self.sample = sample
+    }
+
+    public func described(by name: String) -> ConfigKey {
+        var key = self
+        key.describedBy = name
+        return key
     }
 }
 

@@ -41,9 +41,16 @@ extension BrokerSettings {
         var names = ["external"]
         let listed = config.names(matching: "zone.*.*").map { String($0.split(separator: ".")[0]) }
         // One that only a listener names has no options of its own, and its clients are shown in it all the same.
-        let used = config.names(matching: "listener.tcp.*").map { config.string("listener.tcp.\($0).zone") }
+        let used = mqttListeners(config).map { config.string("listener.\($0.family).\($0.name).zone") }
         for name in listed + used where !names.contains(name) { names.append(name) }
         return names
+    }
+}
+
+/// Every `listener.FAMILY.NAME = ADDRESS` of the file that MQTT clients come in by.
+private func mqttListeners(_ config: ConfigFile) -> [(family: String, name: String)] {
+    CoreKeys.listenerFamilies.filter { $0.parts.contains(.mqtt) }.flatMap { family in
+        config.names(matching: "listener.\(family.name).*").map { (family.name, $0) }
     }
 }
 
@@ -129,13 +136,12 @@ extension Zone {
 }
 
 extension ListenerOptions {
-    /// Every `listener.tcp.NAME = ADDRESS` of the file.
     static func all(_ config: ConfigFile, zones: [String]) -> [ListenerOptions] {
-        config.names(matching: "listener.tcp.*").map { name in
-            let prefix = "listener.tcp.\(name)"
+        mqttListeners(config).map { family, name in
+            let prefix = "listener.\(family).\(name)"
             let address = config.address(prefix)
             var options = ListenerOptions(
-                name: "tcp:\(name)", host: address.host ?? "0.0.0.0", port: UInt16(address.port))
+                name: "\(family):\(name)", host: address.host ?? "0.0.0.0", port: UInt16(address.port))
             options.backlog = Int32(config.int("\(prefix).backlog"))
             options.noDelay = config.bool("\(prefix).nodelay")
             options.reuseAddress = config.bool("\(prefix).reuseaddr")

@@ -1,87 +1,141 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The listeners whose keys begin with `listener.NAME.`: which options they have, and the one the shipped file shows.
+public struct ListenerFamily: Sendable {
+    /// tcp, ssl, ws …: the word in the key, and the first half of a listener's name (`tcp:external`).
+    public let name: String
+    public let parts: Parts
+    /// Completes "…: where the listener of this name accepts clients."
+    let what: String
+    /// The listener of the shipped file: what stands for NAME, its address, and whether it is opened.
+    let sample: (name: String, address: String, isActive: Bool)
+
+    /// Groups of options beside those that every listener has.
+    public struct Parts: OptionSet, Sendable {
+        public let rawValue: Int
+        public init(rawValue: Int) { self.rawValue = rawValue }
+        /// Clients of the broker come in here.
+        public static let mqtt = Parts(rawValue: 1)
+    }
+
+    /// An option of this family. Live in the shipped file (`shown`) only for a family that says so.
+    func option(
+        _ name: String, _ type: ConfigType, default defaultText: String? = nil, aliases: [String] = [],
+        words: [String: String] = [:], example: String? = nil, shown: Bool = false, _ help: String
+    ) -> ConfigKey {
+        core(
+            CoreKeys.listenerSection, "listener.\(self.name).*.\(name)", type, default: defaultText,
+            aliases: aliases.map { "listener.\(self.name).*.\($0)" }, words: words,
+            sample: .init(name: sample.name, value: example, isActive: shown), help)
+    }
+}
+
 extension CoreKeys {
-    private static let section = "Listeners"
+    static let listenerSection = "Listeners"
 
-    static let listeners: [ConfigKey] = bind("tcp", "0.0.0.0:1883", "MQTT over TCP") + common("tcp") + socket("tcp")
+    /// Every family, in the order of the generated files.
+    public static let listenerFamilies: [ListenerFamily] = [
+        .init(name: "tcp", parts: .mqtt, what: "MQTT over TCP", sample: ("external", "0.0.0.0:1883", true))
+    ]
 
-    /// The addresses a family listens on; a further family is one more line in `listeners`.
-    private static func bind(_ family: String, _ address: String, _ what: String) -> [ConfigKey] {
-        [
+    static let listeners: [ConfigKey] = describedOnce(listenerFamilies.flatMap(keys))
+
+    /// What a family has. A further group of options is a line here and a `Parts`.
+    private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
+        var keys = bind(family) + places(family)
+        if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
+        return keys + admission(family) + socket(family)
+    }
+
+    /// An option that an earlier family has too is described there; in the conf file only its line stands again.
+    private static func describedOnce(_ keys: [ConfigKey]) -> [ConfigKey] {
+        var first: [String: String] = [:]
+        return keys.map { key in
+            let option = levelsOf(key.name).dropFirst(3).joined(separator: ".")
+            guard !option.isEmpty else { return key }
+            if let name = first[option] { return key.described(by: name) }
+            first[option] = key.name
+            return key
+        }
+    }
+
+    private static func bind(_ family: ListenerFamily) -> [ConfigKey] {
+        let sample = family.sample
+        return [
             core(
-                section, "listener.\(family).*", .address,
-                sample: .init(name: "external", value: address, isActive: true),
-                "\(what): where the listener of this name accepts clients. A bare port listens on every interface. "
-                    + "There may be any number of names.")
+                listenerSection, "listener.\(family.name).*", .address,
+                sample: .init(name: sample.name, value: sample.address, isActive: sample.isActive),
+                "\(family.what): where the listener of this name accepts clients. A bare port listens on every "
+                    + "interface. There may be any number of names.")
         ]
     }
 
-    private static func common(_ family: String) -> [ConfigKey] {
-        let prefix = "listener.\(family).*"
+    private static func places(_ family: ListenerFamily) -> [ConfigKey] {
+        let shown = family.name == "tcp"
         return [
-            core(
-                section, "\(prefix).max_connections", .int(1...Int.max), default: "1024000",
-                aliases: ["\(prefix).max_clients"], sample: active, "Connections at once; a further one is closed."),
-            core(
-                section, "\(prefix).max_conn_rate", .count, default: "0", sample: passive,
+            family.option(
+                "max_connections", .int(1...Int.max), default: "1024000", aliases: ["max_clients"], shown: shown,
+                "Connections at once; a further one is closed."),
+            family.option(
+                "max_conn_rate", .count, default: "0",
                 "Connections accepted in a second; further ones wait in the kernel's backlog. 0 sets no limit."),
-            core(
-                section, "\(prefix).zone", .string, default: "external", sample: active,
+        ]
+    }
+
+    private static func mqttOptions(_ family: ListenerFamily) -> [ConfigKey] {
+        [
+            family.option(
+                "zone", .string, default: "external", shown: family.name == "tcp",
                 "The zone whose limits hold for these clients."),
-            core(
-                section, "\(prefix).mountpoint", .string, sample: .init(name: "external", value: "devices/"),
+            family.option(
+                "mountpoint", .string, example: "devices/",
                 "As zone.NAME.mountpoint, for this listener; it wins over the zone's."),
-            core(
-                section, "\(prefix).rate_limit", .byteRate, default: "0",
-                sample: passive,
+            family.option(
+                "rate_limit", .byteRate, default: "0",
                 "Bytes a client may send in a second, and the burst it may save up (100KB,200KB); beyond it the "
                     + "broker reads more slowly. 0 sets no limit."),
-            core(
-                section, "\(prefix).access.*", .accessRule,
-                sample: .init(name: "external", value: "allow all", isActive: false),
+        ]
+    }
+
+    private static func admission(_ family: ListenerFamily) -> [ConfigKey] {
+        [
+            family.option(
+                "access.*", .accessRule, example: "allow all",
                 "Who may connect: rules access.1, access.2 and so on in the order of their numbers, the first that "
                     + "fits decides, and where none fits the client may. With proxy_protocol they hold for the proxy "
                     + "and then for the client it speaks for."),
-            core(
-                section, "\(prefix).proxy_protocol", .bool, default: "off",
-                sample: passive,
+            family.option(
+                "proxy_protocol", .bool, default: "off",
                 "Whether a proxy in front sends the client's address first (PROXY protocol, version 1 or 2)."),
-            core(
-                section, "\(prefix).proxy_protocol_timeout", .duration(100...Int.max), default: "3s",
-                sample: passive,
+            family.option(
+                "proxy_protocol_timeout", .duration(100...Int.max), default: "3s",
                 "A connection without that header by then is closed."),
         ]
     }
 
-    private static func socket(_ family: String) -> [ConfigKey] {
-        let prefix = "listener.\(family).*"
+    private static func socket(_ family: ListenerFamily) -> [ConfigKey] {
+        let shown = family.name == "tcp"
         return [
-            core(
-                section, "\(prefix).backlog", .int(1...65_535), default: "1024", sample: active,
+            family.option(
+                "backlog", .int(1...65_535), default: "1024", shown: shown,
                 "Connections the kernel holds until they are accepted."),
-            core(
-                section, "\(prefix).send_timeout", .duration(100...Int.max), default: "15s",
-                sample: active,
+            family.option(
+                "send_timeout", .duration(100...Int.max), default: "15s", shown: shown,
                 "How long a client may take nothing while data waits for it."),
-            core(
-                section, "\(prefix).send_timeout_close", .bool, default: "on",
-                sample: active,
-                "Whether such a client is disconnected."),
-            core(
-                section, "\(prefix).recbuf", .bytes(1024...1 << 30), sample: .init(name: "external", value: "16KB"),
+            family.option(
+                "send_timeout_close", .bool, default: "on", shown: shown, "Whether such a client is disconnected."),
+            family.option(
+                "recbuf", .bytes(1024...1 << 30), example: "16KB",
                 "The kernel's receive buffer of a connection; it sizes the buffer itself when not set."),
-            core(
-                section, "\(prefix).sndbuf", .bytes(1024...1 << 30), sample: .init(name: "external", value: "16KB"),
+            family.option(
+                "sndbuf", .bytes(1024...1 << 30), example: "16KB",
                 "The kernel's send buffer of a connection; it sizes the buffer itself when not set."),
-            core(
-                section, "\(prefix).nodelay", .bool, default: "on", sample: active,
+            family.option(
+                "nodelay", .bool, default: "on", shown: shown,
                 "Whether the kernel sends small segments at once (TCP_NODELAY)."),
-            core(
-                section, "\(prefix).reuseaddr", .bool, default: "on", sample: active,
+            family.option(
+                "reuseaddr", .bool, default: "on", shown: shown,
                 "Whether a restart may take the address over at once (SO_REUSEADDR)."),
         ]
     }
-
-    private static let active = ConfigKey.Sample(name: "external", isActive: true)
-    private static let passive = ConfigKey.Sample(name: "external")
 }

@@ -34,10 +34,13 @@ extension CoreKeys {
             "acl_cache_max_size", "mqtt.acl_cache_max_size")
 
     private static let listenerTuning =
-        without(effect: "every event loop accepts connections by itself", "listener.tcp.*.acceptors")
-        + without(
-            effect: "all connections of an event loop share one receive buffer",
-            "listener.tcp.*.active_n", "listener.tcp.*.buffer", "listener.tcp.*.tune_buffer")
+        listenerFamilies.flatMap { family in
+            without(effect: "every event loop accepts connections by itself", "listener.\(family.name).*.acceptors")
+                + without(
+                    effect: "all connections of an event loop share one receive buffer",
+                    "listener.\(family.name).*.active_n", "listener.\(family.name).*.buffer",
+                    "listener.\(family.name).*.tune_buffer")
+        }
         + without(
             effect: "only a TLS listener sees a certificate",
             "listener.tcp.*.peer_cert_as_username")

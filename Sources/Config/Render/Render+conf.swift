@@ -26,7 +26,7 @@ private func body(_ keys: [ConfigKey], notes: [String: String], remark: (ConfigK
             text += "\n" + rule + "## \(section)\n" + rule
             text += notes[section].map { "\n" + comment($0) } ?? ""
         }
-        text += described(key, isFirst: key.inherits != previous?.inherits && previous?.inherits == nil, remark(key))
+        text += described(key, isFirst: isDescribed(previous), remark(key))
         text += line(key, schema)
         previous = key
     }
@@ -48,9 +48,13 @@ func effectiveDefault(_ key: ConfigKey, _ schema: Schema) -> String? {
     key.defaultText ?? key.inherits.flatMap { schema.match($0) }.flatMap { effectiveDefault($0, schema) }
 }
 
-/// An inheriting key is described where it inherits from; a run of them stands together.
+/// A key with a description of its own, or none.
+private func isDescribed(_ key: ConfigKey?) -> Bool { key.map { $0.inherits == nil && $0.describedBy == nil } ?? true }
+
+/// An inheriting key is described where it inherits from, one of several alike at the first; a run of them stands
+/// together.
 private func described(_ key: ConfigKey, isFirst: Bool, _ remark: String) -> String {
-    if key.inherits != nil { return isFirst ? "\n" : "" }
+    if !isDescribed(key) { return isFirst ? "\n" : "" }
     return "\n" + comment(key.help) + "## Value: \(key.range)\(remark)\n"
 }
 
