@@ -51,8 +51,8 @@ struct Tally {
     }
     /// [any]
     @inline(__always) func count(_ what: Seen) {
-        if case .loop(let loop) = exec.current, loop + 1 < rows {
-            let cell = cells + Int(loop) * Self.width + what.rawValue
+        if let loop = exec.loopIndex, loop < rows {
+            let cell = cells + (loop &* Self.width &+ what.rawValue)
             cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         } else {
             (cells + (rows - 1) * Self.width + what.rawValue).pointee.add(1, ordering: .relaxed)

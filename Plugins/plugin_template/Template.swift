@@ -130,8 +130,7 @@ final class Template: Plugin {
         }
         try host.acl.add { request in
             tally.count(.acl)
-            let verb = request.action == .publish ? "publish" : "subscribe"
-            request.host.log.debug("acl \(String(request.clientID)) \(verb) \(String(request.topic))")
+            request.host.log.debug(describe(request))
             return .ignore
         }
     }
@@ -147,4 +146,10 @@ final class Template: Plugin {
 
 private func describe(_ message: borrowing MessageView) -> String {
     "\(String(message.topic)), QoS \(message.qos), \(message.payload.count) bytes"
+}
+
+/// Apart from the callback, so that it is made only when the line is wanted.
+private func describe(_ request: borrowing ACLRequest) -> String {
+    let verb = request.action == .publish ? "publish" : "subscribe"
+    return "acl \(String(request.clientID)) \(verb) \(String(request.topic))"
 }

@@ -28,6 +28,12 @@ public struct Exec {
         let index = tables.pointee.exec?.pointee.current(tables.host) ?? -2
         return index >= 0 ? .loop(UInt32(index)) : (index == -1 ? .main : .foreign)
     }
+    /// [any] Number of the data loop this thread is; nil elsewhere. For per-loop state on the data path.
+    @inline(__always) public var loopIndex: Int? {
+        guard let table = tables.pointee.exec else { return nil }
+        let index = table.pointee.current(tables.host)
+        return index >= 0 ? Int(index) : nil
+    }
     /// [any] Once, on the control thread.
     @discardableResult public func onMain(_ body: @escaping Task) -> Status {
         guard let table = tables.pointee.exec else { return .unsupported }

@@ -213,9 +213,17 @@ extension EventLoop {
         }
         t.pointee.needed = 0
         let consumed = received(t, bytes)
+        #if DEBUG
+            poison(UnsafeRawBufferPointer(rebasing: bytes[..<min(consumed, bytes.count)]))
+        #endif
         guard consumed < bytes.count, t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering)
         else { return }
         appendRest(t, UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
+    }
+
+    /// In a debug build whoever keeps borrowed bytes, a plugin above all, finds 0xDD there and not what they were.
+    private func poison(_ bytes: UnsafeRawBufferPointer) {
+        UnsafeMutableRawBufferPointer(mutating: bytes).initializeMemory(as: UInt8.self, repeating: 0xDD)
     }
 
     func appendRest(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {

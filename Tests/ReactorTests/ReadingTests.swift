@@ -127,6 +127,17 @@ struct ReadingTests {
         #expect(pair.read { loop, _ in loop.closings } == [])
     }
 
+    #if DEBUG
+        @Test("Borrowed bytes that somebody keeps are poisoned once they are consumed, the rest is not")
+        func poisons() {
+            let pair = Pair()
+            pair.peer.send(frame([1, 2, 3]) + [9])
+            #expect(pair.wait())
+            let kept = pair.read { loop, _ in (0..<8).map { loop.lastInput!.load(fromByteOffset: $0, as: UInt8.self) } }
+            #expect(kept == Array(repeating: 0xDD, count: 7) + [9])
+        }
+    #endif
+
     @Test("A connection moves to another loop with the input that was not consumed")
     func move() {
         let pair = Pair()

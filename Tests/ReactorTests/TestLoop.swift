@@ -31,7 +31,11 @@ final class TestLoop: EventLoop, @unchecked Sendable {
         pthread_join(thread, nil)
     }
 
+    /// Where the last input was, for who wants to see what became of it.
+    var lastInput: UnsafeRawPointer?
+
     override func received(_ transport: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int {
+        lastInput = bytes.baseAddress
         var at = 0
         while bytes.count - at >= 4, transport.pointee.isOpen, !transport.pointee.isPaused {
             let length = Int(bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self))
