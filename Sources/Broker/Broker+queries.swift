@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
+import MQTTCodec
 import Reactor
 import Sessions
 import Topics
@@ -103,12 +104,27 @@ extension Broker {
     }
 
     /// Closes a client's connection. False when it has none.
-    public func kick(clientID: String) -> Bool {
+    public func kick(clientID: String) -> Bool { end(clientID, .administrativeAction, counted: "kicked") }
+
+    /// Closes a client's connection with 0x9C and its zone's Server Reference. MQTT 5 §4.11. False when it has none.
+    public func redirect(clientID: String) -> Bool { end(clientID, .useAnotherServer, counted: "redirected") }
+
+    private func end(_ clientID: String, _ reason: ReasonCode, counted name: StaticString) -> Bool {
         onSession(clientID) { shard, s in
             guard let c = s.pointee.connection else { return false }
-            shard.close(c, .administrativeAction, counted: "kicked")
+            shard.close(c, reason, counted: name)
             return true
         } ?? false
+    }
+
+    /// Sends every client away as `redirect` does one. Returns how many.
+    public func redirectAll() -> Int {
+        gather { shard in
+            var leaving: [ConnectionRef] = []
+            shard.forEachConnection { c in if c.pointee.phase == .connected { leaving.append(c) } }
+            for c in leaving { shard.close(c, .useAnotherServer, counted: "redirected") }
+            return leaving.map { _ in () }
+        }.count
     }
 
     /// A message of the broker's own under `$SYS`: not counted, not retained, no hooks.

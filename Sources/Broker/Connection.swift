@@ -121,6 +121,8 @@ struct Replay {
     var answers: [Answer] = []
     /// The open deferral, 0 when the answer is in, and the decision it is for.
     var deferral: UInt64 = 0
+    /// Ends the wait for it.
+    var timer: UInt64 = 0
     var decision = 0
     /// The chains that were asked: positions mean nothing in others.
     var chains: UnsafeMutableRawPointer?

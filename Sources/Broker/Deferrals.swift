@@ -101,7 +101,7 @@ extension Shard {
         guard id != 0 else { return 0 }
         context.pointee.deferral = id
         let timeout = UInt64(timeoutMS == 0 ? bound : min(timeoutMS, bound))
-        _ = after(timeout) { [unowned self] in
+        deferralTimer = after(timeout) { [unowned self] in
             guard let slot = broker.deferrals.take(id) else { return }
             counters.count(slot.kind == .auth ? .authTimeouts : .hookTimeouts)
             answered(id, slot, .defaulted(slot.kind))
@@ -116,6 +116,7 @@ extension Shard {
             c.pointee.replay!.initialize(to: Replay())
         }
         c.pointee.replay!.pointee.deferral = deferral
+        c.pointee.replay!.pointee.timer = deferralTimer
         c.pointee.replay!.pointee.decision = decision
         c.pointee.replay!.pointee.chains = UnsafeMutableRawPointer(chains)
     }
@@ -146,7 +147,10 @@ extension Shard {
     func dropReplay(_ c: ConnectionRef) {
         guard let replay = c.pointee.replay else { return }
         c.pointee.replay = nil
-        if replay.pointee.deferral != 0 { broker.deferrals.abandon(replay.pointee.deferral) }
+        if replay.pointee.deferral != 0 {
+            broker.deferrals.abandon(replay.pointee.deferral)
+            cancel(timer: replay.pointee.timer)
+        }
         for answer in replay.pointee.answers {
             answer.message?.release()
             if let auth = answer.auth {
@@ -172,6 +176,7 @@ extension Shard {
         answer.position = slot.position
         answer.decision = replay.pointee.decision
         replay.pointee.deferral = 0
+        cancel(timer: replay.pointee.timer)
         replay.pointee.answers.append(answer)
         resumeIfFree(c)
     }

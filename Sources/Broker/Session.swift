@@ -53,6 +53,8 @@ struct Session: SlabSlot {
         static let feeding = Flags(rawValue: 8)
         static let hasShares = Flags(rawValue: 16)
         static let dead = Flags(rawValue: 32)
+        /// It unsubscribed while stored messages were on their way: each is looked at again before it is sent.
+        static let feedDoubtful = Flags(rawValue: 64)
     }
 
     var isOnline: Bool { connection != nil }

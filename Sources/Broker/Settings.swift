@@ -30,6 +30,10 @@ public struct Zone: Sendable {
     public var wildcardSubscription = true
     public var sharedSubscription = true
     public var subscriptionIdentifiers = true
+    /// Every CONNECT is refused with this code, 0x9C or 0x9D; 0: none is. MQTT 5 §4.13
+    public var redirectCode: UInt8 = 0
+    /// Where clients are sent: "host:port", or several with spaces between. MQTT 5 §4.11. Empty: they are not told.
+    public var serverReference: [UInt8] = []
     /// Longest keep alive in seconds an MQTT 5 client may have; 0: its own choice.
     public var serverKeepAlive: UInt16 = 0
     /// Times two, times the interval, is the silence after which a client is gone: 0.75 makes the 1.5 of the

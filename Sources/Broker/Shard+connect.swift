@@ -87,6 +87,7 @@ extension Shard {
         {
             return .banned
         }
+        if zone.pointee.redirectCode != 0 { return ReasonCode(rawValue: zone.pointee.redirectCode) }
         return nil
     }
 

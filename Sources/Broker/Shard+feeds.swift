@@ -83,6 +83,8 @@ extension Shard {
         _ message: MessageRef, _ s: SessionRef, _ c: ConnectionRef, _ feed: UnsafeMutablePointer<Feed>
     ) {
         defer { message.release() }
+        // [MQTT-3.10.4-2]
+        if s.pointee.flags.contains(.feedDoubtful), !isSubscribed(s, to: message.pointee.topic) { return }
         guard !message.pointee.isExpired(at: unixMS) else { return counters.count(.messagesExpired) }
         let terms = Terms(
             qos: min(feed.pointee.source.qos, message.pointee.qos), retain: feed.pointee.source.retain,
@@ -91,8 +93,16 @@ extension Shard {
         deliver(message, 0, to: s, terms, publisher: 0, &template, shared: false)
     }
 
+    private func isSubscribed(_ s: SessionRef, to topic: Bytes) -> Bool {
+        for i in 0..<Int(s.pointee.subCount) where s.pointee.subs![i].group == 0 {
+            if withFilter(of: s.pointee.subs![i].node, { matches(filter: $0, topic: topic) }) { return true }
+        }
+        return false
+    }
+
     private func finish(_ s: SessionRef, _ feed: UnsafeMutablePointer<Feed>) {
         s.pointee.feeds = feed.pointee.next
+        if s.pointee.feeds == nil { s.pointee.flags.remove(.feedDoubtful) }
         feed.pointee.source.end(feed.pointee.source.user)
         feed.deallocate()
     }

@@ -45,6 +45,8 @@ extension Shard {
             switch dispatch(c, header, body, rest) {
             case .done:
                 at += header.packetLength
+                // [MQTT-3.1.2-22] counts packets, not bytes.
+                t.pointee.lastRead = now
                 if c.pointee.replay != nil { dropReplay(c) }
                 if t.pointee.isPaused { return at }
             case .wait:

@@ -66,10 +66,15 @@ extension Shard {
     /// CONNACK with a failure, then close. [MQTT-3.2.2-7] [MQTT-4.13.2-1] [MQTT311-3.2.2-5]
     func refuseConnect(_ c: ConnectionRef, _ reason: ReasonCode) {
         counters.count(.connectionsRefused)
-        let encoder = ConnackEncoder(
-            version: c.pointee.version, reason: reason, maximumPacketSize: Int(c.pointee.maxPacketOut))
-        let size = encoder.size
-        if size <= Int(c.pointee.maxPacketOut) {
+        withReference(c, reason) { properties in
+            var encoder = ConnackEncoder(
+                version: c.pointee.version, reason: reason, properties: properties,
+                maximumPacketSize: Int(c.pointee.maxPacketOut))
+            if encoder.size > Int(c.pointee.maxPacketOut) {
+                encoder = ConnackEncoder(version: c.pointee.version, reason: reason)
+            }
+            let size = encoder.size
+            guard size <= Int(c.pointee.maxPacketOut) else { return }
             _ = encoder.encode(into: reserve(c.pointee.transport, size))
             counters.count(.packetsConnack)
             counters.count(.packetsSent)
@@ -79,24 +84,40 @@ extension Shard {
         linger(c)
     }
 
+    /// The Server Reference goes with the two codes that send a client elsewhere. MQTT 5 §3.2.2.3.16, §3.14.2.2.5
+    private func withReference(_ c: ConnectionRef, _ reason: ReasonCode, _ body: (OutgoingProperties) -> Void) {
+        guard reason == .useAnotherServer || reason == .serverMoved else { return body(.none) }
+        let reference = c.pointee.zone.pointee.serverReference
+        withUnsafeTemporaryAllocation(byteCount: 16 + reference.count, alignment: 1) { buffer in
+            var writer = PropertyWriter(buffer)
+            if !reference.isEmpty { reference.withUnsafeBytes { _ = writer.append(.serverReference, $0) } }
+            body(OutgoingProperties(required: writer.block))
+        }
+    }
+
     private static func refusalName(_ reason: ReasonCode) -> StaticString {
         switch reason {
         case .badUserNameOrPassword, .notAuthorized, .badAuthenticationMethod: "auth_failure"
         case .clientIdentifierNotValid: "bad_clientid"
         case .unsupportedProtocolVersion: "bad_protocol"
         case .banned: "banned"
+        case .useAnotherServer, .serverMoved: "redirected"
         case .malformedPacket, .protocolError: "malformed"
         default: "refused"
         }
     }
 
     func sendDisconnect(_ c: ConnectionRef, _ reason: ReasonCode) {
-        let encoder = DisconnectEncoder(reason: reason, maximumPacketSize: Int(c.pointee.maxPacketOut))
-        let size = encoder.size
-        guard size <= Int(c.pointee.maxPacketOut) else { return }
-        _ = encoder.encode(into: reserve(c.pointee.transport, size))
-        counters.count(.packetsDisconnectSent)
-        counters.count(.packetsSent)
+        withReference(c, reason) { properties in
+            var encoder = DisconnectEncoder(
+                reason: reason, properties: properties, maximumPacketSize: Int(c.pointee.maxPacketOut))
+            if encoder.size > Int(c.pointee.maxPacketOut) { encoder = DisconnectEncoder(reason: reason) }
+            let size = encoder.size
+            guard size <= Int(c.pointee.maxPacketOut) else { return }
+            _ = encoder.encode(into: reserve(c.pointee.transport, size))
+            counters.count(.packetsDisconnectSent)
+            counters.count(.packetsSent)
+        }
     }
 
     func sendAuth(_ c: ConnectionRef, _ reason: ReasonCode, _ data: [UInt8]) {

@@ -197,6 +197,7 @@ extension Shard {
                 guard let index = findSubscription(s, topic, group: sub.share_group.bytes) else { return false }
                 // Nothing new from here on [MQTT-3.10.4-2]; what is in flight or waits stays. [MQTT-3.10.4-3]
                 removeSubscription(s, index)
+                if s.pointee.feeds != nil { s.pointee.flags.insert(.feedDoubtful) }
                 sub.topic = topic.c
                 runSubscriptionHook(Int(MARTLET_HOOK_SESSION_UNSUBSCRIBED), c, s, sub)
                 return true

@@ -58,6 +58,8 @@ final class Shard: EventLoop, @unchecked Sendable {
     var decision = 0
     /// Of the last message; begins with the time, so that ids ascend over restarts.
     var messageSerial = UInt64(cr_unix_ms()) << 22
+    /// The timeout of the deferral opened last.
+    var deferralTimer: UInt64 = 0
     /// Backs the bytes `field` returned last.
     var keptField = noBytes
     /// Who runs on this loop: owner of the plugin call under way and its number, 0 outside; read by the watchdog.

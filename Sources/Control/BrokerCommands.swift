@@ -21,6 +21,7 @@ extension Control {
             CommandUsage("clients list", "List all clients"),
             CommandUsage("clients show <ClientId>", "Show a client"),
             CommandUsage("clients kick <ClientId>", "Kick out a client"),
+            CommandUsage("clients redirect <ClientId>|all", "Send a client to mqtt.server_reference"),
         ]
         register("clients", usage) { call throws(CommandFailure) in
             switch (call.words.first, call.words.count) {
@@ -30,6 +31,10 @@ extension Control {
                 call.print(line(client) + details(client, broker.session(client.clientID)))
             case ("kick", 2):
                 guard broker.kick(clientID: call.words[1]) else { throw notFound("client", call.words[1]) }
+            case ("redirect", 2) where call.words[1] == "all":
+                call.print("\(broker.redirectAll()) clients sent away.")
+            case ("redirect", 2):
+                guard broker.redirect(clientID: call.words[1]) else { throw notFound("client", call.words[1]) }
             default: throw .usage
             }
         }

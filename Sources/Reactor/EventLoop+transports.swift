@@ -132,7 +132,8 @@ extension EventLoop {
     }
 
     func noteReceived(_ t: TransportRef, _ n: Int) {
-        t.pointee.lastRead = now
+        // What is left of a packet may trickle in for ever; a good piece of one is a sign of life as a whole one is.
+        if n >= Transport.signOfLife { t.pointee.lastRead = now }
         t.pointee.bytesIn &+= UInt64(n)
     }
 

@@ -34,7 +34,7 @@ public struct Transport: SlabSlot {
     public var pending: Int
     /// The owner's state for this connection.
     public var owner: UnsafeMutableRawPointer?
-    /// Loop time of the last received byte, in ms.
+    /// Loop time of the last sign of life, in ms: a packet, which the owner notes, or `signOfLife` bytes at once.
     public var lastRead: UInt64
     /// Loop time when the peer last took bytes from us.
     public var lastProgress: UInt64
@@ -43,6 +43,8 @@ public struct Transport: SlabSlot {
     @usableFromInline var nextDirty: UInt32
     /// What stands between the socket's bytes and the owner's; nil for plain TCP.
     @usableFromInline var layers: Unmanaged<LayerStack>?
+    /// Bytes of an unfinished packet that show, when they come together, that its sender is alive.
+    static let signOfLife = 512
     /// Bytes one turn may receive at most, not 0; the owner lowers it for a peer that is to be read slowly.
     public var readLimit: UInt32 = .max
 

@@ -97,6 +97,13 @@ extension Zone {
         sharedSubscription = config.bool(key("shared_subscription"))
         subscriptionIdentifiers = config.bool(key("subscription_ids"))
         serverKeepAlive = UInt16(config.int(key("server_keepalive")))
+        redirectCode =
+            switch config.string(key("redirect")) {
+            case "use_another_server": 0x9C
+            case "server_moved": 0x9D
+            default: 0
+            }
+        serverReference = Array((config.stringIfSet(key("server_reference")) ?? "").utf8)
         keepAliveBackoff = config.decimal(key("keepalive_backoff"))
         idleTimeout = UInt64(config.durationMS(key("idle_timeout")))
         publishLimit = config.rateIfSet(key("publish_limit")).map(RateLimit.init) ?? .none

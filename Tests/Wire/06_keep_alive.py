@@ -59,6 +59,24 @@ def test_receiving_is_no_sign_of_life(b, v):
     assert time.monotonic() - begun > 1.4
 
 
+@versions(4, 5)
+@not_on_mosquitto("2.0.11 looks every 5 s only")
+def test_a_packet_that_trickles_in_is_none(b, v):
+    """Packets count, not bytes: a client that never finishes one is silent. 3.1.1: [MQTT-3.1.2-24].
+    5.0: [MQTT-3.1.2-22]."""
+    c = b.client(v, keepalive=1)
+    begun = time.monotonic()
+    c.sock.settimeout(0.1)
+    c.try_send(publish(v, b.topic(), b"x" * 1000)[:20])
+    while time.monotonic() < begun + 30:
+        try:
+            if c.sock.recv(100) == b"" or v == 5:
+                break
+        except TimeoutError:
+            c.try_send(b"x")
+    assert 1.4 < time.monotonic() - begun < 10
+
+
 @versions(3, 4, 5)
 def test_zero_means_for_ever(b, v):
     """3.1.1: §3.1.2.10. 5.0: §3.1.2.10."""

@@ -139,7 +139,8 @@ def test_large_retained_message(b):
 
 
 def test_unsubscribed_in_the_middle(b):
-    """UNSUBSCRIBE while retained messages flow: UNSUBACK comes, the connection lives."""
+    """UNSUBSCRIBE while retained messages flow: UNSUBACK comes and nothing new behind it; the connection lives.
+    3.1.1: [MQTT-3.10.4-3]. 5.0: [MQTT-3.10.4-2]."""
     pub = b.client(4, "publisher")
     names = [b.topic(str(i)) for i in range(300)]
     for name in names:
@@ -151,4 +152,5 @@ def test_unsubscribed_in_the_middle(b):
     while seen[-1] != "PINGRESP":
         seen.append(c.packet().name)
     assert "SUBACK" in seen and "UNSUBACK" in seen
+    assert "PUBLISH" not in seen[seen.index("UNSUBACK"):], "more of them after UNSUBACK"
     b.clear(*names)

@@ -55,6 +55,14 @@ extension CoreKeys {
             "Longest keep alive in seconds that an MQTT 5 client may have: one that asks for more, or for none, is told "
                 + "this one. 0 leaves it to the clients."),
         core(
+            section, "mqtt.redirect", .enumeration(["off", "use_another_server", "server_moved"]), default: "off",
+            "Refuses every new client with this code and tells it mqtt.server_reference: for a server that is being "
+                + "emptied for the time (use_another_server, 0x9C) or for good (server_moved, 0x9D). 3.x clients get "
+                + "return code 3. Those that are in stay until clients redirect sends them away."),
+        core(
+            section, "mqtt.server_reference", .string, sample: .init(name: "", value: "broker2.example.com:1883"),
+            "Where clients are sent, as MQTT 5 has it: host:port, or several with spaces between."),
+        core(
             section, "mqtt.keepalive_backoff", .decimal(0.75...10), default: "0.75",
             "A client is gone when nothing came for its keep alive times twice this: 0.75 gives the 1.5 of the "
                 + "specification."

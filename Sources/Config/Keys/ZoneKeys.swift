@@ -15,6 +15,7 @@ extension CoreKeys {
         ("wildcard_subscription", "mqtt.wildcard_subscription"), ("shared_subscription", "mqtt.shared_subscription"),
         ("subscription_ids", "mqtt.subscription_ids"), ("ignore_loop_deliver", "mqtt.ignore_loop_deliver"),
         ("use_username_as_clientid", "mqtt.use_username_as_clientid"), ("server_keepalive", "mqtt.server_keepalive"),
+        ("redirect", "mqtt.redirect"), ("server_reference", "mqtt.server_reference"),
         ("keepalive_backoff", "mqtt.keepalive_backoff"), ("max_subscriptions", "mqtt.session.max_subscriptions"),
         ("upgrade_qos", "mqtt.session.upgrade_qos"), ("max_inflight", "mqtt.session.max_inflight"),
         ("retry_interval", "mqtt.session.retry_interval"), ("max_awaiting_rel", "mqtt.session.max_awaiting_rel"),
