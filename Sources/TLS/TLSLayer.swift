@@ -43,6 +43,7 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
 
     public final override var isReady: Bool { phase == .ready }
     public final override var waitsFor: StaticString { "tls_handshake_timeout" }
+    public final override func expire() { abandon(TLSFailure(.timeout, "the peer did not finish its handshake")) }
 
     public final override func begin() {
         guard phase == .silent, given?.options.role == .client, open(), let stream else { return }
@@ -123,7 +124,9 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
     // MARK: - What was agreed
 
     public final override var certificate: PeerCertificate? {
-        guard let stream, phase == .ready, let dn = peerName(stream, CTLS_NAME_DN) else { return nil }
+        guard let stream, phase == .ready else { return nil }
+        if let identity = sharedKeyIdentity { return PeerCertificate(sharedKey: identity) }
+        guard let dn = peerName(stream, CTLS_NAME_DN) else { return nil }
         return PeerCertificate(
             commonName: peerName(stream, CTLS_NAME_COMMON) ?? "", distinguishedName: dn,
             subject: peerName(stream, CTLS_NAME_SUBJECT) ?? "")

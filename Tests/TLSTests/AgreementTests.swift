@@ -106,7 +106,7 @@ struct AgreementTests {
         let known = try link(server, client("sensor-1", key), host: nil, keys: lookup())
         #expect(known.server.tls.isReady && known.client.tls.isReady)
         #expect(known.server.tls.sharedKeyIdentity == "sensor-1")
-        #expect(known.server.tls.certificate == nil)
+        #expect(known.server.tls.certificate == .init(sharedKey: "sensor-1"))
         let stranger = try link(server, client("sensor-2", key), host: nil, keys: lookup())
         if terms == .only || version == .tls12 {
             #expect(stranger.server.state == "tls_unknown_psk")
