@@ -91,6 +91,8 @@ let package = Package(
         // The host.
         .target(name: "CReactor"),
         .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: fast),
+        .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+        .target(name: "TLS", dependencies: ["CTLS", "Reactor"], swiftSettings: fast),
         .target(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),
@@ -136,6 +138,7 @@ let package = Package(
         .testTarget(name: "TopicsTests", dependencies: ["Topics"]),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "Topics", "Reactor", "Schedules"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CReactor", "Schedules"]),
+        .testTarget(name: "TLSTests", dependencies: ["TLS", "CTLS", "Reactor"]),
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
         .testTarget(

@@ -138,7 +138,7 @@ extension Shard {
         _ c: ConnectionRef, id: Bytes, _ connect: ConnectPacket, _ base: UnsafeRawPointer, _ auth: AuthAnswer?
     ) -> Bool {
         guard !broker.bans.isEmpty, c.pointee.zone.pointee.enableBan else { return false }
-        let given = connect.hasUsername ? connect.username.bytes(in: base) : noBytes
+        let given = givenUsername(c, connect, base) ?? noBytes
         return (auth?.username ?? []).withUnsafeBytes { proven in
             broker.isBanned(clientID: id, username: proven.isEmpty ? given : proven, peer: c.pointee.peer)
         }

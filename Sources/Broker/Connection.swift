@@ -42,6 +42,8 @@ struct Connection: SlabSlot {
     var aclGeneration: UInt32
     /// Reason it is being closed with, for hooks and counters.
     var closeReason: UInt8
+    /// The user name that its certificate gives it, empty without a certificate; nil: its CONNECT says it.
+    var certifiedName: UnsafeMutablePointer<Bytes>?
 
     enum Phase: UInt8 {
         case waitingForConnect, authenticating, connected, closing

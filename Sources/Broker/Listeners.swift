@@ -17,9 +17,16 @@ public struct ListenerTerms: Sendable {
     public var rateLimit = RateLimit.none
     /// Milliseconds a client may take nothing while data waits for it; 0: as long as it likes.
     public var sendTimeout: UInt64 = 0
+    /// Milliseconds in which the handshakes of a connection's layers must be over; CONNECT has its own time after that.
+    public var handshakeTimeout: UInt64 = 15_000
+    /// What takes the place of the user name. `listener.*.peer_cert_as_username`
+    public var certificateName = CertificateName.unused
 
     public init(name: String) { self.name = name }
 }
+
+/// Which name out of a client's certificate is its user name.
+public enum CertificateName: Sendable { case unused, common, distinguished, subject }
 
 /// One listener as the broker sees it. Lives as long as the broker.
 final class ListenerState: Sendable {

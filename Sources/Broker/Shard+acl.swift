@@ -82,7 +82,7 @@ extension Shard {
         guard let will = connect.will, c.pointee.zone.pointee.enableACL, auth?.superuser != true,
             chains.pointee.acl.count > 0
         else { return .allowed }
-        var username = connect.hasUsername ? connect.username.bytes(in: base) : noBytes
+        var username = givenUsername(c, connect, base) ?? noBytes
         return (auth?.username ?? []).withUnsafeBytes { replaced in
             if replaced.count > 0 { username = replaced }
             let verdict = runACL(

@@ -32,9 +32,10 @@ extension Shard {
                 refuseConnect(c, .badAuthenticationMethod)
                 return .closed
             }
-            guard anonymousAllowed(c) else {
+            guard isCertified(c) || anonymousAllowed(c) else {
                 counters.count(.authDenied)
-                refuseConnect(c, connect.hasUsername ? .badUserNameOrPassword : .notAuthorized)
+                let isNamed = givenUsername(c, connect, body.baseAddress!) != nil
+                refuseConnect(c, isNamed ? .badUserNameOrPassword : .notAuthorized)
                 return .closed
             }
             counters.count(.authAllowed)
@@ -78,9 +79,10 @@ extension Shard {
         request.size = UInt32(MemoryLayout<martlet_auth_req>.size)
         request.client = handle(c)
         request.clientid = connect.clientID.bytes(in: base).c
-        request.has_username = connect.hasUsername
+        let username = givenUsername(c, connect, base)
+        request.has_username = username != nil
         request.has_password = connect.hasPassword
-        if connect.hasUsername { request.username = connect.username.bytes(in: base).c }
+        if let username { request.username = username.c }
         if connect.hasPassword { request.password = connect.password.bytes(in: base).c }
         if let method = connect.authMethod { request.auth_method = method.bytes(in: base).c }
         if let data { request.auth_data = data.c }

@@ -29,7 +29,8 @@ extension Shard {
                 version: .v311, flags: [.problemInformation], listener: listener, keepAlive: 0, receiveMaximum: .max,
                 maxPacketOut: .max,
                 peer: peer, zone: zone, timer: TimerNode(), will: nil, aliasesIn: nil, aliasesOut: nil, replay: nil,
-                enhanced: nil, limits: nil, mountpoint: noBytes, connectedAt: unixMS, aclGeneration: 0, closeReason: 0))
+                enhanced: nil, limits: nil, mountpoint: noBytes, connectedAt: unixMS, aclGeneration: 0, closeReason: 0,
+                certifiedName: nil))
         t.pointee.owner = UnsafeMutableRawPointer(c)
         makeLimits(c)
         c.pointee.timer.context = UnsafeMutableRawPointer(c)
@@ -37,8 +38,15 @@ extension Shard {
             let c = context.assumingMemoryBound(to: Connection.self)
             Shard.current.timerFired(c)
         }
-        timers.arm(&c.pointee.timer, at: now + zone.pointee.idleTimeout)
+        timers.arm(&c.pointee.timer, at: now + patience(c))
         if bytes.isEmpty { counters.count(.connectionsAccepted) } else { inject(t, bytes) }
+    }
+
+    /// How long a new connection may take to its next step: its layers' handshakes, then CONNECT.
+    func patience(_ c: ConnectionRef) -> UInt64 {
+        let isReady = c.pointee.transport.pointee.stack?.isReady ?? true
+        return isReady
+            ? c.pointee.zone.pointee.idleTimeout : broker.listenerState(c.pointee.listener).terms.handshakeTimeout
     }
 
     /// The shard this thread is.
@@ -81,6 +89,8 @@ extension Shard {
 
     func timerFired(_ c: ConnectionRef) {
         switch c.pointee.phase {
+        case .waitingForConnect where c.pointee.transport.pointee.stack?.isReady == false:
+            c.pointee.transport.pointee.stack!.expire()
         case .waitingForConnect, .authenticating:
             close(c, .maximumConnectTime, counted: "idle_timeout")
         case .connected: checkKeepAlive(c)
@@ -180,6 +190,7 @@ extension Shard {
         dropWill(c)
         dropLimits(c)
         freeBytes(c.pointee.mountpoint)
+        dropCertifiedName(c)
         if let aliases = c.pointee.aliasesIn {
             aliases.deinitialize(count: 1)
             aliases.deallocate()

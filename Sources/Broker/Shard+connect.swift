@@ -26,6 +26,7 @@ extension Shard {
             if version == .v5 { refuseConnect(c, error.reason) } else { refuse(c, error) }
             return .closed
         }
+        learnCertifiedName(c)
         // [MQTT-3.1.4-2]
         if let reason = checkConnect(c, connect, body) {
             refuseConnect(c, reason)
@@ -81,7 +82,7 @@ extension Shard {
             }
         }
         let base = body.baseAddress!
-        let username = connect.hasUsername ? connect.username.bytes(in: base) : noBytes
+        let username = givenUsername(c, connect, base) ?? noBytes
         if zone.pointee.enableBan,
             broker.isBanned(clientID: connect.clientID.bytes(in: base), username: username, peer: c.pointee.peer)
         {
@@ -120,8 +121,9 @@ extension Shard {
         let base = body.baseAddress!
         var id = connect.clientID.bytes(in: base)
         var generatedID: [UInt8] = []
-        if c.pointee.zone.pointee.useUsernameAsClientID, connect.hasUsername, connect.username.count > 0 {
-            id = connect.username.bytes(in: base)
+        let username = givenUsername(c, connect, base) ?? noBytes
+        if c.pointee.zone.pointee.useUsernameAsClientID, username.count > 0 {
+            id = username
         } else if id.count == 0 {
             // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
             generatedID = broker.newClientID(random: nextRandom())
@@ -231,7 +233,7 @@ extension Shard {
         if let auth, !auth.username.isEmpty {
             s.pointee.username = auth.username.withUnsafeBytes { ownBytes($0) }
         } else {
-            s.pointee.username = ownBytes(connect.hasUsername ? connect.username.bytes(in: base) : noBytes)
+            s.pointee.username = ownBytes(givenUsername(c, connect, base) ?? noBytes)
         }
         settleLimits(c, s, connect)
         if auth?.superuser == true { c.pointee.flags.insert(.superuser) }

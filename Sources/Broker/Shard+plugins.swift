@@ -17,6 +17,9 @@ extension Shard {
         case Int(MARTLET_CL_LISTENER): return keep(broker.listenerName(c.pointee.listener))
         case Int(MARTLET_CL_ZONE): return keep(c.pointee.zone.pointee.name)
         case Int(MARTLET_CL_MOUNTPOINT): return c.pointee.mountpoint
+        case Int(MARTLET_CL_CERT_CN): return keep(c.pointee.transport.pointee.stack?.certificate?.commonName ?? "")
+        case Int(MARTLET_CL_CERT_DN):
+            return keep(c.pointee.transport.pointee.stack?.certificate?.distinguishedName ?? "")
         case Int(MARTLET_CL_PROTO_NAME): return keep(c.pointee.version == .v31 ? "MQIsdp" : "MQTT")
         case Int(MARTLET_CL_PROTO_VER): return keep("\(c.pointee.version.rawValue)")
         default: return noBytes

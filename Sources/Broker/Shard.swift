@@ -108,6 +108,13 @@ final class Shard: EventLoop, @unchecked Sendable {
         }
     }
 
+    override func ready(_ t: TransportRef) {
+        guard let c = t.pointee.owner?.assumingMemoryBound(to: Connection.self),
+            c.pointee.phase == .waitingForConnect
+        else { return }
+        timers.arm(&c.pointee.timer, at: now + patience(c))
+    }
+
     override func layersFailed(_ t: TransportRef, _ reason: StaticString) {
         guard let owner = t.pointee.owner else { return }
         closeSilently(owner.assumingMemoryBound(to: Connection.self), counted: reason)

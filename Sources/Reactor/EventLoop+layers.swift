@@ -54,10 +54,13 @@ extension EventLoop {
             // The owner may still have an answer on its way, and the layer has its own.
             flush(t)
             end(t, .peer)
-        case .failed(let reason):
-            layersFailed(t, reason)
-            if t.pointee.isOpen { end(t, .layer) }
+        case .failed(let reason): gaveUp(t, reason)
         }
+    }
+
+    func gaveUp(_ t: TransportRef, _ reason: StaticString) {
+        layersFailed(t, reason)
+        if t.pointee.isOpen { end(t, .layer) }
     }
 
     /// To the owner, behind what it has not consumed yet.

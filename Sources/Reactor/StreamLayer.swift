@@ -29,6 +29,10 @@ open class StreamLayer: @unchecked Sendable {
     open func finish() {}
     /// The handshake is over. The owner's bytes wait until all layers are ready.
     open var isReady: Bool { true }
+    /// The owner's patience with the handshake is at its end.
+    open func expire() { fail(waitsFor) }
+    /// What a connection is counted under whose handshake this layer still waits for when its time is up.
+    open var waitsFor: StaticString { "handshake_timeout" }
     /// Who the peer has proven to be, where the layer knows.
     open var certificate: PeerCertificate? { nil }
     /// Whom the peer says it speaks for, where the layer was told to believe it.
@@ -38,6 +42,8 @@ open class StreamLayer: @unchecked Sendable {
     public final func up(_ bytes: UnsafeMutableRawBufferPointer) { stack?.up(bytes, from: position) }
     /// To the layer below, or to the socket.
     public final func down(_ bytes: UnsafeRawBufferPointer) { stack?.down(bytes, from: position) }
+    /// The layer gives up by itself, outside `receive`; on its loop.
+    public final func fail(_ reason: StaticString) { stack?.fail(reason) }
     /// Nobody wants bytes from below any more: the connection is closing or gone.
     public final var isDeaf: Bool { stack?.isDeaf ?? true }
     /// 64 KiB of the loop for what a layer decodes, so that none needs a buffer of its own. One layer of a stack may
@@ -45,14 +51,22 @@ open class StreamLayer: @unchecked Sendable {
     public final var scratch: UnsafeMutableRawBufferPointer { stack!.loop!.layerScratch }
 }
 
-/// Names out of a client's certificate.
+/// Who a client has proven to be: the names out of its certificate.
 public struct PeerCertificate: Sendable, Equatable {
     public var commonName: String
     /// RFC 2253: "CN=device-1,O=Acme"
     public var distinguishedName: String
-    public init(commonName: String, distinguishedName: String) {
+    /// In the order of the certificate: "/O=Acme/CN=device-1"
+    public var subject: String
+    /// The identity of the shared key that a client came with instead of a certificate; the other names are empty then.
+    public var sharedKey: String
+    public init(
+        commonName: String = "", distinguishedName: String = "", subject: String = "", sharedKey: String = ""
+    ) {
         self.commonName = commonName
         self.distinguishedName = distinguishedName
+        self.subject = subject
+        self.sharedKey = sharedKey
     }
 }
 
@@ -96,6 +110,10 @@ public final class LayerStack: @unchecked Sendable {
     }
 
     public var isReady: Bool { layers.allSatisfy(\.isReady) }
+    /// Of the lowest layer that is not ready.
+    public var waitsFor: StaticString { layers.first { !$0.isReady }?.waitsFor ?? "handshake_timeout" }
+    /// The lowest layer that is not ready gives up.
+    public func expire() { layers.first { !$0.isReady }?.expire() }
     public var certificate: PeerCertificate? { layers.lazy.compactMap(\.certificate).first }
     public var forwarded: ForwardedPeer? { layers.lazy.compactMap(\.forwarded).first }
 
@@ -127,6 +145,12 @@ public final class LayerStack: @unchecked Sendable {
         guard !isFinished else { return }
         isFinished = true
         for layer in layers.reversed() { layer.finish() }
+    }
+
+    func fail(_ reason: StaticString) {
+        guard case .open = state else { return }
+        state = .failed(reason)
+        if let loop, let transport, !isDeaf { loop.gaveUp(transport, reason) }
     }
 
     func discard(pool: inout BufferPool) {

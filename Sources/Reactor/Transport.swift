@@ -76,6 +76,8 @@ public struct Transport: SlabSlot {
     }
 
     @inlinable public var isOpen: Bool { flags.contains(.open) && !flags.contains(.lingering) }
+    /// What stands between socket and owner; nil for plain TCP.
+    public var stack: LayerStack? { layers?.takeUnretainedValue() }
     @inlinable public var isPaused: Bool { flags.contains(.paused) }
     /// The peer does not take what we send.
     @inlinable public var isBlocked: Bool { flags.contains(.blocked) }

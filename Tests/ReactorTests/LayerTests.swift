@@ -125,6 +125,20 @@ struct LayerTests {
         #expect(pair.read { loop, _ in loop.failures } == ["shift_failed"])
     }
 
+    @Test("A layer that gives up by itself ends its connection, once")
+    func failsOutside() {
+        let layer = Shift(by: 1, greets: true)
+        let pair = Pair(layers: LayerStack([layer]))
+        #expect(pair.read { _, t in t.pointee.stack!.waitsFor.description } == "handshake_timeout")
+        pair.sync { _, _ in
+            layer.fail("shift_late")
+            layer.fail("shift_again")
+        }
+        #expect(pair.read { loop, _ in loop.failures } == ["shift_late"])
+        #expect(pair.peer.receive(3) == Array("bye".utf8))
+        #expect(pair.peer.isAtEnd())
+    }
+
     @Test("The end a layer reports is the peer's end")
     func ends() {
         let pair = pair()

@@ -13,7 +13,8 @@ enum {
   MARTLET_CL_PEER,       /**< "192.0.2.7:51234", "[2001:db8::1]:51234" */
   MARTLET_CL_LISTENER,   /**< "tcp:external"                           */
   MARTLET_CL_ZONE, MARTLET_CL_MOUNTPOINT,
-  MARTLET_CL_CERT_CN, MARTLET_CL_CERT_DN,
+  MARTLET_CL_CERT_CN,    /**< "device-1": of the certificate it proved to have; empty without one */
+  MARTLET_CL_CERT_DN,    /**< "CN=device-1,O=Acme" (RFC 2253)          */
   MARTLET_CL_PROTO_NAME, /**< "MQIsdp" or "MQTT"                       */
   MARTLET_CL_PROTO_VER   /**< "3", "4" or "5"                          */
 };

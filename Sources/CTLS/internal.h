@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTLS_INTERNAL_H
+#define CTLS_INTERNAL_H
+#include "CTLS.h"
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+enum { CTLS_LONGEST_KEY = 64, CTLS_LONGEST_IDENTITY = 255 };
+
+struct ctls_name {
+  char *host;
+  ctls_context *context;
+};
+
+struct ctls_context {
+  atomic_int references;
+  SSL_CTX *ssl;
+  bool is_server;
+  bool requires_protocol;
+  uint8_t *protocols;
+  size_t protocol_count;
+  struct ctls_name *names;
+  size_t name_count;
+  ctls_psk_lookup lookup;
+  void *lookup_user;
+  void (*lookup_release)(void *user);
+  char *identity;
+  uint8_t key[CTLS_LONGEST_KEY];
+  size_t key_count;
+};
+
+struct ctls_stream {
+  ctls_context *context;
+  SSL *ssl;
+  ctls_out out;
+  void *user;
+  const uint8_t *in;
+  size_t in_count;
+  char *identity;
+  int state;
+  bool is_finished;
+  bool identity_unknown;
+  bool lacks_protocol;
+  int failure;
+  char *failure_text;
+};
+
+ctls_context *ctls_context_retain(ctls_context *);
+void ctls_install_callbacks(ctls_context *);
+void ctls_install_key_callbacks(ctls_context *);
+ctls_stream *ctls_stream_of(const SSL *);
+
+/* Puts "what: what the library says" into why, takes all errors off the library's queue, and answers false. */
+bool ctls_explain(ctls_why *why, const char *what);
+/* Notes why the stream failed, from the library's queue. */
+void ctls_note_failure(ctls_stream *);
+#endif
