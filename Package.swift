@@ -87,6 +87,7 @@ let package = Package(
         .target(name: "Sessions", dependencies: ["MQTTCodec", "Topics", "CReactor"], swiftSettings: fast),
         .target(name: "Config"),
         .target(name: "CtlProtocol"),
+        .target(name: "WebSocket", dependencies: ["CCrypto"], swiftSettings: fast),
 
         // The host.
         .target(name: "CReactor"),
@@ -157,6 +158,7 @@ let package = Package(
             name: "RetainerTests", dependencies: ["CMartlet", "CLMDB"], path: "Tests/Retainer",
             exclude: ["Bench", "Image"]),
         .testTarget(name: "BenchCoreTests", dependencies: ["BenchCore"]),
+        .testTarget(name: "WebSocketTests", dependencies: ["WebSocket", "Schedules"]),
     ],
     swiftLanguageModes: [.v6]
 )
