@@ -5,30 +5,45 @@ import Glibc
 public struct Contender: Sendable {
     public let name: String
     let command: String
-    /// Written before the start to `{scratch}/broker.conf`, with the same placeholders.
+    /// Written before the start to `{scratch}/broker.conf`, with the same placeholders; with a tree to the place where
+    /// Martlet looks for it.
     let configuration: String?
     /// Copied before the start to `{scratch}/tree`, its data left out.
     let tree: String?
+    /// Loaded instead of the default ones; empty: those.
+    let plugins: [String]
 
-    public init(name: String, command: String, configuration: String? = nil, tree: String? = nil) {
+    public init(
+        name: String, command: String, configuration: String? = nil, tree: String? = nil, plugins: [String] = []
+    ) {
         (self.name, self.command, self.configuration, self.tree) = (name, command, configuration, tree)
+        self.plugins = plugins
     }
+
+    /// What a broker in use has loaded; its cost beside the default ones is what hooks cost.
+    public static let usualPlugins = ["retainer", "acl_file", "auth_username", "plugin_template"]
 
     /// Martlet from a copy of its install tree, so that neither its data nor a running node is touched, with those
     /// limits lifted that mosquitto's configuration lifts below.
-    public static func martlet(root: String, command: String? = nil) throws -> Contender {
-        if let command { return Contender(name: "martlet", command: command) }
+    public static func martlet(root: String, command: String? = nil, plugins: [String] = []) throws -> Contender {
+        let name = plugins.isEmpty ? "martlet" : "martlet-plugins"
+        if let command { return Contender(name: name, command: command) }
         let places = ["\(root)/_rel/martlet", "\(root)/_rel", root]
         guard let tree = places.first(where: { access("\($0)/bin/martlet", X_OK) == 0 }) else {
             throw BenchError(
                 "there is no install tree in \(root)/_rel/martlet: run tools/run once, or give --martlet a command")
         }
-        let limits = [
-            "MQTT__MQUEUE__MAX_LENGTH=0", "MQTT__MQUEUE__MAX_BYTES=4GB", "MQTT__SESSION__MAX_INFLIGHT=0",
-            "MQTT__SESSION__MAX_AWAITING_REL=0", "LISTENER__TCP__EXTERNAL=127.0.0.1:{port}", "LOG__LEVEL=warning",
-        ]
-        let variables = limits.map { "MARTLET__" + $0 }.joined(separator: " ")
-        return Contender(name: "martlet", command: "env \(variables) {scratch}/tree/bin/martlet console", tree: tree)
+        return Contender(
+            name: name, command: "{scratch}/tree/bin/martlet console",
+            configuration: """
+                listener.tcp.bench = 127.0.0.1:{port}
+                mqtt.mqueue.max_length = 0
+                mqtt.mqueue.max_bytes = 4GB
+                mqtt.session.max_inflight = 0
+                mqtt.session.max_awaiting_rel = 0
+                log.level = warning
+
+                """, tree: tree, plugins: plugins)
     }
 
     /// Debian's mosquitto with nothing in its way: no log, no disk, no bounds, no Nagle. It keeps its user, as under
@@ -60,7 +75,11 @@ public struct Contender: Sendable {
         let port = try SocketAddress.freePort()
         if let tree { try scratch.copy(tree: tree) }
         if let configuration {
-            try scratch.write(fill(configuration, port, scratch), to: "broker.conf")
+            try scratch.write(
+                fill(configuration, port, scratch), to: tree == nil ? "broker.conf" : "tree/etc/martlet.conf")
+        }
+        if !plugins.isEmpty {
+            try scratch.write(plugins.map { $0 + ".\n" }.joined(), to: "tree/data/loaded_plugins")
         }
         return try BrokerProcess(
             wrap(fill(command, port, scratch)), port: port, log: scratch.path + "/broker.log", patience: patience)

@@ -9,14 +9,14 @@ public struct HostLog: Sendable {
         public static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
     }
 
-    let isEnabled: @Sendable (Level) -> Bool
+    /// The lowest level that is written. A value and not a question: plugins ask on the data path.
+    let threshold: Level
     let write: @Sendable (Level, String) -> Void
 
     public init(
-        isEnabled: @escaping @Sendable (Level) -> Bool = { $0 >= .info },
-        write: @escaping @Sendable (Level, String) -> Void
+        threshold: Level = .info, write: @escaping @Sendable (Level, String) -> Void
     ) {
-        self.isEnabled = isEnabled
+        self.threshold = threshold
         self.write = write
     }
 
@@ -27,7 +27,7 @@ public struct HostLog: Sendable {
     }
 
     func line(_ level: Level, _ text: String) {
-        if isEnabled(level) { write(level, text) }
+        if level >= threshold { write(level, text) }
     }
 }
 

@@ -25,6 +25,8 @@ final class PluginInstance: @unchecked Sendable {
     /// Ascending, never reused, never 0 (the broker itself): names the instance on the broker's side.
     let owner: UInt32
     unowned let host: PluginHost
+    /// Of the host's log.
+    let logThreshold: Int32
     let image: PluginImage
     let abi: UnsafeMutablePointer<martlet_host>
     /// During a reload: the instance that this one replaces, whose names it may take.
@@ -64,6 +66,7 @@ final class PluginInstance: @unchecked Sendable {
         self.image = image
         self.owner = owner
         self.host = host
+        logThreshold = host.log.threshold.rawValue
         plugin = calloc(1, MemoryLayout<martlet_plugin>.stride)!.bindMemory(to: martlet_plugin.self, capacity: 1)
         plugin.pointee.size = UInt32(MemoryLayout<martlet_plugin>.size)
         abi = .allocate(capacity: 1)

@@ -93,9 +93,10 @@ public struct BufferPool: ~Copyable {
 
     private static func size(_ c: Int) -> Int {
         switch c {
-        case 0: 2048
-        case 1: 16384
-        case 2: 65536
+        // An answer fits the first: a thousand clients that connect in one tick hold half a megabyte, not two.
+        case 0: 512
+        case 1: 4096
+        case 2: 32768
         default: 262_144
         }
     }

@@ -32,7 +32,7 @@ final class Log: Sendable {
     }
 
     var hostLog: HostLog {
-        HostLog(isEnabled: { [level] in $0 >= level }) { [self] level, text in write(level, text) }
+        HostLog(threshold: level) { [self] level, text in write(level, text) }
     }
 
     func write(_ level: HostLog.Level, _ text: String) {

@@ -22,7 +22,7 @@ func pluginConf(of file: String) throws(PluginError) -> String {
     let options = PluginHostOptions(
         directories: [folder], confDirectory: scratch, dataDirectory: scratch, loadedFile: scratch + "/loaded_plugins",
         root: scratch)
-    let log = HostLog(isEnabled: { $0 >= .warning }) { _, text in put(text + "\n", to: STDERR_FILENO) }
+    let log = HostLog(threshold: .warning) { _, text in put(text + "\n", to: STDERR_FILENO) }
     let host = try PluginHost(options: options, broker: broker, control: EventLoop(index: -1), log: log)
     broker.start()
     defer {

@@ -26,8 +26,9 @@ struct ContenderOptions: ParsableArguments {
     func contender(_ name: String) throws -> Contender {
         switch name {
         case "martlet": try .martlet(root: root, command: martlet)
+        case "martlet-plugins": try .martlet(root: root, plugins: Contender.usualPlugins)
         case "mosquitto": try .mosquitto(command: mosquitto)
-        default: throw ValidationError("--broker must be martlet or mosquitto")
+        default: throw ValidationError("--broker must be martlet, martlet-plugins or mosquitto")
         }
     }
 
@@ -77,7 +78,8 @@ struct CountCommand: ParsableCommand {
 
     @Argument(help: "Which runs; default: those with a threshold.") var runs: [String] = []
     @OptionGroup(title: "Brokers") var brokers: ContenderOptions
-    @Option(help: "martlet or mosquitto.") var broker = "martlet"
+    @Option(help: "martlet, martlet-plugins (\(Contender.usualPlugins.joined(separator: ", "))) or mosquitto.")
+    var broker = "martlet"
     @Option(help: "Messages of the first run; the second has twice as many.") var messages: UInt64 = 50_000
     @Option(help: "4: MQTT 3.1.1, 5: MQTT 5.") var version: UInt8 = 4
     @Option(help: "The threshold file; tools/bench gives its own.") var thresholds: String?

@@ -16,16 +16,26 @@ extension PluginHostTests {
             return true
         }
 
+        /// Bytes that `body` leaves allocated. Other suites allocate at the same time: the least of three tries counts,
+        /// since what leaks does so every time.
+        private func left(_ body: () -> Void) -> Int {
+            var least = Int.max
+            for _ in 0..<3 where least >= 64 * 1024 {
+                let before = allocated()
+                body()
+                least = min(least, allocated() - before)
+            }
+            return least
+        }
+
         @Test func aThousandLoadsLeaveMemoryFlat() {
             let rig = Rig()
             defer { rig.close() }
             rig.add("hostile", as: "hostile", "FORGETS")
             #expect(cycle(rig, 100), "warm: allocators and tables reach their size")
             let mappedBefore = mappings(of: rig.root)
-            let before = allocated()
-            #expect(cycle(rig, 1000))
+            let growth = left { #expect(cycle(rig, 1000)) }
             #expect(mappings(of: rig.root) == mappedBefore && mappedBefore == 0)
-            let growth = allocated() - before
             #expect(growth < 64 * 1024, "1,000 cycles left \(growth) bytes")
         }
 
@@ -46,10 +56,12 @@ extension PluginHostTests {
                 return true
             }
             #expect(swap(200))
-            let before = allocated()
-            #expect(swap(1000))
-            #expect(rig.values("upgrade")["count"] == 1200, "no call was lost and no state")
-            let growth = allocated() - before
+            var turns = 200
+            let growth = left {
+                #expect(swap(1000))
+                turns += 1000
+            }
+            #expect(rig.values("upgrade")["count"] == turns, "no call was lost and no state")
             #expect(growth < 64 * 1024, "1,000 reloads left \(growth) bytes")
             _ = rig.unload("upgrade")
             #expect(mappings(of: rig.root) == 0)

@@ -6,12 +6,15 @@ nonisolated(unsafe) let logTable = permanent(
     martlet_log_v1(
         size: size(of: martlet_log_v1.self),
         enabled: { host, level in
-            instance(host).host.log.isEnabled(HostLog.Level(rawValue: level) ?? .critical)
+            // Without a reference to the instance: counting those would make all loops wait for one cache line.
+            Unmanaged<PluginInstance>.fromOpaque(host.pointee.impl)._withUnsafeGuaranteedRef {
+                level >= $0.logThreshold
+            }
         },
         write: { host, level, text, about in
             let instance = instance(host)
             let level = HostLog.Level(rawValue: level) ?? .critical
-            guard instance.phase != .gone, instance.host.log.isEnabled(level) else { return }
+            guard instance.phase != .gone, level >= instance.host.log.threshold else { return }
             instance.log(level, text.line() + clientSuffix(instance.host.broker, about))
         }))
 
