@@ -64,10 +64,15 @@ public struct HTTPRequest: Sendable {
             guard value.allSatisfy({ $0 != 0 && $0 != 10 && $0 != 13 }) else {
                 throw Mistake("the value of a header holds a line break or NUL")
             }
+            let lowercased = String(decoding: name, as: UTF8.self).lowercased()
+            // RFC 9112 §6: where a body ends is not for two to say.
+            guard !["content-length", "transfer-encoding"].contains(lowercased) else {
+                throw Mistake("\(lowercased) is written by the host")
+            }
             guard lines.count + name.count + value.count + 3 <= maxHeaderBytes else {
                 throw Mistake("headers may have \(maxHeaderBytes >> 10) KB together")
             }
-            names.insert(String(decoding: name, as: UTF8.self).lowercased())
+            names.insert(lowercased)
             // A semicolon is libcurl's sign for a header that is there and empty.
             lines += Array(name) + (value.isEmpty ? [UInt8(ascii: ";")] : Array(": ".utf8) + Array(value)) + [0]
         }

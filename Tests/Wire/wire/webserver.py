@@ -12,7 +12,7 @@ class WebServer:
 
     /ok /status/N /echo /chunked /big/BYTES /slow/MS /never /cut /close /silent-head /garbage /redirect /loop
     /long-head /once (only the first request of a connection is answered) /flaky/N (closes N times, then answers)
-    /allow/... and /deny/... (200 and 403), /allow/slow-MS-...
+    /auth/USER (200; bad...: 403, slow-MS-...: later, cut...: closes)
     """
 
     def __init__(self, host="127.0.0.1", port=0, context=None, name="here"):
@@ -153,13 +153,12 @@ class WebServer:
     async def say_loop(self, writer, rest, request):
         writer.write(self.whole(302, Location="/loop"))
 
-    async def say_allow(self, writer, rest, request):
+    async def say_auth(self, writer, rest, request):
         if rest.startswith("slow-"):
             await asyncio.sleep(int(rest.split("-")[1]) / 1000)
-        writer.write(self.whole(200, b"allow"))
-
-    async def say_deny(self, writer, rest, request):
-        writer.write(self.whole(403, b"deny"))
+        if rest.startswith("cut"):
+            return False
+        writer.write(self.whole(403 if rest.startswith("bad") else 200, b""))
 
 
 def make_certificates(folder):
