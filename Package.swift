@@ -101,10 +101,14 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
         .target(name: "CPluginHost", dependencies: ["CMartlet", "CFFI"]),
+        // The headers of libcurl4-openssl-dev; the library itself is opened when a plugin asks for it.
+        .target(name: "CHTTPClient"),
+        .target(name: "HTTPClient", dependencies: ["CHTTPClient", "Reactor", "CReactor"]),
         .target(
             name: "PluginHost",
             dependencies: [
                 "Broker", "Config", "Reactor", "CReactor", "Sessions", "Topics", "CMartlet", "CPluginHost", "CSQLite",
+                "HTTPClient",
             ], swiftSettings: fast),
         .target(
             name: "Control",
@@ -141,6 +145,7 @@ let package = Package(
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CReactor", "Schedules"]),
         .testTarget(name: "TLSTests", dependencies: ["TLS", "CTLS", "Reactor"]),
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
+        .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),
         .testTarget(
             name: "BrokerTests",

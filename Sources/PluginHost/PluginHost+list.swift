@@ -86,7 +86,7 @@ extension PluginHost {
                 ("resident", residentText(name)),
             ]
         }
-        return facts(instance) + costs(instance)
+        return facts(instance) + httpFacts(instance) + costs(instance)
     }
 
     private func facts(_ instance: PluginInstance) -> [(key: String, value: String)] {
@@ -170,6 +170,6 @@ extension PluginHost {
         }
     }
 
-    /// Numbers of all plugins, by name.
-    public func metrics() -> [Metric] { metricTable.list() }
+    /// Numbers of all plugins and of their HTTP requests.
+    public func metrics() -> [Metric] { metricTable.list() + httpMetrics() }
 }

@@ -20,7 +20,9 @@ extension PluginHost {
         }
         commit(new)
         var report = LoadReport(name: name, version: new.image.version)
-        if let resident = end(old) { report.notes.append("the old \(name) \(old.image.version): \(resident).") }
+        if let resident = end(old, graceMS: options.requestGraceMS) {
+            report.notes.append("the old \(name) \(old.image.version): \(resident).")
+        }
         new.predecessor = nil
         log.line(.notice, "plugin \(name) \(old.image.version) is replaced by \(new.image.version)")
         return report

@@ -28,6 +28,7 @@ extension PluginHost {
     public func shutdown() {
         while let instance = running.popLast() { _ = end(instance) }
         pool.close()
+        http.stop()
         store.close()
     }
 
@@ -50,10 +51,16 @@ extension PluginHost {
     }
 
     /// Steps 2 to 9 of an unload. Returns why the image stays mapped, nil when it is gone.
-    func end(_ instance: PluginInstance) -> String? {
+    /// - Parameter graceMS: how long its open HTTP requests may still be answered: what they decide about clients would
+    ///   be lost.
+    func end(_ instance: PluginInstance, graceMS: Int = 0) -> String? {
         instance.phase = .ending
+        instance.http.refuse()
         revoke(instance)
+        if graceMS == 0 { cancelRequests(of: instance) }
         publishChains()
+        _ = wait(for: instance, limitMS: graceMS) { instance.http.openCalls == 0 }
+        cancelRequests(of: instance)
         // Tasks on their way may still give the answers they owe; what is open after them nobody will answer.
         _ = settle(instance)
         broker.abandonDeferrals(of: instance.owner)
@@ -68,6 +75,7 @@ extension PluginHost {
     func rollBack(_ instance: PluginInstance) {
         resumeLoops()
         instance.phase = .ending
+        cancelRequests(of: instance)
         revoke(instance)
         broker.quiesce()
         if settle(instance) { _ = destroy(instance) } else { _ = abandon(instance) }
@@ -76,6 +84,7 @@ extension PluginHost {
     /// A create that failed: there is no object to destroy.
     func discard(_ instance: PluginInstance) {
         instance.phase = .ending
+        cancelRequests(of: instance)
         revoke(instance)
         if settle(instance) { _ = close(instance) } else { _ = abandon(instance) }
     }

@@ -3,6 +3,7 @@ import Broker
 import CMartlet
 import CReactor
 import Glibc
+import HTTPClient
 public import Reactor
 import Synchronization
 
@@ -27,6 +28,9 @@ public final class PluginHost: @unchecked Sendable {
     let dynamic: DynamicTable
     let store: KVStore
     let pool: BlockingPool
+    let http = HTTPEngine()
+    /// Of HTTP clients that are gone.
+    var endedHTTP = HTTPStats()
     let folder: PrivateFolder
     /// In load order.
     var running: [PluginInstance] = []

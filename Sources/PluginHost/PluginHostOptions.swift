@@ -24,6 +24,8 @@ public struct PluginHostOptions: Sendable {
     public var queueLimit = 4096
     /// How long an unload waits for a plugin's own work before it gives up and leaves the image in memory.
     public var restLimitMS = 5000
+    /// How long a reload waits for the answers to HTTP requests of the old image.
+    public var requestGraceMS = 1000
     /// Above this a payload is refused by message.make.
     public var maxPayloadBytes = 268_435_455
     /// A callback on a loop that takes longer is logged with the plugin's name.

@@ -59,6 +59,7 @@ final class PluginInstance: @unchecked Sendable {
     let loopTasks = Atomic<Int>(0)
     let blockingTasks = TaskQueue()
     let slowCallbacks = Atomic<Int>(0)
+    let http = HTTPDesk()
     private let complaints = Mutex<(second: Int64, suppressed: Int)>((0, 0))
 
     init(_ image: PluginImage, owner: UInt32, host: PluginHost) {

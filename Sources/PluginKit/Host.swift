@@ -17,6 +17,7 @@
     let ctl: UnsafePointer<martlet_ctl_v1>?
     let service: UnsafePointer<martlet_service_v1>?
     let dynamic: UnsafePointer<martlet_dynamic_v1>?
+    let httpc: UnsafePointer<martlet_httpc_v1>?
     /// Head of the list of closures the host may call. Changed on the control thread only.
     var boxes: Unmanaged<Box>?
 
@@ -40,6 +41,7 @@
         ctl = lookUp(host, MARTLET_EXT_CTL)
         service = lookUp(host, MARTLET_EXT_SERVICE)
         dynamic = lookUp(host, MARTLET_EXT_DYNAMIC)
+        httpc = lookUp(host, MARTLET_EXT_HTTPC)
         boxes = nil
     }
 }

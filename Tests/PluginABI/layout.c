@@ -49,6 +49,20 @@ static void values(void) {
   S(martlet_ctl_out); M(martlet_ctl_out, impl); M(martlet_ctl_out, print);
   S(martlet_ctl_usage); M(martlet_ctl_usage, synopsis); M(martlet_ctl_usage, help);
   S(martlet_value);
+  S(martlet_httpc_header); M(martlet_httpc_header, name); M(martlet_httpc_header, value);
+  S(martlet_httpc_options); M(martlet_httpc_options, flags); M(martlet_httpc_options, name);
+  M(martlet_httpc_options, max_host_connections); M(martlet_httpc_options, max_open);
+  M(martlet_httpc_options, dns_ttl_s); M(martlet_httpc_options, idle_s); M(martlet_httpc_options, ca_file);
+  M(martlet_httpc_options, certificate_file); M(martlet_httpc_options, key_file);
+  M(martlet_httpc_options, key_password); M(martlet_httpc_options, proxy);
+  S(martlet_httpc_request); M(martlet_httpc_request, flags); M(martlet_httpc_request, method);
+  M(martlet_httpc_request, url); M(martlet_httpc_request, headers); M(martlet_httpc_request, nheaders);
+  M(martlet_httpc_request, body); M(martlet_httpc_request, timeout_ms); M(martlet_httpc_request, connect_timeout_ms);
+  M(martlet_httpc_request, max_response_bytes); M(martlet_httpc_request, retries);
+  S(martlet_httpc_response); M(martlet_httpc_response, status); M(martlet_httpc_response, failure);
+  M(martlet_httpc_response, http_status); M(martlet_httpc_response, http_version);
+  M(martlet_httpc_response, attempts); M(martlet_httpc_response, headers); M(martlet_httpc_response, nheaders);
+  M(martlet_httpc_response, body); M(martlet_httpc_response, error);
 }
 
 static void tables(void) {
@@ -77,6 +91,8 @@ static void tables(void) {
   S(martlet_service_v1); M(martlet_service_v1, provide); M(martlet_service_v1, borrow); M(martlet_service_v1, give_back);
   S(martlet_dynamic_v1); M(martlet_dynamic_v1, define); M(martlet_dynamic_v1, call); M(martlet_dynamic_v1, define_hook);
   M(martlet_dynamic_v1, hook); M(martlet_dynamic_v1, run_hook);
+  S(martlet_httpc_v1); M(martlet_httpc_v1, client); M(martlet_httpc_v1, close); M(martlet_httpc_v1, request);
+  M(martlet_httpc_v1, cancel);
   S(martlet_upgrade_v1); M(martlet_upgrade_v1, export_state); M(martlet_upgrade_v1, import_state);
 }
 

@@ -97,6 +97,7 @@ extern const martlet_hooks_v1 fake_hooks_table;
 extern const martlet_auth_v1 fake_auth_table;
 extern const martlet_acl_v1 fake_acl_table;
 extern const martlet_ctl_v1 fake_ctl_table;
+extern const martlet_httpc_v1 fake_httpc;
 #define FAKE(host) ((fake *)(host)->impl)
 
 #define CHECK(what) \

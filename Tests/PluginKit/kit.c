@@ -67,6 +67,16 @@ static void threads_and_timers(fake *f) {
   says(f, "probe values 9x", "fresh 1201\n65536 120000\n1 60\n-1\n-1 true\n");
 }
 
+static void requests(fake *f) {
+  f->log[0] = 0;
+  says(f, "probe http", "true false\ntrue false\n");
+  CHECK(strstr(f->log, "200 GET http://h/echo X-Mine=value X-Other=a,b  2 700 0 of unique/- 2") != NULL);
+  CHECK(strstr(f->log, "200 POST http://h/echo some body 4 0 3 of unique/- 2") != NULL);
+  CHECK(strstr(f->log, "-10 3 3 no luck") != NULL);
+  CHECK(strstr(f->log, "cancelled") == NULL);
+  CHECK(strcmp(f->error, "there is no such file") == 0);
+}
+
 int main(int argc, char **argv) {
   CHECK(argc == 2);
   fake *f = fake_new("");
@@ -76,6 +86,7 @@ int main(int argc, char **argv) {
   subscriptions(f);
   feeds(f);
   threads_and_timers(f);
+  requests(f);
   says(f, "probe kv", "one\nk1=one;k2=two;\ntrue false\ntrue\n");
   f->kv_fails = 1;
   CHECK(fake_ctl(f, "probe kv") == MARTLET_E_IO);

@@ -51,6 +51,7 @@ need_packages() {
     die "apt-get could not install ${missing[*]}; its own messages are above."
 }
 
-# What the broker and its plugins are built from, and what the built tree needs to run.
+# What the broker and its plugins are built from, and what the built tree needs to run. Of libcurl the broker takes the
+# headers only: it opens the library when a plugin makes HTTP requests, so that to run one libcurl4 is recommended.
 # shellcheck disable=SC2034  # used by who sources this
-BUILD_PACKAGES=(libssl-dev libffi-dev libsqlite3-dev liblmdb-dev pkg-config)
+BUILD_PACKAGES=(libssl-dev libffi-dev libsqlite3-dev liblmdb-dev libcurl4-openssl-dev pkg-config)

@@ -22,7 +22,7 @@ func instance(_ host: HostPointer) -> PluginInstance {
 let extensionIDs = [
     MARTLET_EXT_LOG, MARTLET_EXT_CONFIG, MARTLET_EXT_CLIENT, MARTLET_EXT_MESSAGE, MARTLET_EXT_HOOKS, MARTLET_EXT_AUTH,
     MARTLET_EXT_ACL, MARTLET_EXT_PUBSUB, MARTLET_EXT_EXEC, MARTLET_EXT_KV, MARTLET_EXT_METRICS, MARTLET_EXT_ALARM,
-    MARTLET_EXT_CTL, MARTLET_EXT_SERVICE, MARTLET_EXT_DYNAMIC,
+    MARTLET_EXT_CTL, MARTLET_EXT_SERVICE, MARTLET_EXT_DYNAMIC, MARTLET_EXT_HTTPC,
 ]
 
 func isExtension(_ id: String) -> Bool { extensionIDs.contains(id) }
@@ -44,6 +44,7 @@ func extensionTable(_ id: String) -> UnsafeRawPointer? {
     case MARTLET_EXT_CTL: UnsafeRawPointer(ctlTable)
     case MARTLET_EXT_SERVICE: UnsafeRawPointer(serviceTable)
     case MARTLET_EXT_DYNAMIC: UnsafeRawPointer(dynamicTable)
+    case MARTLET_EXT_HTTPC: UnsafeRawPointer(httpcTable)
     default: nil
     }
 }

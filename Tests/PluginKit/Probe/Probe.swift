@@ -109,7 +109,7 @@ final class Probe: Plugin {
 
     private func command() throws(PluginError) {
         try host.ctl.command(
-            "probe", usage: [("probe values|kv|clients|publish|round|cancel", "Try a part of the kit")]
+            "probe", usage: [("probe values|kv|clients|http|publish|round|cancel", "Try a part of the kit")]
         ) {
             [self] (args, out) throws(PluginError) in
             if args[1] == "values" {
@@ -126,6 +126,8 @@ final class Probe: Plugin {
                 out.line("\(host.clients.named("c1")?.kick(reason: 0x98) == .ok)")
             } else if args[1] == "publish" {
                 host.pubsub.publish(topic: "probe/in", payload: "hello", qos: 1)
+            } else if args[1] == "http" {
+                try requests(out)
             } else if args[1] == "round" {
                 host.exec.afterEveryLoop { [self] in lock.withLock { ticks += 1000 } }
             } else if args[1] == "cancel" {
@@ -135,6 +137,43 @@ final class Probe: Plugin {
             } else {
                 throw .usage
             }
+        }
+    }
+
+    private func requests(_ out: borrowing Output) throws(PluginError) {
+        let web = try host.httpClient("probe")
+        var get = HTTPClient.Request(url: "http://h/echo")
+        get.header("X-Mine", "value")
+        get.header("X-Other", Bytes("a,b"))
+        get.followsRedirects = true
+        get.timeout = 700
+        let answered: (borrowing HTTPClient.Response) -> Void = { [host] response in
+            let one = response.header("x-one").map { String($0) } ?? "-"
+            let none = response.header("x-on").map { String($0) } ?? "-"
+            host.log.info(
+                "\(response.httpStatus) \(String(response.body)) of \(one)/\(none) \(response.headerCount)")
+        }
+        web.send(get, answered)
+        var post = HTTPClient.Request("POST", url: "http://h/echo", body: [UInt8]("some body".utf8))
+        post.mayRepeat = true
+        post.retries = 3
+        web.send(post, answered)
+        web.send(HTTPClient.Request(url: "http://h/fail")) { [host] response in
+            host.log.info(
+                "\(response.status.rawValue) \(response.attempts) \(response.attempts) \(String(response.error))")
+        }
+        let busy = web.send(HTTPClient.Request(url: "http://h/busy")) { [host] _ in host.log.info("cancelled") }
+        out.line("\(busy.status == .busy) \(busy.cancel())")
+        let cancelled = web.send(HTTPClient.Request(url: "http://h/echo")) { [host] _ in host.log.info("cancelled") }
+        out.line("\(cancelled.cancel()) \(cancelled.cancel())")
+        web.send(HTTPClient.Request(url: "http://h/never")) { [self] _ in ticks += 1 }
+        var options = HTTPClient.Options()
+        options.caFile = "none.pem"
+        do throws(PluginError) {
+            _ = try host.httpClient("wrong", options)
+            out.line("a client without its file")
+        } catch {
+            if error.status != .invalid { out.line("another error") }
         }
     }
 

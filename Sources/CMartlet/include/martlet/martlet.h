@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * martlet/martlet.h - everything at once.
- * martlet.net/1, martlet.http/1 and martlet.httpc/1 (listeners, connections, HTTP) will join this list.
+ * martlet.net/1 and martlet.http/1 (listeners, connections, HTTP) will join this list.
  */
 #ifndef MARTLET_H
 #define MARTLET_H
@@ -13,6 +13,7 @@
 #include "auth.h"
 #include "pubsub.h"
 #include "exec.h"
+#include "httpc.h"
 #include "kv.h"
 #include "metrics.h"
 #include "ctl.h"
