@@ -37,7 +37,8 @@ final class Server {
             options: PluginHostOptions(config, root: root, environment: environment), broker: broker, control: loop,
             log: log.hostLog)
         control = Control(host: host)
-        listeners = ListenerSet(ListenerOptions.all(config, zones: zones), broker: broker)
+        listeners = ListenerSet(
+            ListenerOptions.all(config, zones: zones), broker: broker, keys: { Broker.sharedKey(of: $0) })
         bans = Bans(host, broker)
         wire()
         control.addBrokerCommands(broker, listeners: listeners)
