@@ -69,6 +69,7 @@ let package = Package(
         .executable(name: "martlet_bench", targets: ["martlet_bench"]),
         product("plugin_template"), product("plugin_template_c"),
         product("retainer"), product("auth_username"), product("auth_scram"), product("acl_file"),
+        product("auth_psk"),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -132,6 +133,7 @@ let package = Package(
         plugin("auth_username", ["CCrypto"]),
         plugin("auth_scram", ["CCrypto"]),
         plugin("acl_file"),
+        plugin("auth_psk"),
 
         // Tests. Schedules: random command lists against a model, and their shrinking.
         .target(name: "Schedules", path: "Tests/Schedules"),
