@@ -69,6 +69,7 @@ let package = Package(
         .executable(name: "martlet_bench", targets: ["martlet_bench"]),
         product("plugin_template"), product("plugin_template_c"),
         product("retainer"), product("auth_username"), product("auth_scram"), product("acl_file"),
+        product("auth_psk"),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -97,7 +98,8 @@ let package = Package(
         .target(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),
-        .target(name: "Net", dependencies: ["Broker", "Reactor", "CReactor", "CMartlet"], swiftSettings: fast),
+        .target(
+            name: "Net", dependencies: ["Broker", "Reactor", "TLS", "CReactor", "CMartlet"], swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
         .target(name: "CPluginHost", dependencies: ["CMartlet", "CFFI"]),
@@ -114,7 +116,7 @@ let package = Package(
             name: "Control",
             dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost", "Reactor", "CReactor", "CPluginHost"]),
         .executableTarget(
-            name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"], swiftSettings: fast,
+            name: "martlet", dependencies: ["Control", "Net", "TLS", "PluginHost", "Broker", "Config"], swiftSettings: fast,
             linkerSettings: selfContained),
         .executableTarget(
             name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),
@@ -135,6 +137,7 @@ let package = Package(
         plugin("auth_username", ["CCrypto"]),
         plugin("auth_scram", ["CCrypto"]),
         plugin("acl_file"),
+        plugin("auth_psk"),
 
         // Tests. Schedules: random command lists against a model, and their shrinking.
         .target(name: "Schedules", path: "Tests/Schedules"),

@@ -46,6 +46,7 @@ public struct ChainEntry<Function> {
 public typealias HookEntry = ChainEntry<martlet_hook_fn>
 public typealias AuthEntry = ChainEntry<martlet_auth_fn>
 public typealias ACLEntry = ChainEntry<martlet_acl_fn>
+public typealias PSKEntry = ChainEntry<martlet_psk_fn>
 public typealias DeliverEntry = ChainEntry<martlet_deliver_fn>
 
 /// All chains at one moment: immutable once installed. The loops read it through one pointer; the plugin host makes a
@@ -55,6 +56,7 @@ public struct ChainSet {
     public var hooks: InlineArray<13, UnsafeMutableBufferPointer<HookEntry>>
     public var auth: UnsafeMutableBufferPointer<AuthEntry>
     public var acl: UnsafeMutableBufferPointer<ACLEntry>
+    public var psk: UnsafeMutableBufferPointer<PSKEntry>
     /// Plugins' own subscriptions, by filter in the entry.
     public var deliver: UnsafeMutableBufferPointer<DeliverEntry>
 
@@ -62,6 +64,7 @@ public struct ChainSet {
         hooks = InlineArray(repeating: UnsafeMutableBufferPointer(start: nil, count: 0))
         auth = UnsafeMutableBufferPointer(start: nil, count: 0)
         acl = UnsafeMutableBufferPointer(start: nil, count: 0)
+        psk = UnsafeMutableBufferPointer(start: nil, count: 0)
         deliver = UnsafeMutableBufferPointer(start: nil, count: 0)
     }
 }

@@ -31,6 +31,11 @@ func withPeerText<R>(_ peer: PeerAddress, _ body: (Bytes) -> R) -> R {
     }
 }
 
+extension PeerAddress {
+    /// "192.0.2.7:51234", "[2001:db8::1]:51234"
+    public var text: String { withPeerText(self) { String(decoding: $0, as: UTF8.self) } }
+}
+
 /// Digits of a non-negative number; returns how many.
 func writeDecimal(_ value: Int, _ to: UnsafeMutablePointer<CChar>) -> Int {
     var digits = 1

@@ -87,13 +87,21 @@ static int read_all(int fd, size_t limit, uint8_t **out, size_t *len) {
   return 0;
 }
 
-int pluginkit_read_file(const char *path, size_t limit, uint8_t **out, size_t *len) {
+static int open_and_read(const char *path, mode_t forbidden, size_t limit, uint8_t **out, size_t *len) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno;
-  int error = read_all(fd, limit, out, len);
+  struct stat info;
+  int error = fstat(fd, &info) != 0 ? errno : info.st_mode & forbidden ? EPERM : read_all(fd, limit, out, len);
   close(fd);
   return error;
 }
+int pluginkit_read_file(const char *path, size_t limit, uint8_t **out, size_t *len) {
+  return open_and_read(path, 0, limit, out, len);
+}
+int pluginkit_read_secret(const char *path, size_t limit, uint8_t **out, size_t *len) {
+  return open_and_read(path, S_IRWXG | S_IRWXO, limit, out, len);
+}
+void pluginkit_wipe(void *memory, size_t count) { explicit_bzero(memory, count); }
 void pluginkit_free(void *memory) { free(memory); }
 
 const char *pluginkit_error_text(int error, char *buffer, size_t size) { return strerror_r(error, buffer, size); }

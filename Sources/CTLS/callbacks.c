@@ -68,7 +68,7 @@ static int look_at_hello(SSL *ssl, int *alert, void *user) {
 /* ---- Keys instead of certificates ------------------------------------------------------------------------------- */
 
 /* Of a server. The stream remembers who came, and that somebody unknown did. */
-static size_t find_key(SSL *ssl, const uint8_t *identity, size_t count, uint8_t *key, size_t room) {
+size_t ctls_find_key(SSL *ssl, const uint8_t *identity, size_t count, uint8_t *key, size_t room) {
   ctls_stream *s = ctls_stream_of(ssl);
   ctls_context *c = s->context;
   size_t found = 0;
@@ -87,8 +87,8 @@ static size_t find_key(SSL *ssl, const uint8_t *identity, size_t count, uint8_t 
 static unsigned server_key12(SSL *ssl, const char *identity, unsigned char *key, unsigned room) {
   /* TLS 1.3 asks find_session first, and this one when that knew nobody. */
   if (SSL_version(ssl) >= TLS1_3_VERSION) return 0;
-  return (unsigned)find_key(ssl, (const uint8_t *)identity, strlen(identity), key,
-                            room < CTLS_LONGEST_KEY ? room : CTLS_LONGEST_KEY);
+  return (unsigned)ctls_find_key(ssl, (const uint8_t *)identity, strlen(identity), key,
+                                 room < CTLS_LONGEST_KEY ? room : CTLS_LONGEST_KEY);
 }
 
 /* A key of TLS 1.2 belongs to SHA-256 in TLS 1.3: RFC 8446 section 4.2.11. */
@@ -107,7 +107,9 @@ static SSL_SESSION *session_of_key(SSL *ssl, const uint8_t *key, size_t count) {
 /* Also asked about tickets, which it does not know: no session, no error. */
 static int find_session(SSL *ssl, const unsigned char *identity, size_t count, SSL_SESSION **session) {
   uint8_t key[CTLS_LONGEST_KEY];
-  size_t key_count = find_key(ssl, identity, count, key, sizeof key);
+  size_t key_count = ctls_find_key(ssl, identity, count, key, sizeof key);
+  /* Its handshake is a short one anyway, and a ticket would outlive the key and not say whose it was. */
+  if (key_count) SSL_set_num_tickets(ssl, 0);
   *session = key_count ? session_of_key(ssl, key, key_count) : NULL;
   OPENSSL_cleanse(key, sizeof key);
   return 1;

@@ -49,6 +49,7 @@ struct ctls_stream {
 ctls_context *ctls_context_retain(ctls_context *);
 void ctls_install_callbacks(ctls_context *);
 void ctls_install_key_callbacks(ctls_context *);
+size_t ctls_find_key(SSL *, const uint8_t *identity, size_t count, uint8_t *key, size_t room);
 ctls_stream *ctls_stream_of(const SSL *);
 
 /* Puts "what: what the library says" into why, takes all errors off the library's queue, and answers false. */

@@ -120,6 +120,17 @@ static int settle(ctls_stream *s, int answer) {
   }
 }
 
+/* A TLS 1.2 ticket names the identity it was given to. Whoever's key is gone by now does not come in with it. */
+static bool is_still_known(ctls_stream *s) {
+  if (!s->context->is_server || !SSL_session_reused(s->ssl)) return true;
+  const char *identity = SSL_get_psk_identity(s->ssl);
+  if (!identity) return true;
+  uint8_t key[CTLS_LONGEST_KEY];
+  size_t count = ctls_find_key(s->ssl, (const uint8_t *)identity, strlen(identity), key, sizeof key);
+  OPENSSL_cleanse(key, sizeof key);
+  return count > 0;
+}
+
 int ctls_stream_begin(ctls_stream *s) {
   if (s->context->is_server || s->state != CTLS_OPEN) return s->state;
   ERR_clear_error();
@@ -138,6 +149,11 @@ int ctls_stream_receive(ctls_stream *s, const uint8_t *bytes, size_t count, uint
   if (!SSL_is_init_finished(s->ssl)) {
     int answer = SSL_do_handshake(s->ssl);
     if (answer != 1) return settle(s, answer);
+    if (!is_still_known(s)) {
+      s->failure = CTLS_FAILURE_IDENTITY;
+      s->failure_text = strdup("the identity of its ticket is not known any more");
+      return s->state = CTLS_FAILED;
+    }
   }
   while (*written < room) {
     size_t n = 0;

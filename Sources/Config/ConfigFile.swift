@@ -91,8 +91,10 @@ extension ConfigFile {
         required(name, value(name).flatMap { if case .address(let address) = $0.scalar { address } else { nil } })
     }
     /// An absolute path when `root` is one.
-    public func path(_ name: String) -> String {
-        let text = required(name, stringIfSet(name))
+    public func path(_ name: String) -> String { absolute(required(name, stringIfSet(name))) }
+    public func pathIfSet(_ name: String) -> String? { stringIfSet(name).map(absolute) }
+    /// A path as it may be written in a value, resolved against `root`.
+    public func absolute(_ text: String) -> String {
         if text.hasPrefix("/") { return text }
         return root.hasSuffix("/") ? root + text : root + "/" + text
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import PluginHost
 
 /// One listener as `listeners` shows it.
@@ -14,10 +15,12 @@ public struct ListenerInfo: Sendable {
     /// Times accepting was paused.
     public var pauses: Int
     public var shutdowns: [String: Int]
+    /// When the first of its certificates ends, seconds since 1970; nil where there is none.
+    public var certificateEnd: Int64?
 
     public init(
         name: String, address: String, isOpen: Bool, acceptors: Int, maxClients: Int, currentClients: Int, pauses: Int,
-        shutdowns: [String: Int]
+        shutdowns: [String: Int], certificateEnd: Int64? = nil
     ) {
         self.name = name
         self.address = address
@@ -27,6 +30,7 @@ public struct ListenerInfo: Sendable {
         self.currentClients = currentClients
         self.pauses = pauses
         self.shutdowns = shutdowns
+        self.certificateEnd = certificateEnd
     }
 
     /// "tcp"
@@ -40,6 +44,9 @@ public protocol ListenerControl: AnyObject {
     func start(_ name: String) -> String?
     /// Takes no more clients; those that are in stay.
     func stop(_ name: String)
+    /// Reads the certificates of one TLS listener, or of all, again. What became of each, in their order: nil when it
+    /// has new ones, otherwise why it keeps the old ones, in one sentence.
+    func reloadCertificates(_ name: String?) -> [(name: String, complaint: String?)]
 }
 
 extension Control {
@@ -49,9 +56,13 @@ extension Control {
             CommandUsage("listeners start   <Type>:<Name> | <Proto> <Port>", "Start a listener"),
             CommandUsage("listeners stop    <Type>:<Name> | <Proto> <Port>", "Stop a listener, its clients stay"),
             CommandUsage("listeners restart <Type>:<Name> | <Proto> <Port>", "Restart a listener"),
+            CommandUsage("listeners reload-certs [<Type>:<Name>]", "Read certificates again, clients stay"),
         ]
         register("listeners", usage) { call throws(CommandFailure) in
             guard let verb = call.words.first else { return call.print(listeners.infos.map(block).joined()) }
+            if verb == "reload-certs", call.words.count <= 2 {
+                return try reloadCertificates(call, listeners, call.words.dropFirst().first)
+            }
             guard let change = ListenerChange(rawValue: verb), (2...3).contains(call.words.count) else { throw .usage }
             let (info, place) = try chosen(listeners.infos, Array(call.words.dropFirst()))
             if let why = change.apply(to: info, listeners) {
@@ -60,6 +71,22 @@ extension Control {
             call.print("\(change.done) mqtt:\(info.type) listener on \(place) successfully.\n")
         }
     }
+}
+
+private func reloadCertificates(
+    _ call: CommandCall, _ listeners: any ListenerControl, _ word: String?
+) throws(CommandFailure) {
+    let name = try word.map { word throws(CommandFailure) in try chosen(listeners.infos, [word]).info.name }
+    let outcomes = listeners.reloadCertificates(name)
+    guard !outcomes.isEmpty else {
+        throw .sentence(name.map { "\($0) is no TLS listener." } ?? "There is no TLS listener.")
+    }
+    let complaints = outcomes.compactMap(\.complaint)
+    for outcome in outcomes where outcome.complaint == nil {
+        let end = listeners.infos.first { $0.name == outcome.name }?.certificateEnd
+        call.print("The certificates of \(outcome.name) are loaded\(end.map { ", valid until \(date($0))" } ?? "").\n")
+    }
+    guard complaints.isEmpty else { throw .sentence(complaints.joined(separator: "\n")) }
 }
 
 private enum ListenerChange: String {
@@ -112,13 +139,23 @@ private func chosen(
     return (info, words[1])
 }
 
+/// A day, "2027-02-24", of seconds since 1970; UTC.
+public func date(_ seconds: Int64) -> String {
+    var time = time_t(seconds)
+    var parts = tm()
+    gmtime_r(&time, &parts)
+    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
+}
+
 private func block(_ l: ListenerInfo) -> String {
     let counts = l.shutdowns.sorted { $0.key < $1.key }.map { "{\($0.key),\($0.value)}" }
-    let rows = [
+    var rows = [
         ("name", l.name), ("running", "\(l.isOpen)"), ("acceptors", "\(l.acceptors)"),
         ("max_clients", "\(l.maxClients)"),
         ("current_clients", "\(l.currentClients)"), ("accept_pauses", "\(l.pauses)"),
         ("shutdown_count", "[\(counts.joined(separator: ","))]"),
     ]
+    if let end = l.certificateEnd { rows.append(("cert_not_after", date(end))) }
     return "listener on mqtt:\(l.type):\(l.address)\n" + rows.map { "  \(padded($0.0, 16)): \($0.1)\n" }.joined()
 }

@@ -4,8 +4,9 @@ import CReactor
 import Glibc
 import Reactor
 import Synchronization
+import TLS
 
-/// Options of one TCP listener, as the configuration names them.
+/// Options of one listener, as the configuration names them.
 public struct ListenerOptions: Sendable {
     /// "tcp:external": type and name.
     public var name: String
@@ -30,6 +31,13 @@ public struct ListenerOptions: Sendable {
     public var sendTimeout: UInt64 = 15_000
     public var zone = 0
     public var mountpoint = ""
+    /// Nil: the clients' bytes are not encrypted.
+    public var tls: TLSOptions?
+    /// Milliseconds in which handshakes must be over.
+    public var handshakeTimeout: UInt64 = 15_000
+    /// TLS handshakes under way at once; beyond it the oldest ends.
+    public var maxHandshakes = 4096
+    public var certificateName = CertificateName.unused
 
     public init(name: String, host: String, port: UInt16) {
         self.name = name
@@ -54,13 +62,16 @@ public final class Listener: @unchecked Sendable {
     public private(set) var isOpen = false
     let broker: Broker
     let access: AccessList
+    let door: TLSDoor?
     private var sockets: [Acceptor] = []
     private let rate: Mutex<AcceptRate>?
     /// Times an accepting socket was paused, and when the log was last told of a failure (ms).
     private let pauses = Mutex<(count: Int, toldAt: UInt64)>((0, 0))
 
-    public init(_ options: ListenerOptions, broker: Broker) {
+    /// - Parameter keys: finds the shared keys of clients that come with one.
+    public init(_ options: ListenerOptions, broker: Broker, keys: TLSContext.KeyLookup? = nil) {
         self.options = options
+        door = options.tls.map { TLSDoor($0, options, loops: broker.loopCount, keys: keys) }
         self.broker = broker
         access = AccessList(rules: options.access)
         rate = options.maxConnectionRate > 0 ? Mutex(AcceptRate(perSecond: options.maxConnectionRate)) : nil
@@ -70,6 +81,8 @@ public final class Listener: @unchecked Sendable {
         terms.maxConnections = options.maxConnections
         terms.rateLimit = options.rateLimit
         terms.sendTimeout = options.sendTimeout
+        terms.handshakeTimeout = options.handshakeTimeout
+        terms.certificateName = options.certificateName
         number = broker.addListener(terms)
     }
 
@@ -77,6 +90,7 @@ public final class Listener: @unchecked Sendable {
     /// - Parameter beside: another listener of this broker has the port, perhaps on every interface.
     public func open(beside: Bool = false) throws(ListenerError) {
         let address = try SocketAddress(options.host, options.port)
+        do { try door?.load() } catch { throw ListenerError(description: "Listener \(options.name): \(error)") }
         if !beside { try probe(address) }
         var fds: [Int32] = []
         for _ in 0..<broker.loopCount {
@@ -107,10 +121,23 @@ public final class Listener: @unchecked Sendable {
         isOpen = false
     }
 
+    /// [main] Reads certificates and keys again: new handshakes use them, connections stay. What cannot be used is
+    /// refused, and the old ones stay in force.
+    public func reloadCertificates() throws(TLSError) { try door?.load() }
+
+    /// When the first of its certificates ends, seconds since 1970; nil without one.
+    public var certificateEnd: Int64? { door?.context?.notAfter }
+
     // MARK: - For the accepting sockets, on any loop
 
     /// 0: a connection may be accepted now, otherwise milliseconds until there may be one. All loops share the rate.
     func mayAccept() -> UInt64 { rate?.withLock { $0.take(now: cr_clock_ms()) } ?? 0 }
+
+    /// What stands between a client's socket and MQTT; nil: nothing. On the loop that accepted it.
+    func makeLayers(_ peer: PeerAddress) -> LayerStack? {
+        guard door != nil else { return nil }
+        return LayerStack([ListenerTLS(self, peer)])
+    }
 
     func acceptedNone() { rate?.withLock { $0.giveBack() } }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Broker
+import TLS
 
 /// All listeners of a broker, by name. [main]
 public final class ListenerSet {
     public let all: [Listener]
 
-    public init(_ options: [ListenerOptions], broker: Broker) {
-        all = options.map { Listener($0, broker: broker) }
+    /// - Parameter keys: finds the shared keys of TLS clients that come with one.
+    public init(_ options: [ListenerOptions], broker: Broker, keys: TLSContext.KeyLookup? = nil) {
+        all = options.map { Listener($0, broker: broker, keys: keys) }
     }
 
     /// - Parameter name: "tcp:external"

@@ -14,11 +14,12 @@ final class ChainMemory {
         }
         let auth = sorted(plugins) { $0.auth }
         let acl = sorted(plugins) { $0.acl }
+        let psk = sorted(plugins) { $0.psk }
         let deliver = sorted(plugins) { $0.deliver }
 
         // All entries are of one size: four words and two pointers, whatever the function's type.
         let stride = MemoryLayout<HookEntry>.stride
-        let entries = hooks.reduce(0) { $0 + $1.count } + auth.count + acl.count + deliver.count
+        let entries = hooks.reduce(0) { $0 + $1.count } + auth.count + acl.count + psk.count + deliver.count
         let filters =
             hooks.joined().reduce(0) { $0 + $1.1.filter.count } + deliver.reduce(0) { $0 + $1.1.filter.count }
         block = .allocate(byteCount: max(1, entries * stride + filters), alignment: 64)
@@ -28,6 +29,7 @@ final class ChainMemory {
         for (hook, entries) in hooks.enumerated() { set.pointee.hooks[hook] = writer.write(entries) }
         set.pointee.auth = writer.write(auth)
         set.pointee.acl = writer.write(acl)
+        set.pointee.psk = writer.write(psk)
         set.pointee.deliver = writer.write(deliver)
     }
 

@@ -75,9 +75,10 @@ struct ChainRegistrations {
     var hooks: [(hook: Int, entry: ChainRegistration<martlet_hook_fn>)] = []
     var auth: [ChainRegistration<martlet_auth_fn>] = []
     var acl: [ChainRegistration<martlet_acl_fn>] = []
+    var psk: [ChainRegistration<martlet_psk_fn>] = []
     var deliver: [ChainRegistration<martlet_deliver_fn>] = []
 
-    var count: Int { hooks.count + auth.count + acl.count + deliver.count }
+    var count: Int { hooks.count + auth.count + acl.count + psk.count + deliver.count }
 
     /// False when none has this token.
     mutating func remove(_ token: martlet_token) -> Bool {
@@ -85,6 +86,7 @@ struct ChainRegistrations {
         hooks.removeAll { $0.entry.token == token }
         auth.removeAll { $0.token == token }
         acl.removeAll { $0.token == token }
+        psk.removeAll { $0.token == token }
         deliver.removeAll { $0.token == token }
         return count < before
     }

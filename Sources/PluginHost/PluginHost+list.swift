@@ -116,6 +116,7 @@ extension PluginHost {
         return chains.hooks.map { (hookNames[$0.hook], costText($0.entry.priority, $0.entry.filter, $0.entry.cost)) }
             + chains.auth.map { ("auth", costText($0.priority, $0.filter, $0.cost)) }
             + chains.acl.map { ("acl", costText($0.priority, $0.filter, $0.cost)) }
+            + chains.psk.map { ("psk", costText($0.priority, $0.filter, $0.cost)) }
             + chains.deliver.map { ("subscription", costText($0.priority, $0.filter, $0.cost)) }
     }
 

@@ -21,6 +21,61 @@ public enum File {
     }
 }
 
+extension File {
+    /// As `read`, for a file with secrets: refused when others than its owner may read or write it, and overwritten in
+    /// memory afterwards.
+    public static func readSecret<R: ~Copyable>(
+        _ path: String, limit: Int = 16 << 20, _ body: (Bytes) throws(PluginError) -> R
+    ) throws(PluginError) -> R {
+        var start: UnsafeMutablePointer<UInt8>?
+        var count = 0
+        var terminated = Array(path.utf8)
+        terminated.append(0)
+        let error = terminated.withUnsafeBytes { buffer in
+            guard let text = buffer.baseAddress else { return Int32(-1) }
+            return pluginkit_read_secret(text.assumingMemoryBound(to: CChar.self), limit, &start, &count)
+        }
+        defer {
+            if let start { pluginkit_wipe(start, count) }
+            pluginkit_free(start)
+        }
+        if error == notPermitted {
+            throw PluginError(.denied, "\(path): others than its owner may read or write it; chmod 600 \(path).")
+        }
+        if error != 0 { throw PluginError(.io, "\(path): \(errorText(error)).") }
+        return try body(Bytes(start: start, count: count))
+    }
+
+    /// EPERM
+    private static var notPermitted: Int32 { 1 }
+}
+
+/// Bytes that nobody else may see, overwritten when their last user lets go.
+public final class SecretBytes {
+    private let memory: UnsafeMutablePointer<UInt8>
+    private let room: Int
+    public private(set) var count = 0
+
+    /// - Parameter room: the most that can be appended.
+    public init(room: Int) {
+        self.room = room
+        memory = .allocate(capacity: max(room, 1))
+        memory.initialize(repeating: 0, count: max(room, 1))
+    }
+    deinit {
+        pluginkit_wipe(memory, room)
+        memory.deallocate()
+    }
+    /// False when there is no room left.
+    @discardableResult public func append(_ byte: UInt8) -> Bool {
+        guard count < room else { return false }
+        memory[count] = byte
+        count += 1
+        return true
+    }
+    public var bytes: Bytes { Bytes(start: memory, count: count) }
+}
+
 private func errorText(_ error: Int32) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
         guard let start = buffer.baseAddress else { return "" }

@@ -9,6 +9,7 @@
     let hooks: UnsafePointer<martlet_hooks_v1>?
     let auth: UnsafePointer<martlet_auth_v1>?
     let acl: UnsafePointer<martlet_acl_v1>?
+    let psk: UnsafePointer<martlet_psk_v1>?
     let pubsub: UnsafePointer<martlet_pubsub_v1>?
     let exec: UnsafePointer<martlet_exec_v1>?
     let kv: UnsafePointer<martlet_kv_v1>?
@@ -33,6 +34,7 @@
         hooks = lookUp(host, MARTLET_EXT_HOOKS)
         auth = lookUp(host, MARTLET_EXT_AUTH)
         acl = lookUp(host, MARTLET_EXT_ACL)
+        psk = lookUp(host, MARTLET_EXT_PSK)
         pubsub = lookUp(host, MARTLET_EXT_PUBSUB)
         exec = lookUp(host, MARTLET_EXT_EXEC)
         kv = lookUp(host, MARTLET_EXT_KV)
@@ -74,6 +76,7 @@ public struct Host {
     public var hooks: Hooks { Hooks(tables: tables) }
     public var auth: Auth { Auth(tables: tables) }
     public var acl: ACL { ACL(tables: tables) }
+    public var psk: PSK { PSK(tables: tables) }
     public var pubsub: PubSub { PubSub(tables: tables) }
     public var exec: Exec { Exec(tables: tables) }
     public var kv: KV { KV(tables: tables) }

@@ -18,6 +18,17 @@ extension ListenerSet: ListenerControl {
     }
 
     public func stop(_ name: String) { listener(name)?.stop() }
+
+    public func reloadCertificates(_ name: String?) -> [(name: String, complaint: String?)] {
+        all.filter { $0.options.tls != nil && (name == nil || $0.options.name == name) }.map { listener in
+            do {
+                try listener.reloadCertificates()
+                return (listener.options.name, nil)
+            } catch {
+                return (listener.options.name, "Listener \(listener.options.name) keeps its certificates: \(error)")
+            }
+        }
+    }
 }
 
 extension Listener {
@@ -26,6 +37,6 @@ extension Listener {
         return ListenerInfo(
             name: options.name, address: options.address, isOpen: isOpen, acceptors: acceptors,
             maxClients: options.maxConnections, currentClients: counts.current, pauses: pauseCount,
-            shutdowns: counts.shutdowns)
+            shutdowns: counts.shutdowns, certificateEnd: certificateEnd)
     }
 }

@@ -23,6 +23,7 @@ final class Server {
     private var watchdog: Watchdog?
     private var memory: MemoryKeeper?
     private let bans: Bans
+    private var certificates: Certificates?
     private var signals: Int32 = -1
 
     init(config: ConfigFile, root: String, environment: [String: String]) throws {
@@ -36,7 +37,8 @@ final class Server {
             options: PluginHostOptions(config, root: root, environment: environment), broker: broker, control: loop,
             log: log.hostLog)
         control = Control(host: host)
-        listeners = ListenerSet(ListenerOptions.all(config, zones: zones), broker: broker)
+        listeners = ListenerSet(
+            ListenerOptions.all(config, zones: zones), broker: broker, keys: { Broker.sharedKey(of: $0) })
         bans = Bans(host, broker)
         wire()
         control.addBrokerCommands(broker, listeners: listeners)
@@ -69,11 +71,12 @@ final class Server {
         writeDefaultPlugins()
         cr_set_current_loop(-1)
         _ = host.boot()
-        for listener in listeners.all {
+        for listener in listeners.all where !lacksFirstCertificate(listener) {
             try listeners.open(listener)
             log.write(
                 .notice, "Start mqtt:\(listener.options.name) listener on \(listener.options.address) successfully.")
         }
+        certificates = Certificates(listeners, log: log, loop: loop)
         let server = CtlServer(
             path: config.path("ctl.socket"), commands: host.commands, control: loop, log: log.hostLog)
         try server.start()
@@ -86,6 +89,19 @@ final class Server {
         log.write(.notice, "Martlet \(BrokerSettings.release) is running now (\(config.string("node.name"))).")
         loop.run()
         stop()
+    }
+
+    /// The certificate that the shipped file speaks of is made by bin/martlet; a broker that was started without it, on
+    /// a machine without openssl, opens its other doors all the same.
+    private func lacksFirstCertificate(_ listener: Listener) -> Bool {
+        guard let file = listener.options.tls?.certificate?.chain, access(file, F_OK) != 0 else { return false }
+        let key = "listener." + listener.options.name.replacing(":", with: ".") + ".certfile"
+        guard !config.isSet(key) else { return false }
+        log.write(
+            .error,
+            "Listener \(listener.options.name) is not open: \(file) does not exist. make-certs makes a certificate, "
+                + "then: martlet_ctl listeners start \(listener.options.name)")
+        return true
     }
 
     private func stop() {
@@ -123,13 +139,16 @@ final class Server {
         signals = cr_signalfd_term()
     }
 
-    /// SIGTERM and SIGINT stop; SIGHUP has the plugins read their conf files, and the files those name, again.
+    /// SIGTERM and SIGINT stop; SIGHUP has listeners read their certificates and plugins their conf files, and the files
+    /// those name, again.
     private func watchSignals() {
         _ = loop.watch(fd: signals, events: UInt32(CR_IN)) { [unowned self] _ in
             let signal = cr_signalfd_read(signals)
             switch signal {
             case SIGTERM, SIGINT: loop.stop()
-            case SIGHUP: host.reconfigureAll()
+            case SIGHUP:
+                certificates?.reload()
+                host.reconfigureAll()
             default: break
             }
         }

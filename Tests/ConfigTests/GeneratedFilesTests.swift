@@ -19,7 +19,8 @@ import Testing
         let values = try #require(load.values)
         #expect(load.diagnostics == [])
         #expect(values.names(matching: "listener.tcp.*") == ["external"])
-        #expect(values.changes(since: .defaults(CoreKeys.schema)).map(\.key) == ["listener.tcp.external"])
+        let changes = values.changes(since: .defaults(CoreKeys.schema)).map(\.key)
+        #expect(changes == ["listener.tcp.external", "listener.ssl.external"])
     }
 
     @Test func everyCommentedLineWouldLoadToo() throws {

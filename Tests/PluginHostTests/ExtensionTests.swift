@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CMartlet
 import Testing
 
 @testable import PluginHost
@@ -47,6 +48,22 @@ extension PluginHostTests {
                 rig.main { rig.host.chainLines() }.filter { $0.chain == "message.publish" }.map(\.cost.calls) == [
                     1, 1, 1, 1,
                 ])
+        }
+
+        @Test func keysAreFoundByPriorityWhileThePluginRuns() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("psk")
+            #expect(rig.load("psk") == nil)
+            #expect(rig.broker.key(of: "dev-1") == [UInt8](repeating: 0xA1, count: 32))
+            #expect(rig.broker.key(of: "dev-2") == [])
+            #expect(rig.values("psk") == ["room": Int(MARTLET_PSK_MAX_KEY), "null": Int(statusInvalid)])
+            #expect(rig.ctl("psk wide") == "")
+            #expect(rig.broker.key(of: "dev-1").count == 32, "the higher priority is asked first")
+            #expect(rig.broker.key(of: "dev-22") == [6, 6, 6, 6])
+            #expect(rig.broker.key(of: "long") == [4, 4, 4, 4])
+            #expect(rig.unload("psk") == nil)
+            #expect(rig.broker.key(of: "dev-1") == [])
         }
 
         @Test func messagesAreMadeReadAndKept() {

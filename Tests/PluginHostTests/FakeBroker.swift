@@ -66,6 +66,22 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
         }
     }
 
+    /// The answers of the key chain, one after the other, until one is a key.
+    func key(of identity: String, on index: Int = 0) -> [UInt8] {
+        onLoop(index) {
+            var identity = identity
+            return identity.withUTF8 { bytes in
+                var key = [UInt8](repeating: 0, count: Int(MARTLET_PSK_MAX_KEY))
+                for entry in self.chains.withLock({ $0 }).set?.pointee.psk ?? .init(start: nil, count: 0) {
+                    let count = entry.function(
+                        entry.user, martlet_bytes(UnsafeRawBufferPointer(bytes)), &key, key.count)
+                    if count > 0, count <= key.count { return Array(key[..<count]) }
+                }
+                return []
+            }
+        }
+    }
+
     func onLoop<R>(_ index: Int, _ body: @escaping () -> R) -> R {
         nonisolated(unsafe) var result: R?
         nonisolated(unsafe) let body = body

@@ -17,7 +17,7 @@ typedef struct fake_reg { /* one registration; fn == NULL: free */
   uint32_t first_ms, every_ms;
   int32_t where;
 } fake_reg;
-enum { FAKE_HOOK = 1, FAKE_AUTH, FAKE_ACL, FAKE_CTL, FAKE_TIMER, FAKE_POLL, FAKE_SUB, FAKE_METRIC };
+enum { FAKE_HOOK = 1, FAKE_AUTH, FAKE_ACL, FAKE_CTL, FAKE_TIMER, FAKE_POLL, FAKE_SUB, FAKE_METRIC, FAKE_PSK };
 
 typedef struct fake_pair { char *table, *key, *value; size_t klen, vlen; struct fake_pair *next; } fake_pair;
 typedef struct fake_job { martlet_task fn; void *user; int32_t where; } fake_job; /* where: -1 main, -2 blocking */
@@ -78,6 +78,7 @@ typedef struct fake_step {
 } fake_step;
 int32_t fake_auth_step(fake *, fake_step);
 int32_t fake_acl(fake *, fake_client, int action, const char *topic);
+size_t fake_psk(fake *, const char *identity, uint8_t key[MARTLET_PSK_MAX_KEY]);
 int32_t fake_message(fake *, int32_t hook, const char *topic, const char *payload, char *seen, size_t cap);
 int32_t fake_client_hook(fake *, int32_t hook, const char *clientid, int32_t code);
 int32_t fake_subscribe(fake *, int32_t hook, const char *clientid, const char *filter, martlet_sub *out);
@@ -96,6 +97,7 @@ extern const martlet_message_v1 fake_message_table;
 extern const martlet_hooks_v1 fake_hooks_table;
 extern const martlet_auth_v1 fake_auth_table;
 extern const martlet_acl_v1 fake_acl_table;
+extern const martlet_psk_v1 fake_psk_table;
 extern const martlet_ctl_v1 fake_ctl_table;
 extern const martlet_httpc_v1 fake_httpc;
 #define FAKE(host) ((fake *)(host)->impl)

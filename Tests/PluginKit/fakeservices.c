@@ -257,6 +257,7 @@ const void *fake_extension(const martlet_host *host, const char *id) {
       {MARTLET_EXT_LOG, &fake_log},          {MARTLET_EXT_CONFIG, &fake_config},
       {MARTLET_EXT_HOOKS, &fake_hooks_table}, {MARTLET_EXT_MESSAGE, &fake_message_table},
       {MARTLET_EXT_AUTH, &fake_auth_table},  {MARTLET_EXT_ACL, &fake_acl_table},
+      {MARTLET_EXT_PSK, &fake_psk_table},
       {MARTLET_EXT_CTL, &fake_ctl_table},    {MARTLET_EXT_EXEC, &exec},
       {MARTLET_EXT_KV, &kv},                 {MARTLET_EXT_METRICS, &metrics},
       {MARTLET_EXT_CLIENT, &client},         {MARTLET_EXT_PUBSUB, &pubsub},

@@ -285,6 +285,28 @@ int32_t fake_acl(fake *f, fake_client c, int action, const char *topic) {
   return verdict;
 }
 
+/* ---- psk */
+
+static martlet_status psk_add(const martlet_host *host, int32_t priority, martlet_psk_fn fn, void *user,
+                              martlet_token *out) {
+  fake_add(FAKE(host), FAKE_PSK, (void (*)(void))fn, user, out)->priority = priority;
+  return MARTLET_OK;
+}
+const martlet_psk_v1 fake_psk_table = {sizeof fake_psk_table, psk_add};
+
+size_t fake_psk(fake *f, const char *identity, uint8_t key[MARTLET_PSK_MAX_KEY]) {
+  size_t count = 0;
+  fake_current = 0;
+  for (int i = 0; i < FAKE_MAX && count == 0; i++)
+    if (f->regs[i].kind == FAKE_PSK) {
+      lent l = lend();
+      count = ((martlet_psk_fn)f->regs[i].fn)(f->regs[i].user, borrow(&l, identity), key, MARTLET_PSK_MAX_KEY);
+      take_back(&l);
+    }
+  fake_current = MARTLET_ON_MAIN;
+  return count;
+}
+
 /* ---- ctl */
 
 static martlet_status ctl_command(const martlet_host *host, const char *name, const martlet_ctl_usage *usage, size_t n,

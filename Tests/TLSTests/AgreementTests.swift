@@ -118,6 +118,40 @@ struct AgreementTests {
         #expect(wrong.server.state == "tls_unknown_psk")
     }
 
+    @Test("A ticket does not outlive the key it was given for", arguments: [TLSOptions.Versions.tls12, .tls13])
+    func keysAndTickets(_ version: TLSOptions.Versions) throws {
+        final class Known: @unchecked Sendable { var key: [UInt8]? }
+        let known = Known()
+        known.key = key
+        let server = try TLSContext(
+            .server {
+                $0.sharedKeys = .only
+                $0.certificate = nil
+                $0.versions = version
+            }, scope: "psk", keys: { _ in known.key })
+        let client = try TLSContext(
+            .client {
+                $0.ownKey = .init(identity: "sensor-1", key: key)
+                $0.ciphers = version == .tls12 ? ["PSK"] : []
+            })
+        let first = Link(End(client), End(server))
+        first.pump()
+        guard version == .tls12 else {
+            #expect(first.client.tls.isReady && first.client.tls.session == nil)
+            return
+        }
+        let session = try #require(first.client.tls.session)
+        let second = Link(End(client, session: session), End(server))
+        second.pump()
+        #expect(second.server.tls.isReady && second.server.tls.isResumed)
+        #expect(second.server.tls.sharedKeyIdentity == "sensor-1")
+        known.key = nil
+        let third = Link(End(client, session: session), End(server))
+        third.pump()
+        #expect(third.server.state == "tls_unknown_psk")
+        #expect(!third.server.tls.isReady)
+    }
+
     @Test("A door with shared keys beside certificates still takes certificates")
     func both() throws {
         let link = try link(.server { $0.sharedKeys = .also }, .client(), keys: lookup())

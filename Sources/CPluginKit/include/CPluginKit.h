@@ -46,6 +46,10 @@ int64_t pluginkit_unix_ms(void);
 
 /** The whole file, at most `limit` bytes, in memory for pluginkit_free. Returns 0 or an errno; EFBIG: it is longer. */
 int pluginkit_read_file(const char *path, size_t limit, uint8_t *PLUGINKIT_OPT *PLUGINKIT_NN out, size_t *len);
+/** The same of a file with secrets: EPERM when others than its owner may read or write it. */
+int pluginkit_read_secret(const char *path, size_t limit, uint8_t *PLUGINKIT_OPT *PLUGINKIT_NN out, size_t *len);
+/** Overwrites memory that held a secret; the compiler does not leave it out. */
+void pluginkit_wipe(void *memory, size_t count);
 void pluginkit_free(void *PLUGINKIT_OPT memory);
 /** "No such file or directory" for an errno. The text may or may not be in buffer. */
 const char *pluginkit_error_text(int error, char *buffer, size_t size);

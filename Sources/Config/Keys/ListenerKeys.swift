@@ -16,6 +16,8 @@ public struct ListenerFamily: Sendable {
         public init(rawValue: Int) { self.rawValue = rawValue }
         /// Clients of the broker come in here.
         public static let mqtt = Parts(rawValue: 1)
+        /// They come encrypted.
+        public static let tls = Parts(rawValue: 2)
     }
 
     /// An option of this family. Live in the shipped file (`shown`) only for a family that says so.
@@ -35,7 +37,9 @@ extension CoreKeys {
 
     /// Every family, in the order of the generated files.
     public static let listenerFamilies: [ListenerFamily] = [
-        .init(name: "tcp", parts: .mqtt, what: "MQTT over TCP", sample: ("external", "0.0.0.0:1883", true))
+        .init(name: "tcp", parts: .mqtt, what: "MQTT over TCP", sample: ("external", "0.0.0.0:1883", true)),
+        .init(
+            name: "ssl", parts: [.mqtt, .tls], what: "MQTT over TLS", sample: ("external", "0.0.0.0:8883", true)),
     ]
 
     static let listeners: [ConfigKey] = describedOnce(listenerFamilies.flatMap(keys))
@@ -44,6 +48,7 @@ extension CoreKeys {
     private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
+        if family.parts.contains(.tls) { keys += tlsOptions(family) }
         return keys + admission(family) + socket(family)
     }
 

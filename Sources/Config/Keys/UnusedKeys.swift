@@ -41,6 +41,11 @@ extension CoreKeys {
                     "listener.\(family.name).*.active_n", "listener.\(family.name).*.buffer",
                     "listener.\(family.name).*.tune_buffer")
         }
+        + listenerFamilies.filter { $0.parts.contains(.tls) }.flatMap { family in
+            without(
+                effect: "a client can never renegotiate: TLS 1.3 has no renegotiation, and in TLS 1.2 it is off",
+                "listener.\(family.name).*.secure_renegotiate")
+        }
         + without(
             effect: "only a TLS listener sees a certificate",
             "listener.tcp.*.peer_cert_as_username")

@@ -20,9 +20,23 @@ func instance(_ host: HostPointer) -> PluginInstance {
 }
 
 let extensionIDs = [
-    MARTLET_EXT_LOG, MARTLET_EXT_CONFIG, MARTLET_EXT_CLIENT, MARTLET_EXT_MESSAGE, MARTLET_EXT_HOOKS, MARTLET_EXT_AUTH,
-    MARTLET_EXT_ACL, MARTLET_EXT_PUBSUB, MARTLET_EXT_EXEC, MARTLET_EXT_KV, MARTLET_EXT_METRICS, MARTLET_EXT_ALARM,
-    MARTLET_EXT_CTL, MARTLET_EXT_SERVICE, MARTLET_EXT_DYNAMIC, MARTLET_EXT_HTTPC,
+    MARTLET_EXT_LOG,
+    MARTLET_EXT_CONFIG,
+    MARTLET_EXT_CLIENT,
+    MARTLET_EXT_MESSAGE,
+    MARTLET_EXT_HOOKS,
+    MARTLET_EXT_AUTH,
+    MARTLET_EXT_ACL,
+    MARTLET_EXT_PSK,
+    MARTLET_EXT_PUBSUB,
+    MARTLET_EXT_EXEC,
+    MARTLET_EXT_KV,
+    MARTLET_EXT_METRICS,
+    MARTLET_EXT_ALARM,
+    MARTLET_EXT_CTL,
+    MARTLET_EXT_SERVICE,
+    MARTLET_EXT_DYNAMIC,
+    MARTLET_EXT_HTTPC,
 ]
 
 func isExtension(_ id: String) -> Bool { extensionIDs.contains(id) }
@@ -36,6 +50,7 @@ func extensionTable(_ id: String) -> UnsafeRawPointer? {
     case MARTLET_EXT_HOOKS: UnsafeRawPointer(hooksTable)
     case MARTLET_EXT_AUTH: UnsafeRawPointer(authTable)
     case MARTLET_EXT_ACL: UnsafeRawPointer(aclTable)
+    case MARTLET_EXT_PSK: UnsafeRawPointer(pskTable)
     case MARTLET_EXT_PUBSUB: UnsafeRawPointer(pubsubTable)
     case MARTLET_EXT_EXEC: UnsafeRawPointer(execTable)
     case MARTLET_EXT_KV: UnsafeRawPointer(kvTable)

@@ -11,6 +11,7 @@
 #include "message.h"
 #include "hooks.h"
 #include "auth.h"
+#include "psk.h"
 #include "pubsub.h"
 #include "exec.h"
 #include "httpc.h"
