@@ -97,7 +97,8 @@ let package = Package(
         .target(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),
-        .target(name: "Net", dependencies: ["Broker", "Reactor", "CReactor", "CMartlet"], swiftSettings: fast),
+        .target(
+            name: "Net", dependencies: ["Broker", "Reactor", "CReactor", "CMartlet", "WebSocket"], swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
         .target(name: "CPluginHost", dependencies: ["CMartlet", "CFFI"]),
@@ -114,7 +115,8 @@ let package = Package(
             name: "Control",
             dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost", "Reactor", "CReactor", "CPluginHost"]),
         .executableTarget(
-            name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config"], swiftSettings: fast,
+            name: "martlet", dependencies: ["Control", "Net", "PluginHost", "Broker", "Config", "WebSocket"],
+            swiftSettings: fast,
             linkerSettings: selfContained),
         .executableTarget(
             name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),

@@ -85,7 +85,7 @@ final class Acceptor: @unchecked Sendable {
         if listener.options.proxyProtocol {
             ProxyWait(fd: client, proxy: peer, on: loop, of: listener).begin()
         } else {
-            broker.accept(fd: client, peer: peer, listener: listener.number)
+            broker.accept(fd: client, peer: peer, listener: listener.number, layers: listener.makeLayers(peer))
         }
     }
 

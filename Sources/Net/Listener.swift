@@ -4,6 +4,7 @@ import CReactor
 import Glibc
 import Reactor
 import Synchronization
+import WebSocket
 
 /// Options of one TCP listener, as the configuration names them.
 public struct ListenerOptions: Sendable {
@@ -30,6 +31,8 @@ public struct ListenerOptions: Sendable {
     public var sendTimeout: UInt64 = 15_000
     public var zone = 0
     public var mountpoint = ""
+    /// What a client that speaks WebSocket must ask for; nil: MQTT without it.
+    public var webSocket: UpgradeTerms?
 
     public init(name: String, host: String, port: UInt16) {
         self.name = name
@@ -111,6 +114,11 @@ public final class Listener: @unchecked Sendable {
 
     /// 0: a connection may be accepted now, otherwise milliseconds until there may be one. All loops share the rate.
     func mayAccept() -> UInt64 { rate?.withLock { $0.take(now: cr_clock_ms()) } ?? 0 }
+
+    /// What stands between a client's socket and MQTT; nil: nothing. On the loop that accepted it.
+    func makeLayers(_ peer: PeerAddress) -> LayerStack? {
+        options.webSocket.map { LayerStack([WebSocketLayer($0, access: access)]) }
+    }
 
     func acceptedNone() { rate?.withLock { $0.giveBack() } }
 

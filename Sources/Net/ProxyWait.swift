@@ -62,7 +62,7 @@ final class ProxyWait {
         let listener = listener
         let fd = fd
         forget()
-        listener.broker.accept(fd: fd, peer: peer, listener: listener.number)
+        listener.broker.accept(fd: fd, peer: peer, listener: listener.number, layers: listener.makeLayers(peer))
     }
 
     private func end(_ reason: StaticString) {

@@ -3,6 +3,7 @@ import Broker
 import Config
 import Net
 import Sessions
+import WebSocket
 
 /// From configuration keys to what the modules are told. The only place where both are known.
 extension BrokerSettings {
@@ -52,6 +53,10 @@ private func mqttListeners(_ config: ConfigFile) -> [(family: String, name: Stri
     CoreKeys.listenerFamilies.filter { $0.parts.contains(.mqtt) }.flatMap { family in
         config.names(matching: "listener.\(family.name).*").map { (family.name, $0) }
     }
+}
+
+private func has(_ part: ListenerFamily.Parts, _ family: String) -> Bool {
+    CoreKeys.listenerFamilies.contains { $0.name == family && $0.parts.contains(part) }
 }
 
 extension Zone {
@@ -163,9 +168,21 @@ extension ListenerOptions {
             let isGivenUp = config.bool("\(prefix).send_timeout_close")
             options.sendTimeout = isGivenUp ? UInt64(config.durationMS("\(prefix).send_timeout")) : 0
             options.mountpoint = config.stringIfSet("\(prefix).mountpoint") ?? ""
+            if has(.webSocket, family) { options.webSocket = UpgradeTerms(config, prefix) }
             options.zone = zones.firstIndex(of: config.string("\(prefix).zone")) ?? 0
             return options
         }
+    }
+}
+
+extension UpgradeTerms {
+    init(_ config: ConfigFile, _ prefix: String) {
+        self.init()
+        path = config.string("\(prefix).mqtt_path")
+        verifiesProtocol = config.bool("\(prefix).verify_protocol_header")
+        addressHeader = config.stringIfSet("\(prefix).proxy_address_header") ?? ""
+        portHeader = config.stringIfSet("\(prefix).proxy_port_header") ?? ""
+        origins = config.listIfSet("\(prefix).allowed_origins") ?? []
     }
 }
 

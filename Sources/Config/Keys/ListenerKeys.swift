@@ -16,16 +16,19 @@ public struct ListenerFamily: Sendable {
         public init(rawValue: Int) { self.rawValue = rawValue }
         /// Clients of the broker come in here.
         public static let mqtt = Parts(rawValue: 1)
+        /// They speak WebSocket.
+        public static let webSocket = Parts(rawValue: 4)
     }
 
     /// An option of this family. Live in the shipped file (`shown`) only for a family that says so.
     func option(
         _ name: String, _ type: ConfigType, default defaultText: String? = nil, aliases: [String] = [],
-        words: [String: String] = [:], example: String? = nil, shown: Bool = false, _ help: String
+        words: [String: String] = [:], inherits: String? = nil, example: String? = nil, shown: Bool = false,
+        _ help: String
     ) -> ConfigKey {
         core(
             CoreKeys.listenerSection, "listener.\(self.name).*.\(name)", type, default: defaultText,
-            aliases: aliases.map { "listener.\(self.name).*.\($0)" }, words: words,
+            aliases: aliases.map { "listener.\(self.name).*.\($0)" }, words: words, inherits: inherits,
             sample: .init(name: sample.name, value: example, isActive: shown), help)
     }
 }
@@ -35,7 +38,10 @@ extension CoreKeys {
 
     /// Every family, in the order of the generated files.
     public static let listenerFamilies: [ListenerFamily] = [
-        .init(name: "tcp", parts: .mqtt, what: "MQTT over TCP", sample: ("external", "0.0.0.0:1883", true))
+        .init(name: "tcp", parts: .mqtt, what: "MQTT over TCP", sample: ("external", "0.0.0.0:1883", true)),
+        .init(
+            name: "ws", parts: [.mqtt, .webSocket], what: "MQTT over WebSocket",
+            sample: ("external", "0.0.0.0:8083", true)),
     ]
 
     static let listeners: [ConfigKey] = describedOnce(listenerFamilies.flatMap(keys))
@@ -44,6 +50,7 @@ extension CoreKeys {
     private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
+        if family.parts.contains(.webSocket) { keys += webSocketOptions(family) }
         return keys + admission(family) + socket(family)
     }
 
