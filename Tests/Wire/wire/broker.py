@@ -27,11 +27,12 @@ class Broker:
 
     kind = ""
 
-    def __init__(self, config=None, plugins=(), plugin_config=None, wrap=()):
+    def __init__(self, config=None, plugins=(), plugin_config=None, wrap=(), transport="tcp"):
         self.config, self.plugins, self.plugin_config, self.wrap = config or {}, plugins, plugin_config or {}, wrap
         self.dir = Path(tempfile.mkdtemp(prefix="mw-"))
         self.process, self.port, self.trace, self.unique, self.test = None, 0, deque(maxlen=40), 0, ""
         self.clients = []
+        self.web_port = free_port() if transport == "ws" else 0  # where clients connect that name no port
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -128,7 +129,8 @@ class Broker:
 
     def raw(self, v=4, label="raw", port=None, **more):
         """A TCP connection on which nothing was sent; more: rcvbuf, host, and the source address."""
-        client = Client(port or self.port, v, self.trace, label, **more)
+        web = self.web_port if not port else 0
+        client = Client(port or web or self.port, v, self.trace, label, web=bool(web), **more)
         self.clients.append(client)
         return client
 
@@ -172,7 +174,10 @@ class Mosquitto(Broker):
 
     def layout(self):
         lines = {"allow_anonymous": "true", "max_queued_messages": 0, "sys_interval": 1, **self.config}
-        text = f"listener {self.port} 127.0.0.1\n" + "".join(f"{k} {v}\n" for k, v in lines.items())
+        text = f"listener {self.port} 127.0.0.1\n"
+        if self.web_port:
+            text += f"listener {self.web_port} 127.0.0.1\nprotocol websockets\n"
+        text += "".join(f"{k} {v}\n" for k, v in lines.items())
         (self.dir / "mosquitto.conf").write_text(text)
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         return [program, "-c", str(self.dir / "mosquitto.conf")]
@@ -201,6 +206,8 @@ class Martlet(Broker):
     def write_config(self):
         lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true",
                  "plugins.default": ",".join(self.plugins), **self.config}
+        if self.web_port:
+            lines["listener.ws.test"] = f"127.0.0.1:{self.web_port}"
         text = "".join(f"{key} = {value}\n" for key, value in lines.items())
         (self.dir / "etc/martlet.conf").write_text(text)
         for name, keys in self.plugin_config.items():
