@@ -48,7 +48,8 @@ class Broker:
             if self.process.poll() is not None:
                 raise AssertionError(f"the broker did not start: {self.tail()}")
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                for port in filter(None, (self.port, self.web_port)):
+                    socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
                 if time.monotonic() > end:
@@ -207,6 +208,8 @@ class Martlet(Broker):
         lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true",
                  "plugins.default": ",".join(self.plugins), **self.config}
         if self.web_port:
+            for key in [key for key in lines if key.startswith("listener.tcp.test.")]:
+                lines[key.replace("tcp", "ws", 1)] = lines[key]
             lines["listener.ws.test"] = f"127.0.0.1:{self.web_port}"
         text = "".join(f"{key} = {value}\n" for key, value in lines.items())
         (self.dir / "etc/martlet.conf").write_text(text)
@@ -231,6 +234,23 @@ class Martlet(Broker):
     def load(self, name):
         result = self.ctl("plugins", "load", name)
         assert result.returncode == 0, f"plugins load {name}: {result.stderr or result.stdout}"
+
+    def listener(self, name):
+        """What `listeners` says about "ws:NAME": a dictionary of text, shutdown_count a dictionary of numbers."""
+        text = self.ctl("listeners").stdout
+        for part in text.split("listener on ")[1:]:
+            rows = dict(re.findall(r"^  (\w+) *: (.*)$", part, re.M))
+            if rows["name"] == name:
+                counts = re.findall(r"\{(\w+),(\d+)\}", rows["shutdown_count"])
+                return {**rows, "shutdown_count": {reason: int(n) for reason, n in counts}}
+        raise AssertionError(f"no listener {name} in {text}")
+
+    def wait_counted(self, name, reason, count):
+        """Until so many connections of a listener have ended for this reason."""
+        end = time.monotonic() + DEADLINE
+        while (got := self.listener(name)["shutdown_count"].get(reason, 0)) != count:
+            assert time.monotonic() < end and got < count, f"{reason} of {name}: {got}, not {count}"
+            time.sleep(0.02)
 
     def ctl(self, *words, timeout=30):
         """bin/martlet_ctl WORDS: returncode, stdout, stderr."""

@@ -129,7 +129,7 @@ class WebSocket:
     received is their payload. [MQTT-6.0.0-2]"""
 
     def __init__(self, sock):
-        self.sock, self.sent, self.ended = sock, 0, False
+        self.sock, self.sent, self.ended, self.shut = sock, 0, False, False
         self.frames = Frames(sock)
 
     def sendall(self, data):
@@ -152,6 +152,8 @@ class WebSocket:
         """Payload of the next binary frame, whatever its size; nothing once the server has said goodbye."""
         while not self.ended:
             got = self.frames.frame()
+            if got is None and self.shut:
+                break
             if got is None:
                 raise Violation("the connection ends without a close frame")
             if got[0] == BINARY and got[1]:
@@ -173,6 +175,7 @@ class WebSocket:
         self.sock.setsockopt(*more)
 
     def shutdown(self, how):
+        self.shut = True
         self.sock.shutdown(how)
 
     def fileno(self):
