@@ -19,7 +19,10 @@ import Testing
         let values = try #require(load.values)
         #expect(load.diagnostics == [])
         #expect(values.names(matching: "listener.tcp.*") == ["external"])
-        #expect(values.changes(since: .defaults(CoreKeys.schema)).map(\.key) == ["listener.tcp.external", "listener.ws.external"])
+        #expect(
+            values.changes(since: .defaults(CoreKeys.schema)).map(\.key) == [
+                "listener.tcp.external", "listener.ws.external",
+            ])
     }
 
     @Test func everyCommentedLineWouldLoadToo() throws {

@@ -121,7 +121,8 @@ def test_versions(b):
 
 def test_malformed_requests(b):
     bad = "400 Bad Request", "ws_bad_request"
-    for line in ("no colon", ": no name", "Bad Name: x", "Name : x", "X: a\0b", "X: a\rb", "X: a\nb", "X: a\r\n folded"):
+    for line in ("no colon", ": no name", "Bad Name: x", "Name : x", "X: a\0b", "X: a\rb", "X: a\nb",
+                 "X: a\r\n folded"):
         refused(b, *bad, more=[line])
     for data in (b"GET /mqtt\r\n\r\n", b"GET  /mqtt HTTP/1.1\r\n\r\n", b"GET /mqtt HTTP/1.1 \r\n\r\n", b"\r\n", b"\n"):
         refused(b, *bad, data=data)
