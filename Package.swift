@@ -99,7 +99,8 @@ let package = Package(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),
         .target(
-            name: "Net", dependencies: ["Broker", "Reactor", "TLS", "CReactor", "CMartlet"], swiftSettings: fast),
+            name: "Net", dependencies: ["Broker", "Reactor", "TLS", "WebSocket", "CReactor", "CMartlet"],
+            swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
         .target(name: "CPluginHost", dependencies: ["CMartlet", "CFFI"]),
@@ -116,7 +117,8 @@ let package = Package(
             name: "Control",
             dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost", "Reactor", "CReactor", "CPluginHost"]),
         .executableTarget(
-            name: "martlet", dependencies: ["Control", "Net", "TLS", "PluginHost", "Broker", "Config"], swiftSettings: fast,
+            name: "martlet", dependencies: ["Control", "Net", "TLS", "WebSocket", "PluginHost", "Broker", "Config"],
+            swiftSettings: fast,
             linkerSettings: selfContained),
         .executableTarget(
             name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),

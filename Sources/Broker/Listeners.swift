@@ -135,6 +135,14 @@ extension PeerAddress {
         }
     }
 
+    /// "192.0.2.7", "2001:db8::7"; nil when it is no address.
+    public init?(_ text: String, port: UInt16) {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        let count = inet_pton(AF_INET, text, &bytes) == 1 ? 4 : inet_pton(AF_INET6, text, &bytes) == 1 ? 16 : 0
+        guard count > 0 else { return nil }
+        self = bytes[..<count].withUnsafeBytes { PeerAddress($0, port: port) }
+    }
+
     /// 4 or 16 bytes in network order. ::ffff:a.b.c.d of a dual-stack listener is shown and matched as IPv4.
     public init(_ bytes: UnsafeRawBufferPointer, port: UInt16) {
         let isMapped =

@@ -154,6 +154,9 @@ extension Shard {
     }
 
     func linger(_ c: ConnectionRef) {
+        if let stack = c.pointee.transport.pointee.stack {
+            stack.farewell = Farewell(ReasonCode(rawValue: c.pointee.closeReason))
+        }
         self.linger(c.pointee.transport)
         timers.arm(&c.pointee.timer, at: now + broker.settings.lingerTimeout)
     }
@@ -215,5 +218,16 @@ extension Shard {
         freeBytes(e.pointee.connect)
         e.deallocate()
         c.pointee.enhanced = nil
+    }
+}
+
+extension Farewell {
+    init(_ reason: ReasonCode) {
+        switch reason {
+        case .serverShuttingDown: self = .goingAway
+        case .malformedPacket, .protocolError: self = .violation
+        case .packetTooLarge: self = .tooBig
+        default: self = reason.rawValue < 0x80 ? .normal : .refused
+        }
     }
 }

@@ -13,6 +13,7 @@ extension Shard {
         _ c: ConnectionRef, _ flags: UInt8, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
     ) -> Step {
         counters.count(.packetsConnect)
+        learnPeer(c)
         guard case .supported(let version) = ConnectPacket.announcement(in: body) else {
             refuseVersion(c, body)
             return .closed
@@ -41,6 +42,14 @@ extension Shard {
             }
         }
         return authenticate(c, connect, body, flags)
+    }
+
+    /// A proxy in front may have named the client in a layer's handshake. `listener.ws.*.proxy_address_header`
+    private func learnPeer(_ c: ConnectionRef) {
+        guard let named = c.pointee.transport.pointee.stack?.forwarded,
+            let peer = PeerAddress(named.address, port: named.port)
+        else { return }
+        c.pointee.peer = peer
     }
 
     // MARK: - Checks

@@ -5,6 +5,7 @@ import Glibc
 import Reactor
 import Synchronization
 import TLS
+import WebSocket
 
 /// Options of one listener, as the configuration names them.
 public struct ListenerOptions: Sendable {
@@ -38,6 +39,8 @@ public struct ListenerOptions: Sendable {
     /// TLS handshakes under way at once; beyond it the oldest ends.
     public var maxHandshakes = 4096
     public var certificateName = CertificateName.unused
+    /// What a client that speaks WebSocket must ask for; nil: MQTT without it.
+    public var webSocket: UpgradeTerms?
 
     public init(name: String, host: String, port: UInt16) {
         self.name = name
@@ -135,8 +138,10 @@ public final class Listener: @unchecked Sendable {
 
     /// What stands between a client's socket and MQTT; nil: nothing. On the loop that accepted it.
     func makeLayers(_ peer: PeerAddress) -> LayerStack? {
-        guard door != nil else { return nil }
-        return LayerStack([ListenerTLS(self, peer)])
+        var layers: [StreamLayer] = []
+        if door != nil { layers.append(ListenerTLS(self, peer)) }
+        if let terms = options.webSocket { layers.append(WebSocketLayer(terms, access: access)) }
+        return layers.isEmpty ? nil : LayerStack(layers)
     }
 
     func acceptedNone() { rate?.withLock { $0.giveBack() } }

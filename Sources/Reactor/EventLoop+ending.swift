@@ -19,6 +19,15 @@ extension EventLoop {
         bury(t)
     }
 
+    /// The peer will send nothing more. It may still read: our last words go out first.
+    func peerEnded(_ t: TransportRef) {
+        guard t.pointee.flags.contains(.lingering), !t.pointee.flags.contains(.halfClosed) else {
+            return end(t, .peer)
+        }
+        t.pointee.flags.insert(.ended)
+        markDirty(t)
+    }
+
     /// The socket ended by itself.
     func end(_ t: TransportRef, _ reason: CloseReason) {
         guard t.pointee.flags.contains(.open) else { return }

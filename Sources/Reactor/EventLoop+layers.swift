@@ -29,7 +29,7 @@ extension EventLoop {
 
     func readLayered(_ t: TransportRef, _ layers: LayerStack) {
         let (wanted, got) = receiveShared(t)
-        guard got > 0 else { return got == 0 ? end(t, .peer) : readFailed(t, cr_errno()) }
+        guard got > 0 else { return got == 0 ? peerEnded(t) : readFailed(t, cr_errno()) }
         noteReceived(t, got)
         if got < wanted && !t.pointee.flags.contains(.hungUp) {
             t.pointee.flags.remove(.readable)

@@ -132,6 +132,7 @@ extension EventLoop {
             if !t.pointee.flags.contains(.halfClosed) {
                 t.pointee.flags.insert(.halfClosed)
                 shutdown(t.pointee.fd, Int32(SHUT_WR))
+                if t.pointee.flags.contains(.ended) { end(t, .peer) }
             }
         } else {
             drained(t)

@@ -125,7 +125,7 @@ extension EventLoop {
             }
             if inPlace { afterInPlace(t, got) } else { afterShared(t, got) }
         } else if got == 0 {
-            end(t, .peer)
+            peerEnded(t)
         } else {
             readFailed(t, cr_errno())
         }

@@ -10,6 +10,19 @@ public enum LayerState: Sendable {
     case failed(StaticString)
 }
 
+/// Why the owner ends a connection, for layers whose goodbye can say it.
+public enum Farewell: Sendable {
+    case normal
+    /// This end is shutting down.
+    case goingAway
+    /// The peer broke the owner's protocol.
+    case violation
+    /// The peer sent more at once than the owner takes.
+    case tooBig
+    /// The peer may not be here, or not any longer.
+    case refused
+}
+
 /// Stands between the bytes of a socket and those of its owner: TLS, WebSocket frames. A layer knows no socket and no
 /// clock; it belongs to one loop at a time and moves with its socket.
 open class StreamLayer: @unchecked Sendable {
@@ -46,6 +59,11 @@ open class StreamLayer: @unchecked Sendable {
     public final func fail(_ reason: StaticString) { stack?.fail(reason) }
     /// Nobody wants bytes from below any more: the connection is closing or gone.
     public final var isDeaf: Bool { stack?.isDeaf ?? true }
+    /// Encoded bytes that the kernel has not taken. The owner's are encoded a helping at a time, so much more than one
+    /// means that the layer itself says more than the peer reads.
+    public final var backlog: Int { stack?.wireBytes ?? 0 }
+    /// Why the owner ends the connection; for `finish`.
+    public final var farewell: Farewell { stack?.farewell ?? .normal }
     /// 64 KiB of the loop for what a layer decodes, so that none needs a buffer of its own. One layer of a stack may
     /// use it, within one `receive`.
     public final var scratch: UnsafeMutableRawBufferPointer { stack!.loop!.layerScratch }
@@ -93,6 +111,8 @@ public final class LayerStack: @unchecked Sendable {
     /// The first state of a layer that was not `.open`.
     var state = LayerState.open
     var wasReady = false
+    /// Set by the owner before it lets the connection linger.
+    public var farewell = Farewell.normal
     var isFlushing = false
     private var isFinished = false
 

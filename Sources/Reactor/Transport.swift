@@ -69,7 +69,7 @@ public struct Transport: SlabSlot {
         public static let dead = Flags(rawValue: 256)
         /// Inside the owner's `received`.
         public static let busy = Flags(rawValue: 512)
-        /// The kernel has reported the end: there is something to read until it is reached.
+        /// The peer's end was read while our last bytes still wait.
         public static let ended = Flags(rawValue: 1024)
         /// The peer sends no more. The edge that said so may have come together with bytes: read until the end shows.
         public static let hungUp = Flags(rawValue: 2048)

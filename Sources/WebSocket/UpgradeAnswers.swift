@@ -28,7 +28,7 @@ extension Upgrade.Refusal {
             """.utf8)
     }
 
-    static let badRequest = Self("ws_bad_request", "400 Bad Request")
+    public static let badRequest = Self("ws_bad_request", "400 Bad Request")
     static let badProtocol = Self("ws_bad_protocol", "400 Bad Request", body: "Bad WebSocket Protocol")
     static let badOrigin = Self("ws_bad_origin", "403 Forbidden")
     static let notFound = Self("ws_not_found", "404 Not Found")
@@ -37,7 +37,7 @@ extension Upgrade.Refusal {
     static let badVersion = Self(
         "ws_bad_version", "426 Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
     /// The client did not come to an end.
-    public static let timeout = Self("handshake_timeout", "408 Request Timeout")
+    public static let timeout = Self("ws_handshake_timeout", "408 Request Timeout")
     /// The client a proxy speaks for may not come in.
     public static let forbidden = Self("access_denied", "403 Forbidden")
 }

@@ -4,6 +4,7 @@ import Config
 import Net
 import Sessions
 import TLS
+import WebSocket
 
 /// From configuration keys to what the modules are told. The only place where both are known.
 extension BrokerSettings {
@@ -169,9 +170,21 @@ extension ListenerOptions {
             options.sendTimeout = isGivenUp ? UInt64(config.durationMS("\(prefix).send_timeout")) : 0
             options.mountpoint = config.stringIfSet("\(prefix).mountpoint") ?? ""
             if has(.tls, family) { options.setTLS(config, prefix) }
+            if has(.webSocket, family) { options.webSocket = UpgradeTerms(config, prefix) }
             options.zone = zones.firstIndex(of: config.string("\(prefix).zone")) ?? 0
             return options
         }
+    }
+}
+
+extension UpgradeTerms {
+    init(_ config: ConfigFile, _ prefix: String) {
+        self.init()
+        path = config.string("\(prefix).mqtt_path")
+        verifiesProtocol = config.bool("\(prefix).verify_protocol_header")
+        addressHeader = config.stringIfSet("\(prefix).proxy_address_header") ?? ""
+        portHeader = config.stringIfSet("\(prefix).proxy_port_header") ?? ""
+        origins = config.listIfSet("\(prefix).allowed_origins") ?? []
     }
 }
 

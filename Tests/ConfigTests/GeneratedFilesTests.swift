@@ -20,7 +20,10 @@ import Testing
         #expect(load.diagnostics == [])
         #expect(values.names(matching: "listener.tcp.*") == ["external"])
         let changes = values.changes(since: .defaults(CoreKeys.schema)).map(\.key)
-        #expect(changes == ["listener.tcp.external", "listener.ssl.external"])
+        #expect(
+            changes == [
+                "listener.tcp.external", "listener.ssl.external", "listener.ws.external", "listener.wss.external",
+            ])
     }
 
     @Test func everyCommentedLineWouldLoadToo() throws {

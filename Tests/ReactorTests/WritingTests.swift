@@ -141,6 +141,24 @@ struct WritingTests {
         #expect(pair.read { loop, _ in loop.drains } == 0)
     }
 
+    @Test("A peer that has said its last still gets our last bytes, and is gone then")
+    func lingerAfterEnd() {
+        let pair = Pair()
+        let last = pattern(700_000)
+        pair.sync { loop, t in
+            Self.put(last, to: t, on: loop)
+            loop.linger(t)
+        }
+        pair.peer.halfClose()
+        // Rounds of the loop: the end is seen while most of the bytes still wait.
+        for _ in 0..<4 { pair.sync { _, _ in } }
+        #expect(pair.read { loop, t in loop.closings.isEmpty && t.pointee.pending > 0 })
+        #expect(pair.peer.receive(last.count) == last)
+        #expect(pair.peer.isAtEnd())
+        #expect(pair.wait())
+        #expect(pair.read { loop, _ in loop.closings } == [.peer])
+    }
+
     @Test("Linger of a paused connection takes what the peer has sent, so that no reset eats the last bytes")
     func lingerPaused() {
         let pair = Pair(early: frame([1]) + frame(pattern(100_000))) { $0.pausesAfterEachFrame = true }

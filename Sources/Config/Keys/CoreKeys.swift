@@ -3,7 +3,8 @@
 /// Every key of etc/martlet.conf, in the order in which the generated files show them.
 public enum CoreKeys {
     public static let all: [ConfigKey] =
-        node + log + access + flapping + mqtt + session + mqueue + zone + listeners + broker + plugins + sysmon
+        node + log + access + flapping + mqtt + session + mqueue + zone + listeners + webSocket + broker + plugins
+        + sysmon
         + withoutEffect
 
     public static let schema = Schema(all)

@@ -18,16 +18,19 @@ public struct ListenerFamily: Sendable {
         public static let mqtt = Parts(rawValue: 1)
         /// They come encrypted.
         public static let tls = Parts(rawValue: 2)
+        /// They speak WebSocket.
+        public static let webSocket = Parts(rawValue: 4)
     }
 
     /// An option of this family. Live in the shipped file (`shown`) only for a family that says so.
     func option(
         _ name: String, _ type: ConfigType, default defaultText: String? = nil, aliases: [String] = [],
-        words: [String: String] = [:], example: String? = nil, shown: Bool = false, _ help: String
+        words: [String: String] = [:], inherits: String? = nil, example: String? = nil, shown: Bool = false,
+        _ help: String
     ) -> ConfigKey {
         core(
             CoreKeys.listenerSection, "listener.\(self.name).*.\(name)", type, default: defaultText,
-            aliases: aliases.map { "listener.\(self.name).*.\($0)" }, words: words,
+            aliases: aliases.map { "listener.\(self.name).*.\($0)" }, words: words, inherits: inherits,
             sample: .init(name: sample.name, value: example, isActive: shown), help)
     }
 }
@@ -40,6 +43,12 @@ extension CoreKeys {
         .init(name: "tcp", parts: .mqtt, what: "MQTT over TCP", sample: ("external", "0.0.0.0:1883", true)),
         .init(
             name: "ssl", parts: [.mqtt, .tls], what: "MQTT over TLS", sample: ("external", "0.0.0.0:8883", true)),
+        .init(
+            name: "ws", parts: [.mqtt, .webSocket], what: "MQTT over WebSocket",
+            sample: ("external", "0.0.0.0:8083", true)),
+        .init(
+            name: "wss", parts: [.mqtt, .tls, .webSocket], what: "MQTT over WebSocket over TLS",
+            sample: ("external", "0.0.0.0:8084", true)),
     ]
 
     static let listeners: [ConfigKey] = describedOnce(listenerFamilies.flatMap(keys))
@@ -49,6 +58,7 @@ extension CoreKeys {
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
         if family.parts.contains(.tls) { keys += tlsOptions(family) }
+        if family.parts.contains(.webSocket) { keys += webSocketOptions(family) }
         return keys + admission(family) + socket(family)
     }
 

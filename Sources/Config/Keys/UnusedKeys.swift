@@ -72,5 +72,4 @@ extension CoreKeys {
             effect: "this version has no bridges",
             "bridge.*.*", "bridge.*.*.*", "bridge.*.*.*.*", "mqtt.bridge.max_queue_len",
             "mqtt.bridge.ping_down_interval")
-        + without(effect: "this version has no websocket listener", "mqtt.websocket_protocol_header")
 }

@@ -27,11 +27,12 @@ class Broker:
 
     kind = ""
 
-    def __init__(self, config=None, plugins=(), plugin_config=None, wrap=()):
+    def __init__(self, config=None, plugins=(), plugin_config=None, wrap=(), transport="tcp"):
         self.config, self.plugins, self.plugin_config, self.wrap = config or {}, plugins, plugin_config or {}, wrap
         self.dir = Path(tempfile.mkdtemp(prefix="mw-"))
         self.process, self.port, self.trace, self.unique, self.test = None, 0, deque(maxlen=40), 0, ""
         self.clients = []
+        self.web_port = free_port() if transport == "ws" else 0  # where clients connect that name no port
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -47,7 +48,8 @@ class Broker:
             if self.process.poll() is not None:
                 raise AssertionError(f"the broker did not start: {self.tail()}")
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                for port in filter(None, (self.port, self.web_port)):
+                    socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
                 if time.monotonic() > end:
@@ -128,7 +130,8 @@ class Broker:
 
     def raw(self, v=4, label="raw", port=None, **more):
         """A TCP connection on which nothing was sent; more: rcvbuf, host, and the source address."""
-        client = Client(port or self.port, v, self.trace, label, **more)
+        web = self.web_port if not port else 0
+        client = Client(port or web or self.port, v, self.trace, label, web=bool(web), **more)
         self.clients.append(client)
         return client
 
@@ -172,7 +175,10 @@ class Mosquitto(Broker):
 
     def layout(self):
         lines = {"allow_anonymous": "true", "max_queued_messages": 0, "sys_interval": 1, **self.config}
-        text = f"listener {self.port} 127.0.0.1\n" + "".join(f"{k} {v}\n" for k, v in lines.items())
+        text = f"listener {self.port} 127.0.0.1\n"
+        if self.web_port:
+            text += f"listener {self.web_port} 127.0.0.1\nprotocol websockets\n"
+        text += "".join(f"{k} {v}\n" for k, v in lines.items())
         (self.dir / "mosquitto.conf").write_text(text)
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         return [program, "-c", str(self.dir / "mosquitto.conf")]
@@ -201,6 +207,10 @@ class Martlet(Broker):
     def write_config(self):
         lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true",
                  "plugins.default": ",".join(self.plugins), **self.config}
+        if self.web_port:
+            for key in [key for key in lines if key.startswith("listener.tcp.test.")]:
+                lines[key.replace("tcp", "ws", 1)] = lines[key]
+            lines["listener.ws.test"] = f"127.0.0.1:{self.web_port}"
         text = "".join(f"{key} = {value}\n" for key, value in lines.items())
         (self.dir / "etc/martlet.conf").write_text(text)
         for name, keys in self.plugin_config.items():
@@ -224,6 +234,23 @@ class Martlet(Broker):
     def load(self, name):
         result = self.ctl("plugins", "load", name)
         assert result.returncode == 0, f"plugins load {name}: {result.stderr or result.stdout}"
+
+    def listener(self, name):
+        """What `listeners` says about "ws:NAME": a dictionary of text, shutdown_count a dictionary of numbers."""
+        text = self.ctl("listeners").stdout
+        for part in text.split("listener on ")[1:]:
+            rows = dict(re.findall(r"^  (\w+) *: (.*)$", part, re.M))
+            if rows["name"] == name:
+                counts = re.findall(r"\{(\w+),(\d+)\}", rows["shutdown_count"])
+                return {**rows, "shutdown_count": {reason: int(n) for reason, n in counts}}
+        raise AssertionError(f"no listener {name} in {text}")
+
+    def wait_counted(self, name, reason, count):
+        """Until so many connections of a listener have ended for this reason."""
+        end = time.monotonic() + DEADLINE
+        while (got := self.listener(name)["shutdown_count"].get(reason, 0)) != count:
+            assert time.monotonic() < end and got < count, f"{reason} of {name}: {got}, not {count}"
+            time.sleep(0.02)
 
     def ctl(self, *words, timeout=30):
         """bin/martlet_ctl WORDS: returncode, stdout, stderr."""

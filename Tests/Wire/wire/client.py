@@ -7,6 +7,7 @@ from collections import deque
 
 from . import build, parse
 from .parse import Violation
+from .ws import WebSocket
 
 DEADLINE = float(os.environ.get("WIRE_TIMEOUT", "10"))  # how long a packet may take before its absence is a failure
 ACK_OF = {1: "PUBACK", 2: "PUBREC"}
@@ -19,7 +20,8 @@ class Closed(AssertionError):
 class Client:
     """One network connection. Every packet read is also held against what this client told the broker it accepts."""
 
-    def __init__(self, port, v, trace, label="", rcvbuf=None, source=None, host="127.0.0.1"):
+    def __init__(self, port, v, trace, label="", rcvbuf=None, source=None, host="127.0.0.1",
+                 web=False):
         self.v, self.trace, self.label = v, trace, label
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if rcvbuf:
@@ -29,6 +31,8 @@ class Client:
             self.sock.bind((source, 0))
         self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if web:
+            self.sock = WebSocket(self.sock)
         self.buffer, self.next_pid, self.connack = bytearray(), 1, None
         self.asked, self.method = {}, None  # the properties of our CONNECT, its authentication method
         self.inflight, self.aliases, self.ended = set(), {}, False

@@ -42,9 +42,9 @@ def cases(module, pattern=""):
 def make_broker(module, options):
     plugins = getattr(module, "PLUGINS", DEFAULT_PLUGINS)
     if options.mosquitto:
-        return Mosquitto(getattr(module, "MOSQUITTO", {}), wrap=options.wrap)
+        return Mosquitto(getattr(module, "MOSQUITTO", {}), wrap=options.wrap, transport=options.transport)
     return Martlet(options.martlet, getattr(module, "CONFIG", {}), plugins, getattr(module, "PLUGIN_CONFIG", {}),
-                   wrap=options.wrap)
+                   wrap=options.wrap, transport=options.transport)
 
 
 def run_one(broker, label, function, v):
