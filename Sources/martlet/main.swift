@@ -34,6 +34,15 @@ func loadConfig(_ conf: String, root: String) -> ConfigFile {
     return values
 }
 
+/// Each connection is an open file: what the system grants is used, so that nobody has to ask for it.
+func raiseFileLimit() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
+    else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
 switch Request.parse(CommandLine.arguments) {
 case .version: print("martlet \(BrokerSettings.release)")
 case .usage(let status):
@@ -51,6 +60,7 @@ case .check(let root, let conf):
     print("The configuration is valid.")
 case .run(let root, let conf):
     let config = loadConfig(conf, root: root)
+    raiseFileLimit()
     for folder in [config.path("node.data_dir"), config.path("log.dir")] { mkdir(folder, 0o755) }
     do {
         try Server(config: config, root: root, environment: processEnvironment()).run()
