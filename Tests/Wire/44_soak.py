@@ -82,7 +82,7 @@ def descriptors(b):
 
 @limit(120 + 2 * SECONDS)
 def test_memory_and_descriptors_are_bounded(b):
-    """Connects, disconnects, sessions, filters, retained messages, wills, and a plugin that is replaced all the while."""
+    """Connects, disconnects, sessions, filters, retained messages, wills, and a plugin that is replaced meanwhile."""
     warm, end = time.monotonic() + max(8, SECONDS / 3), time.monotonic() + max(12, SECONDS)
     open_before, memory = descriptors(b), 0
     with Traffic(b, pairs=2) as traffic, Load(b) as load:
