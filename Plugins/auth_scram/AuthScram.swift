@@ -4,7 +4,7 @@ import PluginKit
 /// MQTT 5 enhanced authentication (§4.12) with SCRAM-SHA-256 (RFC 5802, RFC 7677). Clients with another method, or
 /// with none, are left to the next module.
 final class AuthScram: Plugin {
-    private let users = Users()
+    private let users = Users(remedy: "scram_users passwd")
 
     override func start() throws(PluginError) {
         try host.config.declare(Self.keys)

@@ -4,7 +4,7 @@ import PluginKit
 /// Lets clients in by user name and password. A known user with a wrong password is refused; an unknown one is left to
 /// the next module, unless `auth.username.unknown = deny`.
 final class AuthUsername: Plugin {
-    private let users = Users()
+    private let users = Users(remedy: "users passwd")
 
     override func start() throws(PluginError) {
         try host.config.declare(Self.keys)

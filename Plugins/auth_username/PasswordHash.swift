@@ -32,7 +32,7 @@ struct PasswordHash {
         self.salt = salt
         self.hash = hash
     }
-    var text: String { "\(String(Bytes(Self.scheme)))$\(iterations)$\(hex(salt))$\(hex(hash))" }
+    var text: [UInt8] { Array("\(String(Bytes(Self.scheme)))$\(iterations)$\(hex(salt))$\(hex(hash))".utf8) }
 
     /// Takes milliseconds: never on a loop. Compares in constant time.
     func matches(_ password: Bytes) -> Bool {

@@ -1,57 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import PluginKit
 
-/// Every user in RAM: those of the conf file, and over them those of the store, which win. Changed on the control
-/// thread only, read by the loops.
-final class Users {
-    private var stored: [[UInt8]: PasswordHash] = [:]
-    private var configured: [[UInt8]: PasswordHash] = [:]
-    private let lock = RWLock()
+extension PasswordHash: StoredSecret {}
 
-    static let table: StaticString = "users"
-    /// The store's limit for a key.
-    static var longestName: Int { 1024 }
-
-    /// [any]
-    func find(_ name: [UInt8]) -> PasswordHash? { lock.read { stored[name] ?? configured[name] } }
-
-    enum Source { case nowhere, conf, store }
-    /// [main]
-    func source(_ name: [UInt8]) -> Source {
-        if stored[name] != nil { return .store }
-        return configured[name] != nil ? .conf : .nowhere
-    }
-    /// [main] In byte order.
-    func names() -> [[UInt8]] {
-        var all = Array(stored.keys)
-        all.append(contentsOf: configured.keys.filter { stored[$0] == nil })
-        return all.sorted { $0.lexicographicallyPrecedes($1) }
-    }
-    /// [main]
-    func configure(_ name: [UInt8], _ hash: PasswordHash) { lock.write { configured[name] = hash } }
-
-    /// [main] Reads the store; what it cannot read it names in the log and leaves out.
-    func load(_ host: Host) throws(PluginError) {
-        try host.kv.scan(Self.table) { name, value in
-            if let hash = PasswordHash(text: value) {
-                lock.write { stored[[UInt8](name)] = hash }
-            } else {
-                host.log.error("The stored password of user \(String(name)) is damaged: set it with users passwd.")
-            }
-            return true
-        }
-    }
-    /// [main] The disk first: what cannot be kept does not count.
-    func store(_ name: [UInt8], _ hash: PasswordHash, _ host: Host) throws(PluginError) {
-        let text = hash.text
-        try name.withBytes { (key) throws(PluginError) in
-            try text.withBytes { (value) throws(PluginError) in try host.kv.put(Self.table, key, value) }
-        }
-        lock.write { stored[name] = hash }
-    }
-    /// [main]
-    func remove(_ name: [UInt8], _ host: Host) throws(PluginError) {
-        try name.withBytes { (key) throws(PluginError) in _ = try host.kv.delete(Self.table, key) }
-        lock.write { _ = stored.removeValue(forKey: name) }
-    }
-}
+typealias Users = UserTable<PasswordHash>

@@ -134,7 +134,7 @@ static void keys_made_elsewhere_are_understood(const char *image) {
   }
   CHECK(fake_load(f, image) == MARTLET_OK);
   CHECK(log_in(f, "n=user,r=f", "pencil") == MARTLET_ALLOW && log_in(f, "n=user,r=f", "Pencil") == MARTLET_DENY);
-  CHECK(strstr(f->log, "The stored keys of user bad are damaged") != NULL);
+  CHECK(strstr(f->log, "What is stored of user bad is damaged") != NULL);
   CHECK(fake_unload(f) == 0);
   fake_free(f);
 }
