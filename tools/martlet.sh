@@ -22,6 +22,8 @@ Usage: martlet COMMAND
   ping      say pong if it answers
   status    show whether it runs
   version   show its version
+  reload-certs
+            have its listeners read their certificates again; clients stay
 END
     exit 1
 }
@@ -86,6 +88,14 @@ prepare() {
     exec 9>"$root/data/martlet.lock"
     flock -n 9 || die "Another start of node '$node' is under way."
     refuse_second
+    make_certificates
+}
+
+# A TLS listener needs a certificate, and a tree that has never run has none: one to try it with.
+make_certificates() {
+    [ ! -e "$root/etc/certs/cert.pem" ] && [ -r "$conf" ] || return 0
+    grep -Eq '^[[:space:]]*listener\.(ssl|wss)\.' "$conf" || return 0
+    "$root/bin/make-certs" "$root/etc/certs" >&2 || echo "note: no certificate was made for the TLS listeners." >&2
 }
 
 version() { "$broker" --version; }
@@ -176,5 +186,6 @@ restart)
 ping) exec "$ctl" ping ;;
 status) exec "$ctl" status ;;
 version) version ;;
+reload-certs) exec "$ctl" listeners reload-certs ;;
 *) usage ;;
 esac

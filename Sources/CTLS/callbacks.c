@@ -3,6 +3,7 @@
  */
 #include "internal.h"
 
+#include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,14 +68,24 @@ static int look_at_hello(SSL *ssl, int *alert, void *user) {
 
 /* ---- Keys instead of certificates ------------------------------------------------------------------------------- */
 
+/* An identity is text (RFC 4279 section 5.2); the encrypted bytes of a ticket are not. */
+static bool is_identity(const uint8_t *bytes, size_t count) {
+  if (count == 0 || count > CTLS_LONGEST_IDENTITY || memchr(bytes, 0, count)) return false;
+  for (size_t at = 0; at < count;) {
+    unsigned long scalar;
+    int n = UTF8_getc(bytes + at, (int)(count - at), &scalar);
+    if (n <= 0) return false;
+    at += (size_t)n;
+  }
+  return true;
+}
+
 /* Of a server. The stream remembers who came, and that somebody unknown did. */
 size_t ctls_find_key(SSL *ssl, const uint8_t *identity, size_t count, uint8_t *key, size_t room) {
   ctls_stream *s = ctls_stream_of(ssl);
   ctls_context *c = s->context;
-  size_t found = 0;
-  if (c->lookup && count > 0 && count <= CTLS_LONGEST_IDENTITY && !memchr(identity, 0, count)) {
-    found = c->lookup(c->lookup_user, identity, count, key, room);
-  }
+  if (!c->lookup || !is_identity(identity, count)) return 0;
+  size_t found = c->lookup(c->lookup_user, identity, count, key, room);
   if (found == 0 || found > room) {
     s->identity_unknown = true;
     return 0;
@@ -104,7 +115,8 @@ static SSL_SESSION *session_of_key(SSL *ssl, const uint8_t *key, size_t count) {
   return NULL;
 }
 
-/* Also asked about tickets, which it does not know: no session, no error. */
+/* Also asked about tickets, which it does not know: no session, no error. Whoever names an unknown identity means to be
+   known by it, and is not let in as somebody without one. */
 static int find_session(SSL *ssl, const unsigned char *identity, size_t count, SSL_SESSION **session) {
   uint8_t key[CTLS_LONGEST_KEY];
   size_t key_count = ctls_find_key(ssl, identity, count, key, sizeof key);
@@ -112,7 +124,7 @@ static int find_session(SSL *ssl, const unsigned char *identity, size_t count, S
   if (key_count) SSL_set_num_tickets(ssl, 0);
   *session = key_count ? session_of_key(ssl, key, key_count) : NULL;
   OPENSSL_cleanse(key, sizeof key);
-  return 1;
+  return key_count > 0 || !ctls_stream_of(ssl)->identity_unknown;
 }
 
 static unsigned client_key12(SSL *ssl, const char *hint, char *identity, unsigned room, unsigned char *key,

@@ -57,6 +57,8 @@ void ctls_note_failure(ctls_stream *s) {
     text = SSL_alert_desc_string_long(ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET);
   } else if (s->failure == CTLS_FAILURE_CERTIFICATE) {
     text = X509_verify_cert_error_string(SSL_get_verify_result(s->ssl));
+  } else if (s->identity_unknown && !s->identity) {
+    text = "the identity of its shared key is not known";
   } else if (s->lacks_protocol) {
     text = "no application protocol";
   }

@@ -82,7 +82,7 @@ extension CoreKeys {
                 "A client whose handshake is not over by then is disconnected."),
             family.option(
                 "max_handshakes", .int(1...1 << 20), default: "4096",
-                "Handshakes under way at once; a further one ends the oldest. Each takes about 30 KB."),
+                "Handshakes under way at once; a further one ends the oldest. Each takes about 45 KB."),
         ]
     }
 }

@@ -129,7 +129,8 @@ class Broker:
         return f"w{self.unique}/{name}"
 
     def raw(self, v=4, label="raw", port=None, **more):
-        """A TCP connection on which nothing was sent; more: rcvbuf, host, and the source address."""
+        """A TCP connection on which nothing was sent; more: rcvbuf, host, the source address, an
+        ssl.SSLContext as tls, and first, what is sent before its handshake."""
         web = self.web_port if not port else 0
         client = Client(port or web or self.port, v, self.trace, label, web=bool(web), **more)
         self.clients.append(client)

@@ -21,7 +21,7 @@ class Client:
     """One network connection. Every packet read is also held against what this client told the broker it accepts."""
 
     def __init__(self, port, v, trace, label="", rcvbuf=None, source=None, host="127.0.0.1",
-                 web=False):
+                 web=False, tls=None, first=b""):
         self.v, self.trace, self.label = v, trace, label
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if rcvbuf:
@@ -31,6 +31,10 @@ class Client:
             self.sock.bind((source, 0))
         self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if first:
+            self.sock.sendall(first)
+        if tls:  # an ssl.SSLContext
+            self.sock = tls.wrap_socket(self.sock, server_hostname="localhost", suppress_ragged_eofs=False)
         if web:
             self.sock = WebSocket(self.sock)
         self.buffer, self.next_pid, self.connack = bytearray(), 1, None

@@ -15,9 +15,9 @@
 /** No key is longer, in bytes. */
 #define MARTLET_PSK_MAX_KEY 64
 
-/** [loop] Writes the key of `identity` (1 to 255 bytes, no NUL) to `key`, which has room for `cap` bytes, at least
+/** [loop] Writes the key of `identity` (1 to 255 bytes of UTF-8) to `key`, which has room for `cap` bytes, at least
  *  MARTLET_PSK_MAX_KEY, and returns its length; 0 when this module does not know the identity. It runs inside the
- *  handshake: the answer must be in memory. What a client names may be a TLS 1.3 ticket that is no identity at all. */
+ *  handshake: the answer must be in memory. */
 typedef size_t (*martlet_psk_fn)(void *MARTLET_OPT user, martlet_bytes identity, uint8_t *MARTLET_NN key, size_t cap);
 
 typedef struct martlet_psk_v1 {
