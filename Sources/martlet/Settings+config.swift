@@ -170,10 +170,18 @@ extension ListenerOptions {
             options.sendTimeout = isGivenUp ? UInt64(config.durationMS("\(prefix).send_timeout")) : 0
             options.mountpoint = config.stringIfSet("\(prefix).mountpoint") ?? ""
             if has(.tls, family) { options.setTLS(config, prefix) }
-            if has(.webSocket, family) { options.webSocket = UpgradeTerms(config, prefix) }
+            if has(.webSocket, family) { options.setWebSocket(config, prefix) }
             options.zone = zones.firstIndex(of: config.string("\(prefix).zone")) ?? 0
             return options
         }
+    }
+
+    /// The options that only a listener of WebSocket clients has; after those of TLS.
+    private mutating func setWebSocket(_ config: ConfigFile, _ prefix: String) {
+        webSocket = UpgradeTerms(config, prefix)
+        handshakeTimeout = UInt64(config.durationMS("\(prefix).handshake_timeout"))
+        // What the first bytes under TLS are. RFC 7301
+        tls?.protocols = ["http/1.1"]
     }
 }
 

@@ -6,7 +6,7 @@ from wire import *
 from wire.ws import *
 
 MARTLET_ONLY = True
-WEB, LAX, ORIGIN, PROXY, HASTY = (free_port() for _ in range(5))
+WEB, LAX, ORIGIN, PROXY = (free_port() for _ in range(4))
 CONFIG = {
     "node.loops": "2",
     "listener.ws.web": f"127.0.0.1:{WEB}",
@@ -19,12 +19,6 @@ CONFIG = {
     "listener.ws.proxy.proxy_address_header": "X-Forwarded-For",
     "listener.ws.proxy.proxy_port_header": "X-Forwarded-Port",
     "listener.ws.proxy.access.1": "deny 192.0.2.66",
-    "mqtt.idle_timeout": "1s",
-    "zone.patient.idle_timeout": "60s",
-    "listener.ws.web.zone": "patient",
-    "listener.ws.lax.zone": "patient",
-    "listener.ws.origin.zone": "patient",
-    "listener.ws.proxy.zone": "patient",
 }
 
 

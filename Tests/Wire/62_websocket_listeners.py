@@ -8,7 +8,7 @@ from wire import *
 from wire.ws import *
 
 MARTLET_ONLY = True
-WEB, FULL, RATED, PROXIED, MOUNTED = (free_port() for _ in range(5))
+WEB, FULL, RATED, PROXIED, MOUNTED, HASTY, QUICK = (free_port() for _ in range(7))
 CONFIG = {
     "node.loops": "4",
     "listener.ws.web": f"127.0.0.1:{WEB}",
@@ -20,6 +20,11 @@ CONFIG = {
     "listener.ws.proxied.proxy_protocol": "on",
     "listener.ws.mounted": f"127.0.0.1:{MOUNTED}",
     "listener.ws.mounted.mountpoint": "web/%c/",
+    "listener.ws.hasty": f"127.0.0.1:{HASTY}",
+    "listener.ws.hasty.handshake_timeout": "1s",
+    "listener.ws.quick": f"127.0.0.1:{QUICK}",
+    "listener.ws.quick.zone": "hasty",
+    "zone.hasty.idle_timeout": "1s",
     "mqtt.max_packet_size": "4MB",
     "mqtt.max_output_buffer": "1MB",
     "listener.ws.web.send_timeout": "2s",
@@ -201,6 +206,38 @@ def test_random_cuts(b):
         for _ in range(pings):
             assert f.frame() == (PONG, b"p")
         f.sock.close()
+
+
+def test_slow_requests(b):
+    """A request in single bytes that never ends, and connections that say nothing: told when they said something,
+    closed and counted in time. Others do not notice."""
+    before, begun, data = b.memory(), time.monotonic(), request(more=["X: " + "x" * 5000])
+    slow = [plain_socket(HASTY, DEADLINE) for _ in range(400)]
+    other = web(b).connect(b.id())
+    sent = 0
+    while time.monotonic() < begun + 0.7:
+        for sock in slow[::2]:
+            sock.sendall(data[sent:sent + 1])
+        sent += 1
+        asked = time.monotonic()
+        other.quiet()
+        assert time.monotonic() - asked < 0.5
+    for i, sock in enumerate(slow):
+        f = Frames(sock, opens=False)
+        if i % 2:
+            assert f.frame() is None
+        else:
+            assert f.read_answer()[0] == "HTTP/1.1 408 Request Timeout"
+        sock.close()
+    b.wait_counted("ws:hasty", "ws_handshake_timeout", 400)
+    assert b.memory() - before < 16_000_000
+
+
+def test_no_connect_behind_the_handshake(b):
+    """The WebSocket is open and MQTT says nothing: idle_timeout, as on TCP."""
+    f = Frames(plain_socket(QUICK, DEADLINE))
+    f.expect_close(1008)
+    b.wait_counted("ws:quick", "idle_timeout", 1)
 
 
 def test_stop_and_start(b):

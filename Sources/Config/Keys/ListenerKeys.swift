@@ -59,6 +59,7 @@ extension CoreKeys {
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
         if family.parts.contains(.tls) { keys += tlsOptions(family) }
         if family.parts.contains(.webSocket) { keys += webSocketOptions(family) }
+        if !family.parts.isDisjoint(with: [.tls, .webSocket]) { keys += handshakeOptions(family) }
         return keys + admission(family) + socket(family)
     }
 
@@ -109,6 +110,14 @@ extension CoreKeys {
                 "rate_limit", .byteRate, default: "0",
                 "Bytes a client may send in a second, and the burst it may save up (100KB,200KB); beyond it the "
                     + "broker reads more slowly. 0 sets no limit."),
+        ]
+    }
+
+    private static func handshakeOptions(_ family: ListenerFamily) -> [ConfigKey] {
+        [
+            family.option(
+                "handshake_timeout", .duration(100...3_600_000), default: "15s",
+                "A client whose handshakes, of TLS and of WebSocket, are not over by then is disconnected.")
         ]
     }
 

@@ -66,8 +66,8 @@ extension CoreKeys {
                 "Diffie-Hellman parameters, PEM, for the DHE suites of TLS 1.2; OpenSSL has its own when not set."),
             family.option(
                 "alpn_required", .bool, default: "off",
-                "Whether a client is refused that does not name the application protocol (ALPN) of the listener, "
-                    + "mqtt."),
+                "Whether a client is refused that does not name the application protocol (ALPN) of the listener: "
+                    + "mqtt, or http/1.1 for WebSocket."),
             family.option(
                 "reuse_sessions", .bool, default: "on",
                 "Whether clients get tickets that make their next handshake short. Loading certificates again makes "
@@ -78,11 +78,8 @@ extension CoreKeys {
     private static func handshakes(_ family: ListenerFamily) -> [ConfigKey] {
         [
             family.option(
-                "handshake_timeout", .duration(100...3_600_000), default: "15s",
-                "A client whose handshake is not over by then is disconnected."),
-            family.option(
                 "max_handshakes", .int(1...1 << 20), default: "4096",
-                "Handshakes under way at once; a further one ends the oldest. Each takes about 45 KB."),
+                "Handshakes under way at once; a further one ends the oldest. Each takes about 45 KB.")
         ]
     }
 }
