@@ -19,6 +19,7 @@ __thread int32_t cr_tls_loop = -2;
 __thread void *cr_tls_object;
 
 void cr_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+int32_t cr_thread_id(void) { return (int32_t)gettid(); }
 
 int cr_accept(int fd, void *address, uint32_t *length) {
   return accept4(fd, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -20,6 +20,9 @@ open class EventLoop: @unchecked Sendable {
     public internal(set) var transports = Slab<Transport>()
     public internal(set) var ticks: UInt64 = 0
 
+    /// The kernel's number of the loop's thread, once it runs; 0 before.
+    public var threadID: Int32 { Int32(bitPattern: cr_load_relaxed_u32(threadCell)) }
+    private let threadCell: UnsafeMutablePointer<UInt32>
     let epoll: Int32
     let wakeFD: Int32
     var dirty: UInt32 = .max
@@ -55,6 +58,7 @@ open class EventLoop: @unchecked Sendable {
         sleeping = Self.cell()
         taskCount = Self.cell()
         stopping = Self.cell()
+        threadCell = Self.cell()
         precondition(epoll >= 0 && wakeFD >= 0, "epoll and eventfd are needed: out of file descriptors?")
         cr_epoll_add(epoll, wakeFD, UInt32(CR_IN), Self.wakeKey)
     }
@@ -68,6 +72,7 @@ open class EventLoop: @unchecked Sendable {
         sleeping.deallocate()
         taskCount.deallocate()
         stopping.deallocate()
+        threadCell.deallocate()
     }
 
     private static func cell() -> UnsafeMutablePointer<UInt32> {
@@ -135,6 +140,7 @@ open class EventLoop: @unchecked Sendable {
 
     public func run() {
         cr_set_current_loop(index)
+        cr_store_seq_u32(threadCell, UInt32(bitPattern: cr_thread_id()))
         cr_set_current_object(Unmanaged.passUnretained(self).toOpaque())
         let capacity = 512
         let events = UnsafeMutablePointer<cr_event>.allocate(capacity: capacity)

@@ -53,6 +53,8 @@ static inline void cr_set_current_object(void *object) { cr_tls_object = object;
 
 static inline int cr_errno(void) { return errno; }
 void cr_name_thread(const char *name);
+/* The kernel's number of this thread. */
+int32_t cr_thread_id(void);
 /* accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC. */
 int cr_accept(int fd, void *address, uint32_t *length);
 static inline uint64_t cr_clock_ms(void) {
