@@ -66,8 +66,8 @@ extension CoreKeys {
                 "Diffie-Hellman parameters, PEM, for the DHE suites of TLS 1.2; OpenSSL has its own when not set."),
             family.option(
                 "alpn_required", .bool, default: "off",
-                "Whether a client is refused that does not name the application protocol (ALPN) of the listener, "
-                    + "mqtt."),
+                "Whether a client is refused that does not name the application protocol (ALPN) of the listener: mqtt, "
+                    + "or http/1.1 where it speaks WebSocket."),
             family.option(
                 "reuse_sessions", .bool, default: "on",
                 "Whether clients get tickets that make their next handshake short. Loading certificates again makes "
