@@ -12,6 +12,9 @@ extension ListenerOptions {
         tls?.protocols = prefix.hasPrefix("listener.wss.") ? ["http/1.1"] : ["mqtt"]
         handshakeTimeout = UInt64(config.durationMS("\(prefix).handshake_timeout"))
         maxHandshakes = config.int("\(prefix).max_handshakes")
+    }
+
+    mutating func setCertificateName(_ config: ConfigFile, _ prefix: String) {
         certificateName =
             switch config.string("\(prefix).peer_cert_as_username") {
             case "cn": .common

@@ -57,19 +57,19 @@ extension CoreKeys {
     private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
-        if family.parts.contains(.tls) { keys += tlsOptions(family) }
+        keys += family.parts.contains(.tls) ? tlsOptions(family) : proxiedCertificate(family)
         if family.parts.contains(.webSocket) { keys += webSocketOptions(family) }
         return keys + admission(family) + socket(family)
     }
 
     /// An option that an earlier family has too is described there; in the conf file only its line stands again.
     private static func describedOnce(_ keys: [ConfigKey]) -> [ConfigKey] {
-        var first: [String: String] = [:]
+        var first: [String: (name: String, help: String)] = [:]
         return keys.map { key in
             let option = levelsOf(key.name).dropFirst(3).joined(separator: ".")
             guard !option.isEmpty else { return key }
-            if let name = first[option] { return key.described(by: name) }
-            first[option] = key.name
+            if let (name, help) = first[option], help == key.help { return key.described(by: name) }
+            first[option] = (key.name, key.help)
             return key
         }
     }

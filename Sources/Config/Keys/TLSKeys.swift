@@ -5,6 +5,18 @@ extension CoreKeys {
         certificates(family) + clients(family) + agreement(family) + handshakes(family)
     }
 
+    /// Of a family whose clients are not encrypted, where a proxy in front may know their certificates.
+    static func proxiedCertificate(_ family: ListenerFamily) -> [ConfigKey] {
+        guard family.parts.contains(.mqtt) else { return [] }
+        return [
+            family.option(
+                "peer_cert_as_username", .enumeration(["off", "cn"]), default: "off",
+                "Whether the common name takes the place of the user name that a proxy in front has found in the "
+                    + "client's certificate, with proxy_protocol in version 2 (haproxy: send-proxy-v2-ssl-cn). A client "
+                    + "about whom it says none has no user name then.")
+        ]
+    }
+
     private static func certificates(_ family: ListenerFamily) -> [ConfigKey] {
         [
             family.option(
