@@ -64,12 +64,14 @@ extension CoreKeys {
 
     /// An option that an earlier family has too is described there; in the conf file only its line stands again.
     private static func describedOnce(_ keys: [ConfigKey]) -> [ConfigKey] {
-        var first: [String: (name: String, help: String)] = [:]
+        var first: [String: String] = [:]
         return keys.map { key in
             let option = levelsOf(key.name).dropFirst(3).joined(separator: ".")
             guard !option.isEmpty else { return key }
-            if let (name, help) = first[option], help == key.help { return key.described(by: name) }
-            first[option] = (key.name, key.help)
+            // One that means something else in another family is described there too.
+            let meaning = option + " " + key.help
+            if let name = first[meaning] { return key.described(by: name) }
+            first[meaning] = key.name
             return key
         }
     }
