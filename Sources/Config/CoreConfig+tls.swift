@@ -3,9 +3,10 @@
 extension CoreConfig {
     /// What the options of one TLS listener say together.
     static func tlsListeners(_ values: ConfigFile) -> [Diagnostic] {
-        CoreKeys.listenerFamilies.filter { $0.parts.contains(.tls) }.flatMap { family in
+        CoreKeys.listenerFamilies.filter { $0.parts.contains(.mqtt) || $0.parts.contains(.tls) }.flatMap { family in
             values.names(matching: "listener.\(family.name).*").flatMap { name in
                 let prefix = "listener.\(family.name).\(name)"
+                guard family.parts.contains(.tls) else { return proxied(values, prefix) }
                 return versions(values, prefix) + hosts(values, prefix) + peers(values, prefix)
             }
         }
@@ -13,6 +14,14 @@ extension CoreConfig {
 
     private static func wrong(_ values: ConfigFile, _ key: String, _ message: String) -> [Diagnostic] {
         values.value(key).map { [Diagnostic(.error, at: $0.source, key: key, message: message)] } ?? []
+    }
+
+    private static func proxied(_ values: ConfigFile, _ prefix: String) -> [Diagnostic] {
+        let key = "\(prefix).peer_cert_as_username"
+        guard values.string(key) != "off", !values.bool("\(prefix).proxy_protocol") else { return [] }
+        return wrong(
+            values, key,
+            "only a proxy in front knows certificates here, expected \(prefix).proxy_protocol = on beside it")
     }
 
     private static func versions(_ values: ConfigFile, _ prefix: String) -> [Diagnostic] {

@@ -137,9 +137,14 @@ public final class Listener: @unchecked Sendable {
     func mayAccept() -> UInt64 { rate?.withLock { $0.take(now: cr_clock_ms()) } ?? 0 }
 
     /// What stands between a client's socket and MQTT; nil: nothing. On the loop that accepted it.
-    func makeLayers(_ peer: PeerAddress) -> LayerStack? {
+    /// - Parameter proxied: the common name in the certificate that a proxy in front has verified.
+    func makeLayers(_ peer: PeerAddress, proxied: String? = nil) -> LayerStack? {
         var layers: [StreamLayer] = []
-        if door != nil { layers.append(ListenerTLS(self, peer)) }
+        if door != nil {
+            layers.append(ListenerTLS(self, peer))
+        } else if let proxied, options.certificateName != .unused {
+            layers.append(ProxiedCertificate(proxied))
+        }
         if let terms = options.webSocket { layers.append(WebSocketLayer(terms, access: access)) }
         return layers.isEmpty ? nil : LayerStack(layers)
     }

@@ -17,8 +17,12 @@ struct ProxyHeader {
     /// Bytes of the header so far, the first `kept` of them.
     private var bytes: InlineArray<107, UInt8> = InlineArray(repeating: 0)
     private var kept = 0
-    /// Bytes still to come of a version 2 header that need no look.
-    private var skip = 0
+    /// Bytes still to come of a version 2 header, behind its addresses.
+    private var left = 0
+    private var fields = ProxyFields()
+
+    /// Whom the proxy has found in the client's certificate; nil: it says nothing about one, or does not trust it.
+    var commonName: String? { fields.commonName }
 
     /// Longest line of version 1, with its end.
     private static let longestLine = 107
@@ -28,11 +32,12 @@ struct ProxyHeader {
     mutating func take(_ input: UnsafeRawBufferPointer) -> Int {
         var at = 0
         while at < input.count, case .partial = outcome {
-            if skip > 0 {
-                let n = min(skip, input.count - at)
-                skip -= n
+            if left > 0 {
+                let n = min(left, input.count - at)
+                if !isLocal { for byte in input[at..<at + n] { fields.take(byte) } }
+                left -= n
                 at += n
-                if skip == 0 { finishBinary() }
+                if left == 0 { finishBinary() }
             } else {
                 bytes[kept] = input[at]
                 kept += 1
@@ -66,8 +71,10 @@ struct ProxyHeader {
             }
             if addressCount > 0 { return }
         }
-        skip = length - addressCount
-        if skip == 0 { finishBinary() }
+        left = length - addressCount
+        // Addresses that are not kept are no fields.
+        fields.skip(bytes[13] & 0xF0 == 0x30 ? Self.addressCounts[bytes[13]] ?? 0 : 0)
+        if left == 0 { finishBinary() }
     }
 
     /// Family and transport with the size of their addresses. Datagrams cannot come over a connection.

@@ -61,8 +61,9 @@ final class ProxyWait {
     private func handOver(_ peer: PeerAddress) {
         let listener = listener
         let fd = fd
+        let layers = listener.makeLayers(peer, proxied: header.commonName)
         forget()
-        listener.broker.accept(fd: fd, peer: peer, listener: listener.number, layers: listener.makeLayers(peer))
+        listener.broker.accept(fd: fd, peer: peer, listener: listener.number, layers: layers)
     }
 
     private func end(_ reason: StaticString) {

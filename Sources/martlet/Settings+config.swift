@@ -169,6 +169,7 @@ extension ListenerOptions {
             let isGivenUp = config.bool("\(prefix).send_timeout_close")
             options.sendTimeout = isGivenUp ? UInt64(config.durationMS("\(prefix).send_timeout")) : 0
             options.mountpoint = config.stringIfSet("\(prefix).mountpoint") ?? ""
+            options.setCertificateName(config, prefix)
             if has(.tls, family) { options.setTLS(config, prefix) }
             if has(.webSocket, family) { options.setWebSocket(config, prefix) }
             options.zone = zones.firstIndex(of: config.string("\(prefix).zone")) ?? 0

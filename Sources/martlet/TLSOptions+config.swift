@@ -8,8 +8,13 @@ extension ListenerOptions {
     /// The options that only a listener of TLS clients has.
     mutating func setTLS(_ config: ConfigFile, _ prefix: String) {
         tls = TLSOptions(config, prefix)
+        // RFC 7301; a browser that opens a WebSocket offers http/1.1.
+        tls?.protocols = prefix.hasPrefix("listener.wss.") ? ["http/1.1"] : ["mqtt"]
         handshakeTimeout = UInt64(config.durationMS("\(prefix).handshake_timeout"))
         maxHandshakes = config.int("\(prefix).max_handshakes")
+    }
+
+    mutating func setCertificateName(_ config: ConfigFile, _ prefix: String) {
         certificateName =
             switch config.string("\(prefix).peer_cert_as_username") {
             case "cn": .common
@@ -51,7 +56,6 @@ extension TLSOptions {
         honorsOwnOrder = config.bool(key("honor_cipher_order"))
         dhParameters = config.pathIfSet(key("dhfile"))
         resumes = config.bool(key("reuse_sessions"))
-        protocols = ["mqtt"]
         requiresProtocol = config.bool(key("alpn_required"))
     }
 }

@@ -49,6 +49,20 @@ struct TLSKeysTests {
         #expect(try messages("listener.ssl.a.psk = on", "listener.ssl.a.peer_cert_as_username = cn") == [])
     }
 
+    @Test("Only a proxy knows the certificates of clients that are not encrypted")
+    func proxied() throws {
+        #expect(
+            try messages("listener.tcp.b = 1", "listener.tcp.b.peer_cert_as_username = cn") == [
+                "3: listener.tcp.b.peer_cert_as_username: only a proxy in front knows certificates here, expected "
+                    + "listener.tcp.b.proxy_protocol = on beside it"
+            ])
+        #expect(
+            try messages(
+                "listener.tcp.b = 1", "listener.tcp.b.proxy_protocol = on",
+                "listener.tcp.b.peer_cert_as_username = cn") == [])
+        #expect(try messages("listener.tcp.b = 1", "listener.tcp.b.peer_cert_as_username = dn").count == 1)
+    }
+
     @Test("A certificate for a host is three words")
     func hosts() throws {
         #expect(try messages("listener.ssl.a.sni.1 = h,c,k", "listener.ssl.a.sni.2 = *.h,c,k") == [])

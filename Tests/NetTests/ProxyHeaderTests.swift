@@ -115,4 +115,49 @@ import Testing
     @Test func nothingIsTakenAfterAMalformedHeader() {
         #expect(read([Array("GET / HTTP/1.1".utf8)]).left == Array("ET / HTTP/1.1".utf8))
     }
+
+    private static func field(_ kind: UInt8, _ value: [UInt8]) -> [UInt8] {
+        [kind, UInt8(value.count >> 8), UInt8(value.count & 0xFF)] + value
+    }
+
+    /// PP2_TYPE_SSL: which certificates, whether verified, and what is known of them.
+    private static func tls(_ client: UInt8, _ verify: UInt8, _ inside: [UInt8]) -> [UInt8] {
+        field(0x20, [client, 0, 0, 0, verify] + inside)
+    }
+
+    private static let version = field(0x21, Array("TLSv1.3".utf8))
+    private static let name = field(0x22, Array("device-1".utf8))
+
+    @Test(
+        arguments: [
+            ([], nil), (tls(7, 0, version + name), "device-1"),
+            (field(1, Array("h2".utf8)) + tls(3, 0, name + version) + field(4, [0, 0]), "device-1"),
+            // No certificate, one that was not verified, no TLS at all, a name that is none.
+            (tls(1, 0, version + name), nil), (tls(7, 1, version + name), nil), (name, nil), (tls(7, 0, version), nil),
+            (tls(7, 0, field(0x22, [0x61, 0])), nil), (tls(7, 0, field(0x22, [0xFF])), nil),
+            (field(0x20, [7]) + name, nil),
+        ] as [([UInt8], String?)])
+    func theNameInTheClientsCertificate(_ fields: [UInt8], _ expected: String?) {
+        for (command, family, addresses) in [
+            (UInt8(0x21), UInt8(0x11), Self.four), (0x21, 0x21, Self.six),
+            (0x21, 0x31, [UInt8](repeating: 0x22, count: 216)), (0x21, 0, []),
+        ] {
+            let bytes = Self.binary(command, family, addresses + fields)
+            var whole = ProxyHeader()
+            #expect(bytes.withUnsafeBytes { whole.take($0) } == bytes.count)
+            #expect(whole.commonName == expected)
+            var single = ProxyHeader()
+            for byte in bytes { _ = [byte].withUnsafeBytes { single.take($0) } }
+            #expect(single.commonName == expected)
+            guard case .complete = single.outcome else {
+                Issue.record("not complete")
+                return
+            }
+        }
+        // One that the proxy sends for itself says nothing about a client.
+        let own = Self.binary(0x20, 0x11, Self.four + fields)
+        var header = ProxyHeader()
+        #expect(own.withUnsafeBytes { header.take($0) } == own.count)
+        #expect(header.commonName == nil)
+    }
 }

@@ -8,7 +8,7 @@ import time
 from wire import *
 
 MARTLET_ONLY = True
-OPEN, CLOSED, RULED, PROXIES = (free_port() for _ in range(4))
+OPEN, CLOSED, RULED, PROXIES, NAMED = (free_port() for _ in range(5))
 CONFIG = {
     "mqtt.allow_anonymous": "loopback",
     "zone.open.allow_anonymous": "true",
@@ -24,6 +24,9 @@ CONFIG = {
     "listener.tcp.ruled.proxy_protocol": "on",
     "listener.tcp.ruled.access.1": "deny 203.0.113.0/24",
     "listener.tcp.ruled.access.2": "deny 2001:db8:dead::/48",
+    "listener.tcp.named": f"127.0.0.1:{NAMED}",
+    "listener.tcp.named.proxy_protocol": "on",
+    "listener.tcp.named.peer_cert_as_username": "cn",
     "listener.tcp.proxies": f"127.0.0.1:{PROXIES}",
     "listener.tcp.proxies.proxy_protocol": "on",
     "listener.tcp.proxies.access.1": "deny 127.0.0.2",
@@ -247,3 +250,21 @@ def test_without_the_option_a_header_is_no_mqtt(b):
     c = b.raw(4)
     c.try_send(FOUR + connect(4, b.id()))
     assert c.until_eof() == b""
+
+
+def test_the_name_in_the_clients_certificate(b):
+    """What haproxy's send-proxy-v2-ssl-cn says becomes the user name; who has none is nobody, whatever CONNECT says."""
+    ssl = tlv(0x20, b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3") + tlv(0x22, b"device-1"))
+    c = b.raw(4, "named", port=NAMED)
+    c.sock.sendall(tcp4("192.0.2.9", 4712, more=ssl))
+    c.connect(b.id("named"), username="somebody")
+    assert "username=device-1," in b.ctl("clients", "show", b.id("named")).stdout
+    c.subscribe(b.topic(), 1)
+    c.deliver(b.topic(), b"x" * 100_000, 1)
+    c.take(b.topic(), b"x" * 100_000, qos=1)
+    unverified = tlv(0x20, b"\x07\0\0\0\1" + tlv(0x22, b"device-1"))
+    for more in (b"", unverified):
+        # From another machine, as it is known by now, nobody comes in without a name.
+        stranger = b.raw(4, "stranger", port=NAMED)
+        stranger.sock.sendall(tcp4("192.0.2.10", 4713, more=more) + connect(4, b.id("stranger"), username="device-1"))
+        stranger.expect("CONNACK", code=5)

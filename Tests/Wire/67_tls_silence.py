@@ -13,8 +13,8 @@ from wire.certs import Authority
 MARTLET_ONLY = True
 CA = Authority()
 PORT, PATIENT = free_port(), free_port()
-MANY = int(os.environ.get("WIRE_SILENT", "3000"))
-PLACES = 1000
+MANY = int(os.environ.get("WIRE_SILENT", "1500"))
+PLACES = 500
 PLUGINS = []
 CONFIG = {"node.loops": "4"}
 for name, port, more in (("quick", PORT, {"handshake_timeout": "3s"}),

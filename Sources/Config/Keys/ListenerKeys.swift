@@ -57,7 +57,7 @@ extension CoreKeys {
     private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
-        if family.parts.contains(.tls) { keys += tlsOptions(family) }
+        keys += family.parts.contains(.tls) ? tlsOptions(family) : proxiedCertificate(family)
         if family.parts.contains(.webSocket) { keys += webSocketOptions(family) }
         if !family.parts.isDisjoint(with: [.tls, .webSocket]) { keys += handshakeOptions(family) }
         return keys + admission(family) + socket(family)
@@ -69,8 +69,10 @@ extension CoreKeys {
         return keys.map { key in
             let option = levelsOf(key.name).dropFirst(3).joined(separator: ".")
             guard !option.isEmpty else { return key }
-            if let name = first[option] { return key.described(by: name) }
-            first[option] = key.name
+            // One that means something else in another family is described there too.
+            let meaning = option + " " + key.help
+            if let name = first[meaning] { return key.described(by: name) }
+            first[meaning] = key.name
             return key
         }
     }

@@ -5,6 +5,18 @@ extension CoreKeys {
         certificates(family) + clients(family) + agreement(family) + handshakes(family)
     }
 
+    /// Of a family whose clients are not encrypted, where a proxy in front may know their certificates.
+    static func proxiedCertificate(_ family: ListenerFamily) -> [ConfigKey] {
+        guard family.parts.contains(.mqtt) else { return [] }
+        return [
+            family.option(
+                "peer_cert_as_username", .enumeration(["off", "cn"]), default: "off",
+                "Whether the common name takes the place of the user name that a proxy in front has found in the "
+                    + "client's certificate, with proxy_protocol in version 2 (haproxy: send-proxy-v2-ssl-cn). A client "
+                    + "about whom it says none has no user name then.")
+        ]
+    }
+
     private static func certificates(_ family: ListenerFamily) -> [ConfigKey] {
         [
             family.option(
@@ -66,8 +78,8 @@ extension CoreKeys {
                 "Diffie-Hellman parameters, PEM, for the DHE suites of TLS 1.2; OpenSSL has its own when not set."),
             family.option(
                 "alpn_required", .bool, default: "off",
-                "Whether a client is refused that does not name the application protocol (ALPN) of the listener: "
-                    + "mqtt, or http/1.1 for WebSocket."),
+                "Whether a client is refused that does not name the application protocol (ALPN) of the listener: mqtt, "
+                    + "or http/1.1 where it speaks WebSocket."),
             family.option(
                 "reuse_sessions", .bool, default: "on",
                 "Whether clients get tickets that make their next handshake short. Loading certificates again makes "

@@ -46,9 +46,6 @@ extension CoreKeys {
                 effect: "a client can never renegotiate: TLS 1.3 has no renegotiation, and in TLS 1.2 it is off",
                 "listener.\(family.name).*.secure_renegotiate")
         }
-        + without(
-            effect: "only a TLS listener sees a certificate",
-            "listener.tcp.*.peer_cert_as_username")
 
     private static let single = without(
         effect: "this version is a single node",
