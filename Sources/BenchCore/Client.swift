@@ -165,7 +165,7 @@ struct Publisher {
 }
 
 struct Client {
-    enum State { case idle, connecting, awaitingConnack, awaitingSuback, ready, closing, closed }
+    enum State { case idle, connecting, upgrading, awaitingConnack, awaitingSuback, ready, closing, closed }
 
     var fd: Int32 = -1
     let index: Int
@@ -177,6 +177,9 @@ struct Client {
     /// The socket took no more; EPOLLOUT will come.
     var isBlocked = false
     var output = PendingBytes()
+    /// Over WebSocket: frames that the socket has not taken; `output` is what comes behind them.
+    var wire = PendingBytes()
+    var frames = FrameReader()
     /// The beginning of a packet whose end has not arrived.
     var partial = PendingBytes()
     var startedAt: UInt64 = 0

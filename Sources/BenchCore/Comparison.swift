@@ -63,7 +63,7 @@ public struct Comparison: Codable, Sendable {
     private mutating func runOnce(_ preset: Preset, _ contender: Contender, _ settings: Settings) -> BenchResult? {
         do {
             let scratch = try Scratch()
-            let broker = try contender.start(scratch: scratch)
+            let broker = try contender.start(scratch: scratch, transport: settings.transport)
             defer { broker.stop() }
             var settings = settings
             (settings.host, settings.port, settings.pid) = ("127.0.0.1", broker.port, broker.pid)

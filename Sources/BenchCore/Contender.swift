@@ -36,7 +36,7 @@ public struct Contender: Sendable {
         return Contender(
             name: name, command: "{scratch}/tree/bin/martlet console",
             configuration: """
-                listener.tcp.bench = 127.0.0.1:{port}
+                listener.{transport}.bench = 127.0.0.1:{port}
                 mqtt.mqueue.max_length = 0
                 mqtt.mqueue.max_bytes = 4GB
                 mqtt.session.max_inflight = 0
@@ -47,7 +47,8 @@ public struct Contender: Sendable {
     }
 
     /// Debian's mosquitto with nothing in its way: no log, no disk, no bounds, no Nagle. It keeps its user, as under
-    /// callgrind it must write what it opened before it changed.
+    /// callgrind it must write what it opened before it changed. Nobody uses the second listener: 2.0.11 ends at once
+    /// when all it has is one for WebSocket.
     public static func mosquitto(command: String? = nil) throws -> Contender {
         if let command { return Contender(name: "mosquitto", command: command) }
         let places = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]
@@ -59,6 +60,8 @@ public struct Contender: Sendable {
             name: "mosquitto", command: "\(binary) -c {scratch}/broker.conf",
             configuration: """
                 listener {port} 127.0.0.1
+                protocol {protocol}
+                listener 0 {scratch}/unused.sock
                 allow_anonymous true
                 max_queued_messages 0
                 max_inflight_messages 0
@@ -71,22 +74,29 @@ public struct Contender: Sendable {
     }
 
     /// Starts it on a free port; `wrap` may put another program in front of the command.
-    func start(scratch: Scratch, patience: Double = 30, wrap: (String) -> String = { $0 }) throws -> BrokerProcess {
+    func start(
+        scratch: Scratch, transport: Transport, patience: Double = 30, wrap: (String) -> String = { $0 }
+    ) throws -> BrokerProcess {
         let port = try SocketAddress.freePort()
         if let tree { try scratch.copy(tree: tree) }
         if let configuration {
             try scratch.write(
-                fill(configuration, port, scratch), to: tree == nil ? "broker.conf" : "tree/etc/martlet.conf")
+                fill(configuration, port, scratch, transport), to: tree == nil ? "broker.conf" : "tree/etc/martlet.conf"
+            )
         }
         if !plugins.isEmpty {
             try scratch.write(plugins.map { $0 + ".\n" }.joined(), to: "tree/data/loaded_plugins")
         }
         return try BrokerProcess(
-            wrap(fill(command, port, scratch)), port: port, log: scratch.path + "/broker.log", patience: patience)
+            wrap(fill(command, port, scratch, transport)), port: port, log: scratch.path + "/broker.log",
+            patience: patience)
     }
 
-    private func fill(_ text: String, _ port: UInt16, _ scratch: Scratch) -> String {
+    /// `{transport}` is Martlet's word for it, `{protocol}` mosquitto's.
+    private func fill(_ text: String, _ port: UInt16, _ scratch: Scratch, _ transport: Transport) -> String {
         text.replacing("{port}", with: String(port)).replacing("{scratch}", with: scratch.path)
+            .replacing("{transport}", with: transport.rawValue)
+            .replacing("{protocol}", with: transport.isWebSocket ? "websockets" : "mqtt")
     }
 }
 

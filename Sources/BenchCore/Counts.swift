@@ -52,7 +52,9 @@ public struct Counts: Codable, Sendable {
         let scratch = try Scratch()
         let valgrind =
             "valgrind -q --vgdb=no --tool=callgrind --trace-children=yes --callgrind-out-file=\(scratch.path)/out.%p "
-        let broker = try contender.start(scratch: scratch, patience: 180) { valgrind + $0 }
+        let broker = try contender.start(scratch: scratch, transport: settings.transport, patience: 180) {
+            valgrind + $0
+        }
         var settings = settings
         (settings.host, settings.port, settings.pid) = ("127.0.0.1", broker.port, broker.pid)
         let receivers = settings.scenario == .fanout ? UInt64(settings.subscribers) : 1

@@ -163,6 +163,7 @@ extension BenchResult.Messages {
 extension Traffic {
     init(_ settings: Settings) {
         self.init(run: UInt32.random(in: 1...UInt32.max))
+        (transport, host, port) = (settings.transport, settings.host, settings.port)
         (version, qos, size) = (settings.version, settings.qos, settings.size)
         window = settings.effectiveWindow
         batch = max(1, window / 4)

@@ -99,6 +99,18 @@ extension Loop {
             fail(client, "cannot connect: \(errorText())")
             return false
         }
+        if traffic.transport.isWebSocket {
+            client.pointee.wire.append(WebSocket.request(host: traffic.host, port: traffic.port))
+            client.pointee.frames = FrameReader()
+            client.pointee.state = .upgrading
+            markDirty(client)
+        } else {
+            sendConnect(client)
+        }
+        return true
+    }
+
+    func sendConnect(_ client: ClientPointer) {
         let spec = specs[client.pointee.index]
         client.pointee.output.append(
             Packet.connect(
@@ -108,7 +120,6 @@ extension Loop {
                     username: traffic.username, password: traffic.password)))
         client.pointee.state = .awaitingConnack
         markDirty(client)
-        return true
     }
 
     func connected(_ client: ClientPointer, _ packet: PacketView, _ now: UInt64) {
@@ -173,7 +184,7 @@ extension Loop {
                 client.pointee.churnLeft -= 1
                 connectQueue.append(client.pointee.index)
             }
-        case .connecting, .awaitingConnack:
+        case .connecting, .upgrading, .awaitingConnack:
             counters[.outstandingConnects] -= 1
             counters[.failed] += 1
             lastComplaint = "the broker closed a connection before it answered CONNECT"
@@ -186,7 +197,7 @@ extension Loop {
     func fail(_ client: ClientPointer, _ reason: String) {
         lastComplaint = reason
         counters[.failed] += 1
-        if client.pointee.state == .connecting || client.pointee.state == .awaitingConnack {
+        if [.connecting, .upgrading, .awaitingConnack].contains(client.pointee.state) {
             counters[.outstandingConnects] -= 1
         }
         discard(client)
@@ -204,6 +215,7 @@ extension Loop {
         client.pointee.state = .closed
         client.pointee.isBlocked = false
         client.pointee.output.free()
+        client.pointee.wire.free()
         client.pointee.partial.free()
     }
 

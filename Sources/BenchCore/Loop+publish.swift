@@ -46,6 +46,7 @@ extension Loop {
             }
             return
         }
+        if traffic.transport.isWebSocket { return flushFrames(client) }
         if client.pointee.output.count > scratchCapacity / 2 {
             flushBacklog(client)
             return
@@ -57,7 +58,12 @@ extension Loop {
             count += writeMessages(client, publisher, scratch + count, scratchCapacity - count)
         }
         if count > 0 { transmit(client, scratch, count) }
-        if client.pointee.state == .closing && client.pointee.output.count == 0 && client.pointee.fd >= 0 {
+        endIfSaid(client)
+    }
+
+    private func endIfSaid(_ client: ClientPointer) {
+        guard client.pointee.state == .closing && client.pointee.fd >= 0 else { return }
+        if client.pointee.output.count + client.pointee.wire.count == 0 {
             shutdown(client.pointee.fd, Int32(SHUT_WR))
         }
     }
@@ -65,6 +71,40 @@ extension Loop {
     private func flushBacklog(_ client: ClientPointer) {
         transmit(client, client.pointee.output.bytes!, client.pointee.output.count, isOwnOutput: true)
         if client.pointee.fd >= 0 && !client.pointee.isBlocked { markDirty(client) }
+    }
+
+    /// Over WebSocket: what the socket did not take is framed already and goes first; the rest is one frame.
+    private func flushFrames(_ client: ClientPointer) {
+        if client.pointee.wire.count > 0 {
+            sendWire(client, client.pointee.wire.bytes!, client.pointee.wire.count)
+            guard client.pointee.fd >= 0, !client.pointee.isBlocked else { return }
+        }
+        guard client.pointee.state != .upgrading else { return }
+        let start = scratch + WebSocket.headRoom
+        let space = scratchCapacity - WebSocket.headRoom
+        var count = min(client.pointee.output.count, space / 2)
+        if count > 0 {
+            start.update(from: client.pointee.output.bytes!, count: count)
+            client.pointee.output.replace(client.pointee.output.bytes! + count, client.pointee.output.count - count)
+        }
+        if client.pointee.output.count > 0 {
+            markDirty(client)
+        } else if isPublishing && client.pointee.state == .ready, let publisher = client.pointee.publisher {
+            count += writeMessages(client, publisher, start + count, space - count)
+        }
+        if count > 0 {
+            let frame = WebSocket.seal(start, count)
+            sendWire(client, frame, start + count - frame)
+        }
+        endIfSaid(client)
+    }
+
+    private func sendWire(_ client: ClientPointer, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
+        let sent = send(client.pointee.fd, bytes, count, Int32(MSG_NOSIGNAL))
+        if sent < 0 && errno != EAGAIN && errno != EINTR { return closed(client) }
+        let gone = max(0, sent)
+        client.pointee.isBlocked = gone < count
+        client.pointee.wire.replace(bytes + gone, count - gone)
     }
 
     private func transmit(

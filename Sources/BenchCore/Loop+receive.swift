@@ -14,12 +14,58 @@ extension Loop {
             return closed(client)
         }
         bytesThisTick += count
-        let total = kept + count
+        var total = kept + count
+        if traffic.transport.isWebSocket {
+            guard let payload = unpack(client, receiveBuffer + kept, count) else { return }
+            total = kept + payload
+        }
         let used = readPackets(client, receiveBuffer, total, bench_now())
         guard client.pointee.fd >= 0 else { return }
         client.pointee.partial.replace(receiveBuffer + used, total - used)
         if count == room { more.append(client) }
         if client.pointee.output.count > 0 { markDirty(client) }
+    }
+
+    /// Takes the frames off; returns the bytes of payload, or nil when the connection is gone or only opening.
+    private func unpack(_ client: ClientPointer, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> Int? {
+        var payload = 0
+        if client.pointee.state == .upgrading {
+            // An answer is short: it comes in one piece, and nothing comes behind it before CONNECT.
+            let answer = WebSocket.answer(UnsafeBufferPointer(start: bytes, count: count))
+            guard let answer, answer.isAccepted, answer.count == count else {
+                fail(client, "the broker opens no WebSocket on /mqtt: \(answer?.status ?? "its answer is no HTTP")")
+                return nil
+            }
+            sendConnect(client)
+            return nil
+        }
+        let found = client.pointee.frames.unpack(bytes, count, payload: &payload)
+        if !client.pointee.frames.pings.isEmpty { answerPings(client) }
+        switch found {
+        case .data: return payload
+        case .closed(let code):
+            // The last thing there is to read: the socket's own end may have come with it, and nobody would tell again.
+            if client.pointee.state != .closing { lastComplaint = "the broker closed a WebSocket with code \(code)" }
+            closed(client)
+            return nil
+        case .malformed:
+            protocolError(client, "a malformed WebSocket frame")
+            return nil
+        }
+    }
+
+    private func answerPings(_ client: ClientPointer) {
+        for var body in client.pointee.frames.pings {
+            let count = body.count
+            body.insert(contentsOf: [UInt8](repeating: 0, count: WebSocket.headRoom), at: 0)
+            body.withUnsafeMutableBufferPointer { room in
+                let frame = WebSocket.seal(room.baseAddress! + WebSocket.headRoom, count, opcode: 0xA)
+                let length = room.baseAddress! + room.count - frame
+                client.pointee.wire.grow(length).update(from: frame, count: length)
+            }
+        }
+        client.pointee.frames.pings = []
+        markDirty(client)
     }
 
     /// Returns how many bytes were whole packets.

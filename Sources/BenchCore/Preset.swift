@@ -6,15 +6,19 @@ public enum Preset: String, CaseIterable, Sendable {
     case pairsQoS1 = "pairs-qos1"
     case pairsQoS2 = "pairs-qos2"
     case pairs4K = "pairs-4k"
-    case rate, conn, retain, offline, wildcard
+    case pairsWeb = "pairs-ws"
+    case fanoutWeb = "fanout-ws"
+    case rate, conn
+    case connWeb = "conn-ws"
+    case retain, offline, wildcard
 
     public var settings: Settings {
         var settings: Settings
         switch self {
-        case .fanout: settings = Settings(.fanout)
+        case .fanout, .fanoutWeb: settings = Settings(.fanout)
         case .fanin: settings = Settings(.fanin)
-        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .rate: settings = Settings(.pairs)
-        case .conn: settings = Settings(.conn)
+        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .rate: settings = Settings(.pairs)
+        case .conn, .connWeb: settings = Settings(.conn)
         case .retain: settings = Settings(.retain)
         case .offline: settings = Settings(.offline)
         case .wildcard: settings = Settings(.wildcard)
@@ -24,6 +28,7 @@ public enum Preset: String, CaseIterable, Sendable {
         case .pairsQoS2: (settings.qos, settings.publishers, settings.subscribers) = (2, 50, 50)
         case .pairs4K: settings.size = 4096
         case .rate: settings.rate = 20_000
+        case .pairsWeb, .fanoutWeb, .connWeb: settings.transport = .ws
         default: break
         }
         return settings
@@ -32,8 +37,8 @@ public enum Preset: String, CaseIterable, Sendable {
     /// Whether its messages can be counted one by one under callgrind.
     public var isCountable: Bool {
         switch self {
-        case .fanout, .fanin, .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .wildcard: true
-        case .rate, .conn, .retain, .offline: false
+        case .fanout, .fanin, .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .fanoutWeb, .wildcard: true
+        case .rate, .conn, .connWeb, .retain, .offline: false
         }
     }
 

@@ -59,6 +59,7 @@ public enum Report {
         var parts = [r.broker.map { "\($0): \(r.name)" } ?? r.name]
         if r.publishers > 0 || r.scenario == .sub { parts.append("\(r.publishers)→\(r.subscribers)") }
         if r.scenario != .conn { parts += ["QoS \(r.qos)", "\(r.payloadBytes) B"] }
+        if r.transport != .tcp { parts.append(r.transport.rawValue) }
         parts += [r.mqttVersion == 5 ? "MQTT 5" : "MQTT 3.1.1"]
         return parts.joined(separator: ", ")
     }

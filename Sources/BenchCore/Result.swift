@@ -79,6 +79,7 @@ public struct BenchResult: Codable, Sendable {
     public var name: String
     public var scenario: Scenario
     public var broker: String?
+    public var transport: Transport
     public var mqttVersion: UInt8
     public var qos: UInt8
     public var payloadBytes: Int
@@ -103,7 +104,7 @@ public struct BenchResult: Codable, Sendable {
 
     init(_ settings: Settings) {
         name = settings.scenario.rawValue
-        scenario = settings.scenario
+        (scenario, transport) = (settings.scenario, settings.transport)
         (mqttVersion, qos, payloadBytes) = (settings.version, settings.qos, settings.size)
         (publishers, subscribers, threads) = (settings.publishers, settings.subscribers, settings.threads)
         (window, targetRate) = (settings.openLoop ? nil : settings.effectiveWindow, settings.rate)

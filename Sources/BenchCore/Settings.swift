@@ -9,6 +9,7 @@ public struct Settings: Sendable {
     public var scenario: Scenario
     public var host = "127.0.0.1"
     public var port: UInt16 = 1883
+    public var transport = Transport.tcp
     /// The broker's process; nil: the one that listens on `port` here, if it may be seen.
     public var pid: Int32?
     /// A command that starts the broker; `{port}` stands for a free port.

@@ -3,6 +3,7 @@ import CBench
 
 /// What every loop must know of the traffic; fixed before the first client connects.
 struct Traffic: Sendable {
+    var transport = Transport.tcp
     var version: UInt8 = 4
     var qos: UInt8 = 0
     var size = 64
@@ -17,6 +18,9 @@ struct Traffic: Sendable {
     /// Messages per second of all publishers together; nil: as fast as the window lets them.
     var rate: Double?
     var publisherCount = 0
+    /// For the request that opens a WebSocket.
+    var host = "localhost"
+    var port: UInt16 = 1883
     var keepAlive: UInt16 = 60
     var username: String?
     var password: String?

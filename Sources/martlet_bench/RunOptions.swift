@@ -25,6 +25,7 @@ struct RunOptions: ParsableArguments {
 struct BrokerOptions: ParsableArguments {
     @Option(help: "Host name or address.") var host = "127.0.0.1"
     @Option(name: .shortAndLong) var port: UInt16 = 1883
+    @Option(help: "tcp, or ws: WebSocket on the path /mqtt.") var transport = Transport.tcp
     @Option(help: "The broker's process; default: the one that listens on the port, if it is on this machine.")
     var pid: Int32?
     @Option(help: "Starts the broker with this command, {port} replaced by a free port, and stops it afterwards.")
@@ -34,9 +35,12 @@ struct BrokerOptions: ParsableArguments {
 
     func apply(to settings: inout Settings) {
         (settings.host, settings.port, settings.pid, settings.spawn) = (host, port, pid, spawn)
+        settings.transport = transport
         (settings.username, settings.password) = (username, password)
     }
 }
+
+extension Transport: ExpressibleByArgument {}
 
 struct LoadOptions: ParsableArguments {
     @Option(
