@@ -23,6 +23,7 @@ import Testing
         #expect(
             changes == [
                 "listener.tcp.external", "listener.ssl.external", "listener.ws.external", "listener.wss.external",
+                "listener.api.management",
             ])
     }
 
