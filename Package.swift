@@ -36,8 +36,8 @@ let fast: [SwiftSetting] = [
 let selfContained: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
 
 // Embedded Swift does not pass on a module map's `link`: the libraries are named here.
-// The argument parser brings FoundationEssentials, whose own static libraries have to be named.
-let benchLink: [LinkerSetting] =
+// The argument parser and the HTTP types bring FoundationEssentials, whose own static libraries have to be named.
+let foundationLink: [LinkerSetting] =
     selfContained + [
         .unsafeFlags(
             ["-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization"],
@@ -72,7 +72,13 @@ let package = Package(
         product("auth_psk"),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // HTTP for plugins. Without traits Hummingbird's core brings FoundationEssentials, but neither Foundation nor ICU.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
         // The plugin line.
@@ -114,12 +120,25 @@ let package = Package(
                 "HTTPClient",
             ], swiftSettings: fast),
         .target(
+            name: "HTTPHost",
+            dependencies: [
+                "PluginHost", "Net", "Broker", "Reactor", "CReactor", "CMartlet",
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
             name: "Control",
             dependencies: ["Broker", "Config", "CtlProtocol", "PluginHost", "Reactor", "CReactor", "CPluginHost"]),
         .executableTarget(
-            name: "martlet", dependencies: ["Control", "Net", "TLS", "WebSocket", "PluginHost", "Broker", "Config"],
-            swiftSettings: fast,
-            linkerSettings: selfContained),
+            name: "martlet",
+            dependencies: ["Control", "HTTPHost", "Net", "TLS", "WebSocket", "PluginHost", "Broker", "Config"],
+            swiftSettings: fast, linkerSettings: foundationLink),
         .executableTarget(
             name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),
         .executableTarget(name: "generate_config", dependencies: ["Config"]),
@@ -128,7 +147,7 @@ let package = Package(
         .executableTarget(
             name: "martlet_bench",
             dependencies: ["BenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            linkerSettings: benchLink),
+            linkerSettings: foundationLink),
 
         // Plugins. Nothing may depend on these: their linker flags would travel along.
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
@@ -161,6 +180,12 @@ let package = Package(
             name: "PluginHostTests",
             dependencies: ["Ports", "PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],
             exclude: ["layout.txt"]),
+        .testTarget(
+            name: "HTTPHostTests",
+            dependencies: [
+                "HTTPHost", "PluginHost", "Ports", "Reactor", "CReactor", "Net",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         .testTarget(
             name: "ControlTests", dependencies: ["Control", "CtlProtocol", "PluginHost", "Broker", "Reactor"]),
         // The store of the retainer plugin, compiled as an ordinary module through a symbolic link.

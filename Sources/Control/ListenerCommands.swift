@@ -35,6 +35,8 @@ public struct ListenerInfo: Sendable {
 
     /// "tcp"
     var type: Substring { name.prefix { $0 != ":" } }
+    /// "mqtt", or "http" for the listeners of plugins' routes.
+    var scheme: String { type.hasPrefix("api") ? "http" : "mqtt" }
 }
 
 /// The listeners, for whoever commands them. [main]
@@ -66,9 +68,10 @@ extension Control {
             guard let change = ListenerChange(rawValue: verb), (2...3).contains(call.words.count) else { throw .usage }
             let (info, place) = try chosen(listeners.infos, Array(call.words.dropFirst()))
             if let why = change.apply(to: info, listeners) {
-                throw .sentence("Failed to \(change.failed) mqtt:\(info.type) listener on \(place), error:\(why)")
+                throw .sentence(
+                    "Failed to \(change.failed) \(info.scheme):\(info.type) listener on \(place), error:\(why)")
             }
-            call.print("\(change.done) mqtt:\(info.type) listener on \(place) successfully.\n")
+            call.print("\(change.done) \(info.scheme):\(info.type) listener on \(place) successfully.\n")
         }
     }
 }
@@ -124,7 +127,7 @@ private func chosen(
         }
         return (info, info.address)
     }
-    let type = words[0].hasPrefix("mqtt:") ? String(words[0].dropFirst(5)) : words[0]
+    let type = words[0].hasPrefix("mqtt:") || words[0].hasPrefix("http:") ? String(words[0].dropFirst(5)) : words[0]
     let found = infos.filter {
         $0.type == type
             && ($0.address == words[1] || $0.address.split(separator: ":").last.map(String.init) == words[1])
@@ -157,5 +160,5 @@ private func block(_ l: ListenerInfo) -> String {
         ("shutdown_count", "[\(counts.joined(separator: ","))]"),
     ]
     if let end = l.certificateEnd { rows.append(("cert_not_after", date(end))) }
-    return "listener on mqtt:\(l.type):\(l.address)\n" + rows.map { "  \(padded($0.0, 16)): \($0.1)\n" }.joined()
+    return "listener on \(l.scheme):\(l.type):\(l.address)\n" + rows.map { "  \(padded($0.0, 16)): \($0.1)\n" }.joined()
 }

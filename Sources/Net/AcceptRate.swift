@@ -2,15 +2,15 @@
 
 /// `max_conn_rate`: at most so many connections in a second, which begins with its first connection. Time is a
 /// parameter, in ms; the clocks of several loops may differ a little.
-struct AcceptRate: Sendable {
+public struct AcceptRate: Sendable {
     let perSecond: Int
     private var begun: UInt64 = 0
     private var count = 0
 
-    init(perSecond: Int) { self.perSecond = perSecond }
+    public init(perSecond: Int) { self.perSecond = perSecond }
 
     /// 0: one connection may be accepted. Otherwise milliseconds until there may be another.
-    mutating func take(now: UInt64) -> UInt64 {
+    public mutating func take(now: UInt64) -> UInt64 {
         if count == 0 || now >= begun + 1000 {
             begun = now
             count = 0

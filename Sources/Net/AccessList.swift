@@ -36,10 +36,12 @@ public struct AccessRule: Sendable, Equatable {
 }
 
 /// Rules in the order of their numbers: the first that fits decides, and where none fits the peer may connect.
-struct AccessList: Sendable {
+public struct AccessList: Sendable {
     let rules: [AccessRule]
 
-    func allows(_ peer: PeerAddress) -> Bool {
+    public init(rules: [AccessRule]) { self.rules = rules }
+
+    public func allows(_ peer: PeerAddress) -> Bool {
         rules.first { $0.network?.contains(peer) ?? true }?.isAllowed ?? true
     }
 }

@@ -104,6 +104,8 @@ extension PluginHost {
                 "tasks_waiting",
                 "\(instance.waitingTasks)"
             ),
+            ("http_routes", listText(instance.httpRoutes.values.map { "\($0.method) \($0.pattern.text)" }.sorted())),
+            ("http_requests_open", "\(httpServer?.openRequests(of: instance.owner) ?? 0)"),
             ("deferrals_open", "\(broker.openDeferrals(of: instance.owner))"),
             ("slow_callbacks", "\(instance.slowCallbacks.load(ordering: .relaxed))"),
         ]

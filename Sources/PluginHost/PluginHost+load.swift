@@ -130,6 +130,7 @@ extension PluginHost {
         instance.phase = .running
         instance.startedAt = cr_unix_ms()
         publishChains()
+        publishHTTP()
         for poller in instance.pollers.values.sorted(by: { $0.token < $1.token }) where !poller.arm() {
             instance.log(.error, "a descriptor it asked to poll cannot be watched")
         }

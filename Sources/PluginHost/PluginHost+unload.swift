@@ -59,12 +59,14 @@ extension PluginHost {
         revoke(instance)
         if graceMS == 0 { cancelRequests(of: instance) }
         publishChains()
+        publishHTTP()
         _ = wait(for: instance, limitMS: graceMS) { instance.http.openCalls == 0 }
         cancelRequests(of: instance)
         // Tasks on their way may still give the answers they owe; what is open after them nobody will answer.
         _ = settle(instance)
         broker.abandonDeferrals(of: instance.owner)
         broker.endFeeds(of: instance.owner)
+        httpServer?.endRequests(of: instance.owner, again: running.contains { $0.name == instance.name })
         let isStopped = stop(instance)
         broker.quiesce()
         guard settle(instance), isStopped else { return abandon(instance) }
@@ -174,6 +176,8 @@ extension PluginHost {
         instance.dynamics = [:]
         instance.services = [:]
         instance.commands = [:]
+        instance.httpRoutes = [:]
+        instance.httpAuthenticators = [:]
         instance.config = nil
         instance.predecessor = nil
         forgetOwner(instance)

@@ -22,6 +22,8 @@ public final class PluginHost: @unchecked Sendable {
     public let control: EventLoop
     public let commands = CommandTable()
     public let alarms = AlarmTable()
+    /// Serves the plugins' HTTP routes; nil when no listener is configured for them. Set before the first load.
+    public nonisolated(unsafe) var httpServer: (any HTTPPort)?
 
     let metricTable = MetricTable()
     let services = ServiceTable()

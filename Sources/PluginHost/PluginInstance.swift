@@ -49,6 +49,8 @@ final class PluginInstance: @unchecked Sendable {
     var borrows: [martlet_token: ServiceTable.Service] = [:]
     var dynamics: [martlet_token: DynamicTable.Item] = [:]
     var metrics: [MetricTable.Index] = []
+    var httpRoutes: [martlet_token: HTTPRoute] = [:]
+    var httpAuthenticators: [martlet_token: HTTPAuthenticator] = [:]
 
     // Any thread's.
     private let phaseCell = Atomic<UInt32>(Phase.starting.rawValue)

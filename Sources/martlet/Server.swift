@@ -4,6 +4,7 @@ import CReactor
 import Config
 import Control
 import Glibc
+import HTTPHost
 import Net
 import PluginHost
 import Reactor
@@ -19,6 +20,8 @@ final class Server {
     let control: Control
     private var ctl: CtlServer?
     private let listeners: ListenerSet
+    private let http: HTTPServer?
+    private let doors: AllListeners
     private var system: SystemTopics?
     private var watchdog: Watchdog?
     private var memory: MemoryKeeper?
@@ -39,9 +42,12 @@ final class Server {
         control = Control(host: host)
         listeners = ListenerSet(
             ListenerOptions.all(config, zones: zones), broker: broker, keys: { Broker.sharedKey(of: $0) })
+        http = HTTPServer(config, control: loop)
+        host.httpServer = http
+        doors = AllListeners(listeners, http)
         bans = Bans(host, broker)
         wire()
-        control.addBrokerCommands(broker, listeners: listeners)
+        control.addBrokerCommands(broker, listeners: doors)
     }
 
     /// What the broker reports goes to log and alarms; what the alarm table hears goes to `$SYS`.
@@ -77,6 +83,7 @@ final class Server {
                 .notice, "Start mqtt:\(listener.options.name) listener on \(listener.options.address) successfully.")
         }
         certificates = Certificates(listeners, log: log, loop: loop)
+        openHTTP()
         let server = CtlServer(
             path: config.path("ctl.socket"), commands: host.commands, control: loop, log: log.hostLog)
         try server.start()
@@ -108,10 +115,27 @@ final class Server {
         log.write(.notice, "Stopping.")
         ctl?.stop()
         listeners.stop()
+        http?.shutdown()
         broker.tendBans()
         host.shutdown()
         broker.stop()
         log.write(.notice, "Martlet has stopped.")
+    }
+
+    /// A port that somebody else has costs this door, not the broker.
+    private func openHTTP() {
+        for door in http?.doors ?? [] {
+            do {
+                try door.open()
+                log.write(
+                    .notice, "Start http:\(door.options.fullName) listener on \(door.options.address) successfully.")
+            } catch {
+                log.write(
+                    .error,
+                    "\(error) Its routes cannot be reached until martlet_ctl listeners start "
+                        + "\(door.options.fullName) succeeds.")
+            }
+        }
     }
 
     /// A tree that has never run loads what the configuration calls the default.

@@ -20,7 +20,8 @@ import Testing
         #expect(load.diagnostics == [])
         #expect(values.names(matching: "listener.tcp.*") == ["external"])
         let changes = values.changes(since: .defaults(CoreKeys.schema)).map(\.key)
-        #expect(changes == ["tcp", "ssl", "ws", "wss"].map { "listener.\($0).external" })
+        let mqtt = ["tcp", "ssl", "ws", "wss"].map { "listener.\($0).external" }
+        #expect(changes == mqtt + ["listener.api.management"])
     }
 
     @Test func everyCommentedLineWouldLoadToo() throws {

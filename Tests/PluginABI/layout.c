@@ -97,9 +97,37 @@ static void tables(void) {
   S(martlet_upgrade_v1); M(martlet_upgrade_v1, export_state); M(martlet_upgrade_v1, import_state);
 }
 
+static void http(void) {
+  S(martlet_http_field); M(martlet_http_field, name); M(martlet_http_field, value);
+  S(martlet_http_request); M(martlet_http_request, secure); M(martlet_http_request, id);
+  M(martlet_http_request, method); M(martlet_http_request, path); M(martlet_http_request, query);
+  M(martlet_http_request, peer); M(martlet_http_request, listener); M(martlet_http_request, user);
+  M(martlet_http_request, params); M(martlet_http_request, nparams); M(martlet_http_request, query_fields);
+  M(martlet_http_request, nquery_fields); M(martlet_http_request, headers); M(martlet_http_request, nheaders);
+  M(martlet_http_request, body);
+  S(martlet_http_route); M(martlet_http_route, auth); M(martlet_http_route, method); M(martlet_http_route, pattern);
+  M(martlet_http_route, listener); M(martlet_http_route, handle); M(martlet_http_route, chunk);
+  M(martlet_http_route, writable); M(martlet_http_route, gone); M(martlet_http_route, user);
+  M(martlet_http_route, max_body); M(martlet_http_route, timeout_ms); M(martlet_http_route, max_requests);
+  S(martlet_http_files); M(martlet_http_files, auth); M(martlet_http_files, prefix); M(martlet_http_files, folder);
+  M(martlet_http_files, listener); M(martlet_http_files, cache_control); M(martlet_http_files, fallback);
+  S(martlet_http_event); M(martlet_http_event, retry_ms); M(martlet_http_event, name); M(martlet_http_event, id);
+  M(martlet_http_event, data);
+  S(martlet_http_credentials); M(martlet_http_credentials, scheme); M(martlet_http_credentials, id);
+  M(martlet_http_credentials, username); M(martlet_http_credentials, password); M(martlet_http_credentials, token);
+  M(martlet_http_credentials, method); M(martlet_http_credentials, path); M(martlet_http_credentials, peer);
+  M(martlet_http_credentials, listener);
+  S(martlet_http_auth_result); M(martlet_http_auth_result, verdict); M(martlet_http_auth_result, user);
+  S(martlet_http_v1); M(martlet_http_v1, route); M(martlet_http_v1, files); M(martlet_http_v1, authenticator);
+  M(martlet_http_v1, remove); M(martlet_http_v1, respond); M(martlet_http_v1, respond_begin); M(martlet_http_v1, write);
+  M(martlet_http_v1, end); M(martlet_http_v1, event); M(martlet_http_v1, resume); M(martlet_http_v1, auth_answer);
+  M(martlet_http_v1, find); M(martlet_http_v1, same_secret);
+}
+
 int main(void) {
   core();
   values();
   tables();
+  http();
   return 0;
 }

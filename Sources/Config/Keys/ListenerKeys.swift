@@ -9,6 +9,8 @@ public struct ListenerFamily: Sendable {
     let what: String
     /// The listener of the shipped file: what stands for NAME, its address, and whether it is opened.
     let sample: (name: String, address: String, isActive: Bool)
+    /// More about the address.
+    var note = ""
 
     /// Groups of options beside those that every listener has.
     public struct Parts: OptionSet, Sendable {
@@ -49,6 +51,12 @@ extension CoreKeys {
         .init(
             name: "wss", parts: [.mqtt, .tls, .webSocket], what: "MQTT over WebSocket over TLS",
             sample: ("external", "0.0.0.0:8084", true)),
+        .init(
+            name: "api", parts: .http,
+            what: "HTTP for plugins", sample: ("management", "127.0.0.1:8080", true),
+            note: " A plugin's routes name the listener they are for: management where they name none, dashboard for "
+                + "the dashboard, at port 18083 by custom. As shipped only this machine gets in: "
+                + "nobody has an account yet."),
     ]
 
     static let listeners: [ConfigKey] = describedOnce(listenerFamilies.flatMap(keys))
@@ -57,10 +65,18 @@ extension CoreKeys {
     private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
-        keys += family.parts.contains(.tls) ? tlsOptions(family) : proxiedCertificate(family)
+        if family.parts.contains(.tls) {
+            keys += tlsOptions(family)
+        } else if family.parts.contains(.mqtt) {
+            keys += proxiedCertificate(family)
+        }
         if family.parts.contains(.webSocket) { keys += webSocketOptions(family) }
         if !family.parts.isDisjoint(with: [.tls, .webSocket]) { keys += handshakeOptions(family) }
-        return keys + admission(family) + socket(family)
+        keys += admission(family)
+        if family.parts.contains(.mqtt) { keys += proxy(family) }
+        keys += socket(family)
+        if family.parts.contains(.http) { keys += httpOptions(family) }
+        return keys
     }
 
     /// An option that an earlier family has too is described there; in the conf file only its line stands again.
@@ -84,7 +100,7 @@ extension CoreKeys {
                 listenerSection, "listener.\(family.name).*", .address,
                 sample: .init(name: sample.name, value: sample.address, isActive: sample.isActive),
                 "\(family.what): where the listener of this name accepts clients. A bare port listens on every "
-                    + "interface. There may be any number of names.")
+                    + "interface. There may be any number of names.\(family.note)")
         ]
     }
 
@@ -92,7 +108,8 @@ extension CoreKeys {
         let shown = family.name == "tcp"
         return [
             family.option(
-                "max_connections", .int(1...Int.max), default: "1024000", aliases: ["max_clients"], shown: shown,
+                "max_connections", .int(1...Int.max), default: family.parts.contains(.http) ? "64" : "1024000",
+                aliases: ["max_clients"], shown: shown,
                 "Connections at once; a further one is closed."),
             family.option(
                 "max_conn_rate", .count, default: "0",
@@ -129,7 +146,12 @@ extension CoreKeys {
                 "access.*", .accessRule, example: "allow all",
                 "Who may connect: rules access.1, access.2 and so on in the order of their numbers, the first that "
                     + "fits decides, and where none fits the client may. With proxy_protocol they hold for the proxy "
-                    + "and then for the client it speaks for."),
+                    + "and then for the client it speaks for.")
+        ]
+    }
+
+    private static func proxy(_ family: ListenerFamily) -> [ConfigKey] {
+        [
             family.option(
                 "proxy_protocol", .bool, default: "off",
                 "Whether a proxy in front sends the client's address first (PROXY protocol, version 1 or 2)."),
@@ -143,7 +165,7 @@ extension CoreKeys {
         let shown = family.name == "tcp"
         return [
             family.option(
-                "backlog", .int(1...65_535), default: "1024", shown: shown,
+                "backlog", .int(1...65_535), default: family.parts.contains(.http) ? "512" : "1024", shown: shown,
                 "Connections the kernel holds until they are accepted."),
             family.option(
                 "send_timeout", .duration(100...Int.max), default: "15s", shown: shown,

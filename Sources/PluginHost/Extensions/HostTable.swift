@@ -37,6 +37,7 @@ let extensionIDs = [
     MARTLET_EXT_SERVICE,
     MARTLET_EXT_DYNAMIC,
     MARTLET_EXT_HTTPC,
+    MARTLET_EXT_HTTP,
 ]
 
 func isExtension(_ id: String) -> Bool { extensionIDs.contains(id) }
@@ -60,6 +61,7 @@ func extensionTable(_ id: String) -> UnsafeRawPointer? {
     case MARTLET_EXT_SERVICE: UnsafeRawPointer(serviceTable)
     case MARTLET_EXT_DYNAMIC: UnsafeRawPointer(dynamicTable)
     case MARTLET_EXT_HTTPC: UnsafeRawPointer(httpcTable)
+    case MARTLET_EXT_HTTP: UnsafeRawPointer(httpTable)
     default: nil
     }
 }

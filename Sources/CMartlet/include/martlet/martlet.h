@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * martlet/martlet.h - everything at once.
- * martlet.net/1 and martlet.http/1 (listeners, connections, HTTP) will join this list.
+ * martlet.net/1 (listeners, connections) will join this list.
  */
 #ifndef MARTLET_H
 #define MARTLET_H
@@ -20,4 +20,5 @@
 #include "ctl.h"
 #include "service.h"
 #include "upgrade.h"
+#include "http.h"
 #endif

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension ListenerFamily.Parts {
+    /// HTTP for plugins, not MQTT.
+    static let http = Self(rawValue: 1 << 4)
+}
+
+extension CoreKeys {
+    /// Whom a listener of plugins' HTTP routes lets in, and how long it waits for whom.
+    static func httpOptions(_ family: ListenerFamily) -> [ConfigKey] {
+        httpTimes(family) + [
+            family.option(
+                "max_header", .bytes(1024...1 << 20), default: "16KB",
+                "A request whose header is larger is refused with 431."),
+            family.option(
+                "max_body", .bytes(0...1 << 30), default: "1MB",
+                "A request whose body is larger is refused with 413, unless its route has a limit of its own."),
+            family.option(
+                "cors_origins", .list, default: "", example: "https://ops.example.org",
+                "Origins whose pages may ask from a browser and read the answers (CORS); * for every origin, without "
+                    + "credentials. None when empty."),
+        ]
+    }
+
+    private static func httpTimes(_ family: ListenerFamily) -> [ConfigKey] {
+        [
+            family.option(
+                "header_timeout", .duration(100...600_000), default: "10s",
+                "A connection whose first request is not complete up to its body by then is closed. When all places "
+                    + "are taken, the connection that has waited longest for a request makes room."),
+            family.option(
+                "idle_timeout", .duration(100...3_600_000), default: "60s",
+                "How long a connection is kept between two requests."),
+            family.option(
+                "request_timeout", .duration(100...3_600_000), default: "30s",
+                "How long a body may take to arrive, and then a plugin to begin its answer; beyond it the host answers "
+                    + "408 or 504."),
+        ]
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+import Broker
+import CReactor
+import Glibc
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import Net
+import Reactor
+import Synchronization
+
+/// Why an HTTP listener could not be opened, in one sentence.
+public struct HTTPListenerError: Error, CustomStringConvertible {
+    public var description: String
+}
+
+/// One HTTP listener: its socket, the connections that came in by it, and their limits.
+public final class Door: @unchecked Sendable {
+    public let options: HTTPListenerOptions
+    unowned let server: HTTPServer
+    let access: AccessList
+
+    private struct State {
+        var listening: (any Channel)?
+        var current = 0
+        var shutdowns: [String: Int] = [:]
+    }
+
+    private let state = Mutex(State())
+    /// The connections, by their channel. These three are the server's loop's.
+    private var keepers: [ObjectIdentifier: Keeper] = [:]
+    private var lastNumber: UInt64 = 0
+    private var rate: AcceptRate?
+
+    init(_ options: HTTPListenerOptions, of server: HTTPServer) {
+        self.options = options
+        self.server = server
+        access = AccessList(rules: options.access)
+        rate = options.maxConnectionRate > 0 ? AcceptRate(perSecond: options.maxConnectionRate) : nil
+    }
+
+    public var isOpen: Bool { state.withLock { $0.listening != nil } }
+
+    /// Connections, and why those that ended did.
+    public var counts: (current: Int, shutdowns: [String: Int]) { state.withLock { ($0.current, $0.shutdowns) } }
+
+    var isSecure: Bool { false }
+
+    var now: UInt64 { cr_clock_ms() }
+
+    // MARK: - Opening and closing
+
+    /// [main] Binds and listens; waits until that is done or has failed.
+    public func open() throws(HTTPListenerError) {
+        guard !isOpen else { return }
+        let begun = Begin()
+        let configuration = ServerConfiguration(
+            address: .hostname(options.host, port: Int(options.port)), backlog: options.backlog,
+            reuseAddress: options.reuseAddress)
+        let hummingbird = Server(
+            childChannelSetup: DoorChannel(door: self), configuration: configuration,
+            onServerRunning: { channel in begun.end(.success(channel)) }, eventLoopGroup: server.group,
+            logger: Logger(label: options.fullName) { _ in SwiftLogNoOpLogHandler() })
+        Task.detached(executorPreference: server.executor) {
+            do { try await hummingbird.run() } catch { begun.end(.failure(error)) }
+        }
+        switch begun.wait() {
+        case .success(let channel): state.withLock { $0.listening = channel }
+        case .failure(let error): throw HTTPListenerError(description: sentence(error))
+        }
+    }
+
+    private func sentence(_ error: any Error) -> String {
+        var reason = "\(error)"
+        if let error = error as? IOError {
+            reason =
+                error.errnoCode == EADDRINUSE
+                ? "another program uses this address" : String(cString: strerror(error.errnoCode))
+        }
+        return "Listener \(options.fullName) on \(options.address): it could not be bound: \(reason)."
+    }
+
+    /// [main] Takes no more clients; those that are in stay.
+    public func stop() {
+        let channel = state.withLock { state in
+            defer { state.listening = nil }
+            return state.listening
+        }
+        try? channel?.close().wait()
+    }
+
+    /// [server's loop]
+    func closeAll() {
+        for keeper in keepers.values { keeper.close("shutdown") }
+    }
+
+    /// The result of a start, from the server's loop to whoever waits.
+    private final class Begin: Sendable {
+        private let result = Mutex<Result<any Channel, any Error>?>(nil)
+        private let semaphore = Semaphore()
+
+        func end(_ result: Result<any Channel, any Error>) {
+            let isFirst = self.result.withLock { held in
+                defer { held = held ?? result }
+                return held == nil
+            }
+            if isFirst { semaphore.signal() }
+        }
+
+        func wait() -> Result<any Channel, any Error> {
+            semaphore.wait()
+            return result.withLock { $0! }
+        }
+    }
+
+    // MARK: - Connections, on the server's loop
+
+    /// A place for an accepted socket, or its end.
+    func admit(_ channel: any Channel) throws -> Keeper {
+        let peer = channel.remoteAddress.flatMap(PeerAddress.init)
+        guard let peer, access.allows(peer) else { throw refused("access_denied") }
+        guard rate?.take(now: now) ?? 0 == 0 else { throw refused("conn_rate") }
+        guard keepers.count < options.maxConnections || evict() else { throw refused("maxlimit") }
+        lastNumber += 1
+        let keeper = Keeper(lastNumber, self)
+        let key = ObjectIdentifier(channel)
+        keepers[key] = keeper
+        state.withLock { $0.current += 1 }
+        channel.closeFuture.whenComplete { _ in
+            if self.keepers[key] === keeper { self.keepers[key] = nil }
+        }
+        return keeper
+    }
+
+    /// Makes room by ending the connection that has waited longest for a request: one that never sends a whole header
+    /// does not keep out one that does. False when all are being answered.
+    private func evict() -> Bool {
+        let idle = keepers.filter { $0.value.idleSince != nil }
+        guard
+            let oldest = idle.min(by: {
+                ($0.value.idleSince!, $0.value.number) < ($1.value.idleSince!, $1.value.number)
+            })
+        else { return false }
+        keepers[oldest.key] = nil
+        oldest.value.close("evicted")
+        return true
+    }
+
+    private func refused(_ reason: String) -> NotAdmitted {
+        count(reason)
+        return NotAdmitted()
+    }
+
+    func configure(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try options.setOption(.tcpOption(.tcp_nodelay), value: self.options.noDelay ? 1 : 0)
+        if self.options.receiveBuffer > 0 {
+            try options.setOption(.socketOption(.so_rcvbuf), value: self.options.receiveBuffer)
+        }
+        if self.options.sendBuffer > 0 {
+            try options.setOption(.socketOption(.so_sndbuf), value: self.options.sendBuffer)
+        }
+    }
+
+    func keeper(of channel: any Channel) -> Keeper? { keepers[ObjectIdentifier(channel)] }
+
+    func left(_ keeper: Keeper, _ reason: String) {
+        state.withLock { state in
+            state.current -= 1
+            state.shutdowns[reason, default: 0] += 1
+        }
+    }
+
+    func count(_ reason: String) { state.withLock { $0.shutdowns[reason, default: 0] += 1 } }
+}
+
+extension PeerAddress {
+    init?(_ address: NIOCore.SocketAddress) {
+        guard address.protocol == .inet || address.protocol == .inet6 else { return nil }
+        self = address.withSockAddr { pointer, length in
+            var storage = sockaddr_storage()
+            withUnsafeMutableBytes(of: &storage) {
+                $0.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: min(length, $0.count)))
+            }
+            return withUnsafePointer(to: storage) { PeerAddress($0) }
+        }
+    }
+}

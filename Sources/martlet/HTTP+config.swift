@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import Config
+import Control
+import HTTPHost
+import Net
+import Reactor
+
+extension HTTPServer {
+    /// Nil when no listener is configured: then HTTP costs neither a thread nor memory.
+    convenience init?(_ config: ConfigFile, control: EventLoop) {
+        let options = HTTPListenerOptions.all(config)
+        guard !options.isEmpty else { return nil }
+        let status = "Node \(config.string("node.name")) is started\nmartlet is running\n"
+        self.init(options, control: control, statusText: status)
+    }
+}
+
+extension HTTPListenerOptions {
+    /// Every `listener.api.NAME = ADDRESS` of the file.
+    static func all(_ config: ConfigFile) -> [HTTPListenerOptions] {
+        config.names(matching: "listener.api.*").map { name in
+            let prefix = "listener.api.\(name)"
+            let address = config.address(prefix)
+            var options = HTTPListenerOptions(
+                family: "api", name: name, host: address.host ?? "0.0.0.0", port: UInt16(address.port))
+            options.setSocket(config, prefix)
+            options.setLimits(config, prefix)
+            return options
+        }
+    }
+
+    private mutating func setSocket(_ config: ConfigFile, _ prefix: String) {
+        backlog = config.int("\(prefix).backlog")
+        noDelay = config.bool("\(prefix).nodelay")
+        reuseAddress = config.bool("\(prefix).reuseaddr")
+        receiveBuffer = config.intIfSet("\(prefix).recbuf") ?? 0
+        sendBuffer = config.intIfSet("\(prefix).sndbuf") ?? 0
+        maxConnections = config.int("\(prefix).max_connections")
+        maxConnectionRate = config.int("\(prefix).max_conn_rate")
+        access = config.accessRules("\(prefix).access").map(AccessRule.init)
+        let isGivenUp = config.bool("\(prefix).send_timeout_close")
+        sendTimeout = isGivenUp ? config.durationMS("\(prefix).send_timeout") : 0
+    }
+
+    private mutating func setLimits(_ config: ConfigFile, _ prefix: String) {
+        headerTimeout = config.durationMS("\(prefix).header_timeout")
+        idleTimeout = config.durationMS("\(prefix).idle_timeout")
+        requestTimeout = config.durationMS("\(prefix).request_timeout")
+        maxHeader = config.bytes("\(prefix).max_header")
+        maxBody = config.bytes("\(prefix).max_body")
+        corsOrigins = config.list("\(prefix).cors_origins")
+    }
+}
+
+/// The doors of MQTT and of HTTP as `listeners` shows and commands them.
+final class AllListeners: ListenerControl {
+    private let mqtt: ListenerSet
+    private let http: HTTPServer?
+
+    init(_ mqtt: ListenerSet, _ http: HTTPServer?) {
+        self.mqtt = mqtt
+        self.http = http
+    }
+
+    var infos: [ListenerInfo] { mqtt.infos + (http?.doors.map(\.info) ?? []) }
+
+    func start(_ name: String) -> String? {
+        guard let door = door(name) else { return mqtt.start(name) }
+        do {
+            try door.open()
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    func stop(_ name: String) {
+        if let door = door(name) { door.stop() } else { mqtt.stop(name) }
+    }
+
+    func reloadCertificates(_ name: String?) -> [(name: String, complaint: String?)] { mqtt.reloadCertificates(name) }
+
+    private func door(_ name: String) -> Door? { http?.doors.first { $0.options.fullName == name } }
+}
+
+extension Door {
+    fileprivate var info: ListenerInfo {
+        let counts = self.counts
+        return ListenerInfo(
+            name: options.fullName, address: options.address, isOpen: isOpen, acceptors: isOpen ? 1 : 0,
+            maxClients: options.maxConnections, currentClients: counts.current, pauses: 0,
+            shutdowns: counts.shutdowns)
+    }
+}

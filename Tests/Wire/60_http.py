@@ -1,0 +1,571 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP for plugins: routes, bodies, streams, credentials, files, limits. martlet.http/1"""
+import hashlib
+import os
+import re
+import socket
+import subprocess
+import threading
+
+from wire import *
+from wire.cplugin import compile_plugin, quoted
+from wire.web import *
+
+MARTLET_ONLY = True
+DOOR, SHORT, RULED, CORS, ONE = (free_port() for _ in range(5))
+CONFIG = {
+    "listener.api.management": f"127.0.0.1:{DOOR}",
+    "listener.api.management.max_body": "64KB",
+    "listener.api.short": f"127.0.0.1:{SHORT}",
+    "listener.api.short.header_timeout": "300ms",
+    "listener.api.short.idle_timeout": "300ms",
+    "listener.api.short.max_connections": "8",
+    "listener.api.ruled": f"127.0.0.1:{RULED}",
+    "listener.api.ruled.access.1": "deny all",
+    "listener.api.mgmt": f"127.0.0.1:{CORS}",
+    "listener.api.mgmt.cors_origins": "https://good.example",
+}
+
+
+def loaded(b, *defines, version="1.0.0"):
+    """The plugin http, newly loaded, with a folder to serve."""
+    folder = b.dir / "www"
+    if not folder.exists():
+        (folder / "sub").mkdir(parents=True)
+        (folder / "sub/index.html").write_text("<p>index</p>\n")
+        (folder / "page.html").write_text("<p>page</p>\n")
+        (folder / "ten.txt").write_text("0123456789")
+        (folder / ".secret").write_text("hidden")
+        (b.dir / "outside.txt").write_text("outside")
+        (folder / "way-out").symlink_to(b.dir / "outside.txt")
+        (folder / "big.bin").write_bytes(os.urandom(3 << 20))
+    compile_plugin(b, "http", "http", ['ID="http"', quoted("VERSION", version), quoted("FOLDER", folder), *defines])
+    b.ctl("plugins", "unload", "http")
+    b.load("http")
+    return folder
+
+
+def counts(b):
+    listed = b.ctl("http", "counts")
+    assert listed.returncode == 0, listed
+    return {k: int(v) for k, v in (line.split("=") for line in listed.stdout.split())}
+
+
+def listener(b, name):
+    """The rows that `listeners` prints for one listener."""
+    blocks = b.ctl("listeners").stdout.split("listener on ")
+    block = next(x for x in blocks if re.search(rf"name\s*: {re.escape(name)}\n", x))
+    return dict(re.split(r"\s*: ", line.strip(), maxsplit=1) for line in block.splitlines()[1:])
+
+
+def shutdowns(b, name):
+    return {k: int(v) for k, v in re.findall(r"\{(\w+),(\d+)\}", listener(b, name)["shutdown_count"])}
+
+
+# -- the host's own ------------------------------------------------------------------------------------------------
+
+
+def test_status(b):
+    """emq-behaviour §14.1: Node N is started, martlet is running."""
+    got = curl(DOOR, "/status")
+    assert got.status == 200 and got.headers["content-type"].startswith("text/plain"), got
+    assert got.text == "Node martlet@127.0.0.1 is started\nmartlet is running\n", got.text
+    head = curl(DOOR, "/status", "-I")
+    assert head.status == 200 and head.body == b"" and head.headers["content-length"] == str(len(got.body)), head
+    assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT", got.headers["date"]), got
+
+
+def test_what_is_not_there_is_one_line_of_json(b):
+    loaded(b)
+    got = curl(DOOR, "/nothing")
+    assert got.status == 404 and got.json["code"] == 404, got
+    got = curl(DOOR, "/hello/x", "-X", "DELETE")
+    assert got.status == 405 and got.headers["allow"] == "GET, HEAD" and got.json["code"] == 405, got
+    for bad in ("/a%zz", "/a%00b", "/..%2f..", "/a/../b", "/%ff"):
+        assert curl(DOOR, bad).status in (400, 404), bad
+    assert curl(DOOR, "/a/../b").status == 400
+
+
+def test_listeners_shows_and_commands_it(b):
+    row = listener(b, "api:short")
+    assert row["running"] == "true" and row["max_clients"] == "8" and row["current_clients"] == "0", row
+    done = b.ctl("listeners", "stop", "api:short")
+    assert done.stdout == f"Stop http:api listener on 127.0.0.1:{SHORT} successfully.\n", done
+    assert curl(SHORT, "/status").exit == 7
+    assert listener(b, "api:short")["running"] == "false"
+    taken = socket.create_server(("127.0.0.1", SHORT))
+    done = b.ctl("listeners", "start", "api:short")
+    assert done.returncode == 1 and "another program uses this address" in done.stderr, done
+    taken.close()
+    assert b.ctl("listeners", "start", "api:short").returncode == 0
+    assert curl(SHORT, "/status").status == 200
+    done = b.ctl("listeners", "restart", "http:api", str(SHORT))
+    assert done.returncode == 0 and curl(SHORT, "/status").status == 200, done
+
+
+def test_stop_lets_clients_finish(b):
+    loaded(b)
+    stream = Stream(DOOR, "/events")
+    stream.expect(b"first")
+    assert b.ctl("listeners", "restart", "api:management").returncode == 0
+    assert "sent=1" in b.ctl("http", "event", "still here").stdout
+    stream.expect(b"still here")
+    assert curl(DOOR, "/status").status == 200
+    stream.stop()
+
+
+def test_access_rules(b):
+    got = curl(RULED, "/status")
+    assert got.exit in (52, 56) and got.raw == b"", got
+    assert shutdowns(b, "api:ruled")["access_denied"] >= 1
+
+
+def test_a_port_in_use_costs_one_door(b):
+    """The broker starts all the same, and says which door is closed and how to open it."""
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    other = type(b)(b.tree, {"listener.api.management": f"127.0.0.1:{port}"})
+    try:
+        other.start()
+        other.client(4)
+        said = (other.dir / "output").read_text()
+        assert f"Listener api:management on 127.0.0.1:{port}: it could not be bound: another program uses this " \
+            "address." in said, said
+        assert listener(other, "api:management")["running"] == "false"
+        taken.close()
+        assert other.ctl("listeners", "start", "api:management").returncode == 0
+        assert curl(port, "/status").status == 200
+        assert other.stop() == ""
+    finally:
+        taken.close()
+        other.kill()
+        other.remove()
+
+
+# -- routes and bodies -----------------------------------------------------------------------------------------------
+
+
+def test_parameters_query_and_headers(b):
+    loaded(b)
+    got = curl(DOOR, "/hello/J%C3%B6rg%20a%2Fb?x=1&loud=yes", "-H", "X-Agent: curl")
+    assert got.status == 200 and got.text == "1.0.0 hello Jörg a/b! agent=curl user=\n", got
+    assert curl(DOOR, "/hello/a/").status == 200
+    assert curl(DOOR, "/hello").status == 404
+    assert curl(DOOR, "/hello/a/b").status == 404
+
+
+def test_head_has_no_body(b):
+    """RFC 9110 §9.3.2, and the connection goes on."""
+    loaded(b)
+    r = Raw(DOOR, b"HEAD /hello/x HTTP/1.1\r\nHost: a\r\n\r\nHEAD /parts HTTP/1.1\r\nHost: a\r\n\r\n")
+    got = r.eof()
+    assert got.count(b"HTTP/1.") == 2 and b"hello" not in got and b"part\n" not in got, got
+    r = Raw(DOOR, b"HEAD /hello/x HTTP/1.1\r\nHost: a\r\n\r\nGET /hello/y HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"hello y" in r.until(b"user=\n")
+
+
+def test_whole_body_and_its_limit(b):
+    loaded(b)
+    body = os.urandom(64 << 10)
+    got = curl(DOOR, "/echo", "--data-binary", "@-", data=body)
+    assert got.status == 200 and got.body == body, got
+    got = curl(DOOR, "/echo", "-T", "-", data=body)  # in chunks
+    assert got.status == 200 and got.body == body, got
+    got = curl(DOOR, "/echo", "--data-binary", "@-", data=body + b"x")
+    assert got.status == 413 and got.json["code"] == 413, got
+    got = curl(DOOR, "/echo", "-T", "-", "-H", "Expect:", data=body * 20)
+    assert got.status == 413 or got.exit in (55, 56), got
+    assert curl(DOOR, "/echo", "-X", "PATCH", "-d", "").body == b""
+
+
+def test_expect_100_continue(b):
+    """RFC 9110 §10.1.1: the word comes when the body is wanted, and not when the request is refused."""
+    loaded(b)
+    head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    r = Raw(DOOR, head)
+    r.until(b"HTTP/1.1 100 Continue\r\n\r\n")
+    r.send(b"abc")
+    assert r.until(b"abc").count(b"HTTP/1.1 200") == 1
+    r = Raw(DOOR, head.replace(b"/echo", b"/secret"))
+    assert b"100 Continue" not in r.until(b"401")
+
+
+def test_streamed_upload(b):
+    loaded(b)
+    body = os.urandom(5 << 20)
+    for words in (("-T", "-"), ("--data-binary", "@-")):
+        got = curl(DOOR, "/upload", "-X", "POST", *words, data=body)
+        assert got.status == 200 and got.text.split()[0] == str(len(body)), got
+    total = 0
+    for byte in body:
+        total = (total * 31 + byte) & 0xFFFFFFFFFFFFFFFF
+    assert got.text.split()[1] == str(total), got
+
+
+def test_headers_cannot_be_forged(b):
+    loaded(b)
+    got = curl(DOOR, "/bad", "-X", "POST", "-d", "")
+    assert got.status == 204 and "set-cookie" not in got.headers and got.body == b"", got
+
+
+def test_pipelining_keeps_the_order(b):
+    """RFC 9112 §9.3.2"""
+    loaded(b)
+    many = b"".join(b"GET /hello/n%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(50))
+    got = Raw(DOOR, many + b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").eof()
+    assert [int(n) for n in re.findall(rb"hello n(\d+)", got)] == list(range(50)), got[-500:]
+    assert got.endswith(b"running\n")
+
+
+def test_http_1_0(b):
+    """Answered without chunks; the end of the connection is the end of the answer."""
+    loaded(b)
+    got = Raw(DOOR, b"GET /parts HTTP/1.0\r\n\r\n").eof()
+    assert got.startswith(b"HTTP/1.0 200") and got.endswith(b"\r\n\r\npart\npart\npart\n"), got
+    assert b"chunked" not in got
+    got = Raw(DOOR, b"GET /hello/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").eof()
+    assert b"hello x" in got and b"connection: close" in got.lower(), got
+
+
+def test_wrong_requests(b):
+    """RFC 9112 §3.2, §6.3 and what is no HTTP at all: 400, 431, 505, and the connection ends."""
+    wrong = {
+        b"GET / HTTP/1.1\r\n\r\n": 400, b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n": 400,
+        b"\x10\x0c\0\x04MQTT\n\n": 400,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n\r\n": 400,
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx": 400,
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 20000 + b"\r\n\r\n": 431,
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(200)) + b"\r\n": 431,
+    }
+    for request, status in wrong.items():
+        got = Raw(DOOR, request).eof()
+        assert got.startswith(b"HTTP/1.1 %d" % status), (request[:60], got[:100])
+    got = Raw(DOOR, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n\x00\x01nonsense\r\n\r\n").eof()
+    assert got.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 400" in got, got
+    assert shutdowns(b, "api:management")["bad_request"] >= len(wrong)
+
+
+# -- answers --------------------------------------------------------------------------------------------------------
+
+
+def test_streamed_answer(b):
+    loaded(b)
+    got = curl(DOOR, "/parts")
+    assert got.status == 200 and got.text == "part\n" * 3, got
+
+
+def test_back_pressure(b):
+    """martlet.http/1: write answers BUSY while the client takes nothing, and writable calls when there is room."""
+    loaded(b)
+    before = b.memory()
+    r = Raw(DOOR, b"GET /flood/64 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    r.until(b"200 OK")
+    wait_until(lambda: counts(b)["busy"] > 0, "a write that had to wait")
+    assert b.memory() - before < 32 << 20
+    assert curl(DOOR, "/hello/other").status == 200
+    total = len(r.eof())
+    assert total > 64 << 20, total
+    assert counts(b)["writable"] > 10
+
+
+def test_late_answers(b):
+    loaded(b)
+    streams = [Stream(DOOR, "/late") for _ in range(20)]
+    wait_until(lambda: counts(b)["held"] == 20, "20 requests")
+    assert "answered=20" in b.ctl("http", "answer").stdout
+    for stream in streams:
+        assert stream.expect_end() == 0
+        stream.expect(b"1.0.0 late")
+
+
+def test_no_answer_is_504(b):
+    loaded(b)
+    got = curl(DOOR, "/hurry")
+    assert got.status == 504 and got.json["code"] == 504, got
+    assert counts(b)["timeouts"] == 1 and counts(b)["held"] == 0
+    assert "answered=0" in b.ctl("http", "answer").stdout
+
+
+def test_a_client_that_leaves(b):
+    """gone is called, and every further call is stale."""
+    loaded(b)
+    stream = Stream(DOOR, "/events")
+    stream.expect(b"first")
+    stream.stop()
+    wait_until(lambda: counts(b)["streams"] == 0, "gone")
+    assert "sent=0" in b.ctl("http", "event", "x").stdout
+
+
+def test_requests_of_a_route_are_limited(b):
+    loaded(b)
+    streams = [Stream(DOOR, "/few") for _ in range(2)]
+    wait_until(lambda: counts(b)["held"] == 2, "2 requests")
+    got = curl(DOOR, "/few")
+    assert got.status == 503 and "retry-after" in got.headers, got
+    b.ctl("http", "answer")
+    for stream in streams:
+        stream.expect(b"late")
+
+
+def test_server_sent_events(b):
+    """WHATWG HTML §9.2: id, event, retry, one data line each."""
+    loaded(b)
+    stream = Stream(DOOR, "/events")
+    stream.expect(b"text/event-stream")
+    stream.expect(b"retry: 3000\nid: 1\nevent: hello\ndata: first\ndata: second\n\n")
+    b.ctl("http", "event", "one\r\ntwo")
+    stream.expect(b"data: one\ndata: two\n\n")
+    b.ctl("http", "close")
+    assert stream.expect_end() == 0
+
+
+# -- who may ----------------------------------------------------------------------------------------------------------
+
+
+def test_credentials(b):
+    """RFC 7617, RFC 6750"""
+    loaded(b)
+    got = curl(DOOR, "/basic/x")
+    assert got.status == 401 and got.headers["www-authenticate"].startswith('Basic realm="martlet"'), got
+    assert "user=anna\n" in curl(DOOR, "/basic/x", "-u", "anna:secret").text
+    assert curl(DOOR, "/basic/x", "-u", "anna:wrong").status == 401
+    assert curl(DOOR, "/basic/x", "-u", "nobody:x").status == 401
+    assert curl(DOOR, "/basic/x", "-u", "broken:x").status == 503
+    assert curl(DOOR, "/basic/x", "-H", "Authorization: Bearer token").status == 401
+    assert "user=robot\n" in curl(DOOR, "/bearer/x", "-H", "Authorization: Bearer token").text
+    assert curl(DOOR, "/bearer/x", "-H", "Authorization: Bearer to").status == 401
+    both = curl(DOOR, "/any/x")
+    assert [v.split()[0] for k, v in both.fields if k == "www-authenticate"] == ["Basic", "Bearer"], both
+    assert "user=anna\n" in curl(DOOR, "/any/x", "-u", "anna:secret").text
+
+
+def test_no_provider_no_entry(b):
+    loaded(b, "AUTHENTICATE=0")
+    assert curl(DOOR, "/basic/x", "-u", "anna:secret").status == 401
+    assert curl(DOOR, "/hello/x").status == 200
+
+
+def test_a_verdict_that_comes_later(b):
+    loaded(b)
+    stream = Stream(DOOR, "/basic/x", "-u", "late:x")
+    wait_until(lambda: "first=0\nsecond=-12" in b.ctl("http", "judge").stdout, "a verdict")
+    stream.expect(b"user=late")
+
+
+def test_refused_before_the_body(b):
+    """Nobody's body is collected who may not send one."""
+    loaded(b)
+    r = Raw(DOOR, b"POST /secret HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")
+    assert b"401" in r.until(b"HTTP/1.1")[:20] or b"401" in r.until(b"401")
+
+
+def test_failures_are_limited_by_address(b):
+    loaded(b)
+    for _ in range(12):
+        got = curl(DOOR, "/basic/x", "-u", "anna:guess")
+    assert got.status == 429 and 0 < int(got.headers["retry-after"]) <= 60, got
+    assert curl(DOOR, "/basic/x", "-u", "anna:secret").status == 429
+    assert curl(DOOR, "/hello/x").status == 200
+
+
+def test_cors(b):
+    """WHATWG Fetch: preflight and answers; an EMQ user's listener.api.mgmt serves the management routes."""
+    loaded(b)
+    ask = ("-X", "OPTIONS", "-H", "Access-Control-Request-Method: POST",
+           "-H", "Access-Control-Request-Headers: authorization")
+    got = curl(CORS, "/secret", *ask, "-H", "Origin: https://good.example")
+    assert got.status == 204 and got.headers["access-control-allow-origin"] == "https://good.example", got
+    assert got.headers["access-control-allow-methods"] == "POST", got
+    assert got.headers["access-control-allow-headers"] == "authorization", got
+    got = curl(CORS, "/secret", *ask, "-H", "Origin: https://evil.example")
+    assert got.status == 405 and "access-control-allow-origin" not in got.headers, got
+    got = curl(CORS, "/hello/x", "-H", "Origin: https://good.example")
+    assert got.status == 200 and got.headers["access-control-allow-origin"] == "https://good.example", got
+    assert "Origin" in got.headers["vary"], got
+    got = curl(DOOR, "/hello/x", "-H", "Origin: https://good.example")
+    assert "access-control-allow-origin" not in got.headers, got
+
+
+# -- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_files_and_caching(b):
+    """RFC 9110 §13: ETag, Last-Modified, and 304 for who has it."""
+    loaded(b)
+    got = curl(DOOR, "/static/page.html")
+    assert got.status == 200 and got.text == "<p>page</p>\n", got
+    assert got.headers["content-type"] == "text/html; charset=utf-8", got
+    assert got.headers["cache-control"] == "public, max-age=60", got
+    for header in (f"If-None-Match: {got.headers['etag']}", f"If-None-Match: W/\"x\", {got.headers['etag']}",
+                   f"If-Modified-Since: {got.headers['last-modified']}"):
+        again = curl(DOOR, "/static/page.html", "-H", header)
+        assert again.status == 304 and again.body == b"" and again.headers["etag"] == got.headers["etag"], again
+    assert curl(DOOR, "/static/page.html", "-H", 'If-None-Match: "x"').status == 200
+    head = curl(DOOR, "/static/page.html", "-I")
+    assert head.status == 200 and head.headers["content-length"] == "12" and head.body == b"", head
+
+
+def test_ranges(b):
+    """RFC 9110 §14"""
+    loaded(b)
+    for asked, (status, body, place) in {
+        "bytes=2-4": (206, b"234", "bytes 2-4/10"), "bytes=7-": (206, b"789", "bytes 7-9/10"),
+        "bytes=-2": (206, b"89", "bytes 8-9/10"), "bytes=5-99": (206, b"56789", "bytes 5-9/10"),
+        "bytes=4-2": (200, b"0123456789", None), "bytes=0-1,4-5": (200, b"0123456789", None),
+        "lines=1-2": (200, b"0123456789", None), "bytes=10-": (416, None, "bytes */10"),
+    }.items():
+        got = curl(DOOR, "/static/ten.txt", "-H", f"Range: {asked}")
+        assert got.status == status and got.headers.get("content-range") == place, (asked, got)
+        assert body is None or got.body == body, (asked, got)
+    got = curl(DOOR, "/static/ten.txt", "-H", "Range: bytes=2-4", "-H", 'If-Range: "old"')
+    assert got.status == 200 and got.body == b"0123456789", got
+
+
+def test_folders_and_what_is_outside(b):
+    folder = loaded(b)
+    got = curl(DOOR, "/static/sub")
+    assert got.status == 308 and got.headers["location"] == "/static/sub/", got
+    assert curl(DOOR, "/static/sub/").text == "<p>index</p>\n"
+    assert curl(DOOR, "/static/").status == 404
+    for path in ("/static/../../outside.txt", "/static/%2e%2e/outside.txt", "/static/..%2foutside.txt",
+                 "/static/%2e%2e%2foutside.txt", "/static//etc/passwd", "/static/.secret", "/static/way-out",
+                 "/static/sub/../../../outside.txt", "/static/..\\outside.txt", f"/static/{folder}/../outside.txt"):
+        got = curl(DOOR, path)
+        assert got.status in (400, 404) and b"outside" != got.body and b"hidden" not in got.body, (path, got)
+    got = curl(DOOR, "/static/big.bin")
+    assert got.body == (folder / "big.bin").read_bytes()
+
+
+# -- plugins come and go -----------------------------------------------------------------------------------------------
+
+
+def test_unload_ends_what_is_open(b):
+    loaded(b)
+    late, events = [Stream(DOOR, "/late") for _ in range(5)], Stream(DOOR, "/events")
+    events.expect(b"first")
+    wait_until(lambda: counts(b)["held"] == 5, "5 requests")
+    done = b.ctl("plugins", "unload", "http")
+    assert done.returncode == 0, done
+    for stream in late:
+        stream.expect(b"HTTP/1.1 503")
+        stream.expect_end()
+    assert events.expect_end() == 0
+    assert curl(DOOR, "/hello/x").status == 404
+    assert curl(DOOR, "/status").status == 200
+    assert "libhttp" not in b.maps() and "http.so" not in b.maps()
+
+
+def test_a_route_is_taken_back(b):
+    loaded(b)
+    assert curl(DOOR, "/removable/x").status == 200
+    assert b.ctl("http", "remove").stdout == "removed=0\nagain=-12\n"
+    assert curl(DOOR, "/removable/x").status == 404
+
+
+def test_reload_without_a_gap(b):
+    """Every request is answered by one image or the other; those the old one owed are asked again."""
+    loaded(b)
+    held = [Stream(DOOR, "/late") for _ in range(3)]
+    posted = Stream(DOOR, "/late", "-d", "x")
+    wait_until(lambda: counts(b)["held"] == 4, "4 requests")
+    stop, wrong, versions = threading.Event(), [], set()
+
+    def asker():
+        r = Raw(DOOR)
+        while not stop.is_set():
+            r.got = b""
+            r.send(b"GET /hello/x HTTP/1.1\r\nHost: a\r\n\r\n")
+            got = r.until(b"user=\n")
+            versions.add(got.split(b"\r\n\r\n")[1][:5])
+            if b" 200 " not in got:
+                wrong.append(got)
+
+    askers = [threading.Thread(target=asker) for _ in range(4)]
+    for thread in askers:
+        thread.start()
+    for version in ("2.0.0", "3.0.0", "4.0.0"):
+        compile_plugin(b, "http", "http", ['ID="http"', quoted("VERSION", version)])
+        done = b.ctl("plugins", "reload", "http")
+        assert done.returncode == 0, done
+        wait_until(lambda: version.encode() in versions, "the new image answers")
+    stop.set()
+    for thread in askers:
+        thread.join()
+    assert not wrong, wrong[:1]
+    posted.expect(b"HTTP/1.1 503")
+    wait_until(lambda: counts(b)["held"] == 3, "they are asked again")
+    b.ctl("http", "answer")
+    for stream in held:
+        stream.expect(b"4.0.0 late")
+
+
+def test_load_and_unload_under_requests(b):
+    """50 requests in flight all the time: each gets an answer, 200, 404 or 503."""
+    loaded(b)
+    stop, seen, wrong = threading.Event(), {}, []
+
+    def asker(n):
+        while not stop.is_set():
+            try:
+                r = Raw(DOOR, b"GET /%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+                        % (b"late" if n % 5 == 0 else b"hello/x"))
+                got = r.eof()
+                r.close()
+                status = int(got.split()[1])
+                seen[status] = seen.get(status, 0) + 1
+            except (OSError, IndexError) as error:
+                wrong.append(error)
+
+    askers = [threading.Thread(target=asker, args=(n,)) for n in range(50)]
+    for thread in askers:
+        thread.start()
+    for n in range(20):
+        assert b.ctl("plugins", "unload", "http").returncode == 0
+        b.load("http")
+    stop.set()
+    b.ctl("plugins", "unload", "http")
+    for thread in askers:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert not wrong, wrong[:3]
+    assert set(seen) <= {200, 404, 503} and seen[200] > 50, seen
+
+
+# -- slow and many --------------------------------------------------------------------------------------------
+
+
+def test_headers_that_never_end(b):
+    """Slow-loris: many connections that never finish a header; others are served, memory and places are bounded."""
+    before, open_ = b.memory(), []
+    for n in range(300):
+        open_.append(Raw(SHORT, b"GET /status HTTP/1.1\r\nHost: a\r\nX-%d: " % n))
+        if n % 50 == 0:
+            assert curl(SHORT, "/status").status == 200, n
+    assert int(listener(b, "api:short")["current_clients"]) <= 8
+    wait_until(lambda: listener(b, "api:short")["current_clients"] == "0", "their end")
+    reasons = shutdowns(b, "api:short")
+    assert reasons["evicted"] + reasons["header_timeout"] >= 290, reasons
+    assert b.memory() - before < 16 << 20
+    for r in open_:
+        r.close()
+
+
+def test_a_kept_connection_ends(b):
+    r = Raw(SHORT, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert r.eof().startswith(b"HTTP/1.1 200")
+    assert shutdowns(b, "api:short")["idle_timeout"] >= 1
+
+
+def test_all_places_taken_by_requests(b):
+    """Who is being answered keeps its place; one more is turned away and counted."""
+    loaded(b)
+    streams = [Stream(CORS, "/late") for _ in range(40)] + [Stream(CORS, "/events") for _ in range(24)]
+    wait_until(lambda: counts(b)["held"] + counts(b)["streams"] == 64, "64 requests")
+    got = curl(CORS, "/status")
+    assert got.exit in (52, 56), got
+    assert shutdowns(b, "api:mgmt")["maxlimit"] >= 1
+    b.ctl("http", "answer")
+    assert curl(CORS, "/status").status == 200
+    for stream in streams:
+        stream.stop()
