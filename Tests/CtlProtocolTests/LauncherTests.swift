@@ -76,6 +76,31 @@ import Testing
         #expect(run == Run(output: "", error: "etc/martlet.conf:3: mqtt.foo: unknown key\n", status: 3))
     }
 
+    @Test func certificatesAreMadeWhereAListenerNeedsThemAndNoneIsThere() throws {
+        let tree = try InstallTree()
+        func started(_ conf: String) throws -> Bool {
+            try tree.write("etc/martlet.conf", conf)
+            try tree.write("etc/asked", "")
+            #expect(try tree.martlet("start").status == 0)
+            #expect(try tree.martlet("stop").status == 0)
+            return try tree.text("etc/asked") != ""
+        }
+        #expect(try started("listener.tcp.a = 1\n## listener.ssl.a = 2\n") == false)
+        #expect(try started("listener.wss.a = 2\n"))
+        // Made by the first of these.
+        #expect(tree.has("etc/certs/cert.pem"))
+        #expect(try started("listener.ssl.a = 2\n") == false)
+    }
+
+    @Test func aTreeWithoutAWayToMakeCertificatesStartsAllTheSame() throws {
+        let tree = try InstallTree()
+        try tree.write("etc/martlet.conf", "listener.ssl.a = 2\n")
+        try tree.write("etc/no-certs", "")
+        let run = try tree.martlet("start")
+        #expect(run.status == 0)
+        #expect(run.error == "note: no certificate was made for the TLS listeners.\n")
+    }
+
     @Test func versionAndUsage() throws {
         let tree = try InstallTree()
         #expect(try tree.martlet("version") == Run(output: "martlet 9.9.9\n", error: "", status: 0))
@@ -103,6 +128,7 @@ private final class InstallTree {
         try write("etc/martlet.conf", "# comment\r\nnode.name = \"a@b\"  # mine\r\n")
         try writeProgram("bin/martlet-broker", fakeBroker)
         try writeProgram("bin/martlet_ctl", fakeCtl)
+        try writeProgram("bin/make-certs", fakeCerts)
     }
 
     func martlet(_ command: String, _ environment: [String: String] = [:]) throws -> Run {
@@ -142,6 +168,15 @@ private let fakeBroker = #"""
     trap 'rm -f "$root/data/ready"; kill "$child"; exit 0' TERM
     if [ -e "$root/etc/mute" ]; then echo mute; else echo "log.to=${MARTLET_LOG_TO:-}"; : >"$root/data/ready"; fi
     wait
+
+    """#
+
+private let fakeCerts = #"""
+    #!/bin/sh
+    root=$(dirname "$(dirname "$0")")
+    [ ! -e "$root/etc/no-certs" ] || exit 1
+    echo "$1" >"$root/etc/asked"
+    mkdir -p "$1" && : >"$1/cert.pem"
 
     """#
 
