@@ -33,7 +33,7 @@ public enum CoreConfig {
 
     /// What no single key can know.
     static func contradictions(_ values: ConfigFile) -> [Diagnostic] {
-        orphans(values) + watermarks(values) + priorities(values) + tlsListeners(values)
+        orphans(values) + watermarks(values) + priorities(values) + tlsListeners(values) + webSocketListeners(values)
     }
 
     /// Options of a listener that has no address.

@@ -28,7 +28,8 @@ struct RequestHead {
 
     /// Takes what belongs to the head; returns how many bytes that were.
     mutating func take(_ input: UnsafeRawBufferPointer) -> Int {
-        bytes.reserveCapacity(min(Self.limit, bytes.count + input.count))
+        // Further pieces let it grow by itself: in exact steps, single bytes would be copied over and over.
+        if bytes.isEmpty { bytes.reserveCapacity(min(Self.limit, input.count)) }
         for (at, byte) in input.enumerated() {
             guard bytes.count < Self.limit else {
                 state = .tooLarge

@@ -115,6 +115,7 @@ struct UpgradeTests {
             changed("Upgrade: websockets"), changed("Upgrade: h2c"), changed(without: "Connection"),
             changed("Connection: keep-alive"), changed("Connection: upgraded"), changed(without: "Sec-WebSocket-Key"),
             changed("Sec-WebSocket-Key: "), changed("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ="),
+            changed("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==="),
             changed("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j"),
             changed("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQo*=="),
             changed("Sec-WebSocket-Key: dGhlIHNhbXBsZS*ub25jZQ=="),

@@ -12,7 +12,7 @@ def refuse(b, v, bytes_, *codes, half_close=False):
     c = b.raw(v)
     c.send(bytes_)
     if half_close:
-        c.sock.shutdown(1)
+        c.half_close()
     c.expect_refused(*(codes or EITHER))
     bystander.quiet()
     bystander.close()

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from .certs import Authority
 from .client import Client, DEADLINE
 
 CRASH = re.compile(r"Fatal error|AddressSanitizer|ThreadSanitizer|LeakSanitizer|Program crashed|panicked")
@@ -32,7 +33,8 @@ class Broker:
         self.dir = Path(tempfile.mkdtemp(prefix="mw-"))
         self.process, self.port, self.trace, self.unique, self.test = None, 0, deque(maxlen=40), 0, ""
         self.clients = []
-        self.web_port = free_port() if transport == "ws" else 0  # where clients connect that name no port
+        self.transport, self.door = transport, free_port() if transport != "tcp" else 0
+        self.authority = Authority() if transport in ("ssl", "wss") else None
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -48,7 +50,7 @@ class Broker:
             if self.process.poll() is not None:
                 raise AssertionError(f"the broker did not start: {self.tail()}")
             try:
-                for port in filter(None, (self.port, self.web_port)):
+                for port in filter(None, (self.port, self.door)):
                     socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
@@ -131,8 +133,10 @@ class Broker:
     def raw(self, v=4, label="raw", port=None, **more):
         """A TCP connection on which nothing was sent; more: rcvbuf, host, the source address, an
         ssl.SSLContext as tls, and first, what is sent before its handshake."""
-        web = self.web_port if not port else 0
-        client = Client(port or web or self.port, v, self.trace, label, web=bool(web), **more)
+        if self.door and not port:
+            more.setdefault("web", self.transport in ("ws", "wss"))
+            more.setdefault("tls", self.authority and self.authority.context())
+        client = Client(port or self.door or self.port, v, self.trace, label, **more)
         self.clients.append(client)
         return client
 
@@ -177,8 +181,11 @@ class Mosquitto(Broker):
     def layout(self):
         lines = {"allow_anonymous": "true", "max_queued_messages": 0, "sys_interval": 1, **self.config}
         text = f"listener {self.port} 127.0.0.1\n"
-        if self.web_port:
-            text += f"listener {self.web_port} 127.0.0.1\nprotocol websockets\n"
+        if self.door:
+            text += f"listener {self.door} 127.0.0.1\n"
+            text += "protocol websockets\n" if self.transport in ("ws", "wss") else ""
+            text += f"certfile {self.authority['cert.pem']}\nkeyfile {self.authority['key.pem']}\n" \
+                if self.authority else ""
         text += "".join(f"{k} {v}\n" for k, v in lines.items())
         (self.dir / "mosquitto.conf").write_text(text)
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -208,10 +215,13 @@ class Martlet(Broker):
     def write_config(self):
         lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true",
                  "plugins.default": ",".join(self.plugins), **self.config}
-        if self.web_port:
+        if self.door:
+            door = f"listener.{self.transport}.test"
             for key in [key for key in lines if key.startswith("listener.tcp.test.")]:
-                lines[key.replace("tcp", "ws", 1)] = lines[key]
-            lines["listener.ws.test"] = f"127.0.0.1:{self.web_port}"
+                lines[key.replace("listener.tcp.test", door, 1)] = lines[key]
+            lines[door] = f"127.0.0.1:{self.door}"
+            if self.authority:
+                lines |= {f"{door}.certfile": self.authority["cert.pem"], f"{door}.keyfile": self.authority["key.pem"]}
         text = "".join(f"{key} = {value}\n" for key, value in lines.items())
         (self.dir / "etc/martlet.conf").write_text(text)
         for name, keys in self.plugin_config.items():

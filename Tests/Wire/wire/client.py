@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 from . import build, parse
+from .marks import Skip
 from .parse import Violation
 from .ws import WebSocket
 
@@ -22,7 +23,7 @@ class Client:
 
     def __init__(self, port, v, trace, label="", rcvbuf=None, source=None, host="127.0.0.1",
                  web=False, tls=None, first=b""):
-        self.v, self.trace, self.label = v, trace, label
+        self.v, self.trace, self.label, self.tls = v, trace, label, tls
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
@@ -62,6 +63,12 @@ class Client:
     def close(self):
         """End the connection without DISCONNECT: the network failed, as the broker sees it."""
         self.sock.close()
+
+    def half_close(self):
+        """Nothing more will be sent; what the broker says can still be read."""
+        if self.tls:
+            raise Skip("Python has no half of a TLS connection")
+        self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self):
         """End the connection with a TCP reset."""
@@ -319,5 +326,6 @@ class Client:
     def disconnect(self, code=None, props=None):
         """DISCONNECT, then wait until the broker has closed: what follows from it has happened."""
         self.send(build.disconnect(self.v, code, props))
-        self.sock.shutdown(socket.SHUT_WR)
+        if not self.tls:
+            self.half_close()
         self.expect_eof()
