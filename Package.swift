@@ -122,7 +122,7 @@ let package = Package(
         .target(
             name: "HTTPHost",
             dependencies: [
-                "PluginHost", "Net", "Broker", "Reactor", "CReactor", "CMartlet",
+                "PluginHost", "Net", "TLS", "Broker", "Reactor", "CReactor", "CMartlet",
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -7,7 +7,8 @@ extension CoreConfig {
             values.names(matching: "listener.\(family.name).*").flatMap { name in
                 let prefix = "listener.\(family.name).\(name)"
                 guard family.parts.contains(.tls) else { return proxied(values, prefix) }
-                return versions(values, prefix) + hosts(values, prefix) + peers(values, prefix)
+                return versions(values, prefix) + hosts(values, prefix)
+                    + peers(values, prefix, isMQTT: family.parts.contains(.mqtt))
             }
         }
     }
@@ -45,13 +46,13 @@ extension CoreConfig {
     }
 
     /// Options about clients' certificates that nobody is asked for.
-    private static func peers(_ values: ConfigFile, _ prefix: String) -> [Diagnostic] {
+    private static func peers(_ values: ConfigFile, _ prefix: String, isMQTT: Bool) -> [Diagnostic] {
         let verify = "\(prefix).verify"
         if values.string(verify) == "verify_peer" {
             guard values.stringIfSet("\(prefix).cacertfile") == nil else { return [] }
             return wrong(values, verify, "nobody could be verified, expected \(prefix).cacertfile = FILE beside it")
         }
-        let hasKeys = values.string("\(prefix).psk") != "off"
+        let hasKeys = !isMQTT || values.string("\(prefix).psk") != "off"
         let idle = [
             ("fail_if_no_peer_cert", values.bool("\(prefix).fail_if_no_peer_cert")),
             ("crlfile", values.stringIfSet("\(prefix).crlfile") != nil),

@@ -9,6 +9,7 @@ import NIOPosix
 import Net
 import Reactor
 import Synchronization
+public import TLS
 
 /// Why an HTTP listener could not be opened, in one sentence.
 public struct HTTPListenerError: Error, CustomStringConvertible {
@@ -25,6 +26,8 @@ public final class Door: @unchecked Sendable {
         var listening: (any Channel)?
         var current = 0
         var shutdowns: [String: Int] = [:]
+        /// The certificates that the next connection gets.
+        var tls: TLSContext?
     }
 
     private let state = Mutex(State())
@@ -32,6 +35,7 @@ public final class Door: @unchecked Sendable {
     private var keepers: [ObjectIdentifier: Keeper] = [:]
     private var lastNumber: UInt64 = 0
     private var rate: AcceptRate?
+    private lazy var room = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
     init(_ options: HTTPListenerOptions, of server: HTTPServer) {
         self.options = options
@@ -40,12 +44,24 @@ public final class Door: @unchecked Sendable {
         rate = options.maxConnectionRate > 0 ? AcceptRate(perSecond: options.maxConnectionRate) : nil
     }
 
+    deinit { if isSecure { room.deallocate() } }
+
     public var isOpen: Bool { state.withLock { $0.listening != nil } }
 
     /// Connections, and why those that ended did.
     public var counts: (current: Int, shutdowns: [String: Int]) { state.withLock { ($0.current, $0.shutdowns) } }
 
-    var isSecure: Bool { false }
+    public var isSecure: Bool { options.tls != nil }
+
+    /// When the first of its certificates ends, seconds since 1970.
+    public var certificateEnd: Int64? { state.withLock { $0.tls?.notAfter } }
+
+    /// [main] Reads the certificates; those who are connected keep theirs. On a throw nothing changes.
+    public func reloadCertificates() throws(TLSError) {
+        guard let tls = options.tls else { return }
+        let context = try TLSContext(tls, scope: options.fullName)
+        state.withLock { $0.tls = context }
+    }
 
     var now: UInt64 { cr_clock_ms() }
 
@@ -54,6 +70,11 @@ public final class Door: @unchecked Sendable {
     /// [main] Binds and listens; waits until that is done or has failed.
     public func open() throws(HTTPListenerError) {
         guard !isOpen else { return }
+        do throws(TLSError) {
+            try reloadCertificates()
+        } catch {
+            throw HTTPListenerError(description: "Listener \(options.fullName) on \(options.address): \(error)")
+        }
         let begun = Begin()
         let configuration = ServerConfiguration(
             address: .hostname(options.host, port: Int(options.port)), backlog: options.backlog,
@@ -161,6 +182,11 @@ public final class Door: @unchecked Sendable {
         if self.options.sendBuffer > 0 {
             try options.setOption(.socketOption(.so_sndbuf), value: self.options.sendBuffer)
         }
+    }
+
+    /// Nil where HTTP is plain.
+    func makeTLS(_ keeper: Keeper) -> TLSHandler? {
+        state.withLock { $0.tls }.map { TLSHandler($0, keeper, room: room) }
     }
 
     func keeper(of channel: any Channel) -> Keeper? { keepers[ObjectIdentifier(channel)] }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Net
+public import TLS
 
 /// Options of one HTTP listener, as the configuration names them. Times in milliseconds, sizes in bytes.
 public struct HTTPListenerOptions: Sendable {
@@ -31,6 +32,8 @@ public struct HTTPListenerOptions: Sendable {
     public var maxBody = 1 << 20
     /// Origins whose scripts may ask; "*": any.
     public var corsOrigins: [String] = []
+    /// nil: plain HTTP.
+    public var tls: TLSOptions?
 
     public init(family: String = "api", name: String, host: String, port: UInt16) {
         self.family = family

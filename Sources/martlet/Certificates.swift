@@ -6,13 +6,13 @@ import Reactor
 
 /// Certificates of the listeners while the broker runs: loaded anew when somebody asks, and watched as they end.
 final class Certificates {
-    private let listeners: ListenerSet
+    private let listeners: any ListenerControl
     private let log: Log
     /// Days before its end from which a certificate is warned about.
     private static let warning: Int64 = 14
     private static let day: Int64 = 86_400
 
-    init(_ listeners: ListenerSet, log: Log, loop: EventLoop) {
+    init(_ listeners: any ListenerControl, log: Log, loop: EventLoop) {
         self.listeners = listeners
         self.log = log
         warn()
@@ -33,9 +33,9 @@ final class Certificates {
 
     private func warn() {
         let now = cr_unix_ms() / 1000
-        for listener in listeners.all {
+        for listener in listeners.infos {
             guard let end = listener.certificateEnd, end < now + Self.warning * Self.day else { continue }
-            let name = listener.options.name
+            let name = listener.name
             if end <= now {
                 log.write(.error, "A certificate of \(name) has ended on \(date(end)): clients refuse it.")
             } else {

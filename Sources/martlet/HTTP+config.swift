@@ -4,6 +4,7 @@ import Control
 import HTTPHost
 import Net
 import Reactor
+import TLS
 
 extension HTTPServer {
     /// Nil when no listener is configured: then HTTP costs neither a thread nor memory.
@@ -16,16 +17,19 @@ extension HTTPServer {
 }
 
 extension HTTPListenerOptions {
-    /// Every `listener.api.NAME = ADDRESS` of the file.
+    /// Every `listener.api.NAME = ADDRESS` of the file, and `listener.apis.NAME`.
     static func all(_ config: ConfigFile) -> [HTTPListenerOptions] {
-        config.names(matching: "listener.api.*").map { name in
-            let prefix = "listener.api.\(name)"
-            let address = config.address(prefix)
-            var options = HTTPListenerOptions(
-                family: "api", name: name, host: address.host ?? "0.0.0.0", port: UInt16(address.port))
-            options.setSocket(config, prefix)
-            options.setLimits(config, prefix)
-            return options
+        ["api", "apis"].flatMap { family in
+            config.names(matching: "listener.\(family).*").map { name in
+                let prefix = "listener.\(family).\(name)"
+                let address = config.address(prefix)
+                var options = HTTPListenerOptions(
+                    family: family, name: name, host: address.host ?? "0.0.0.0", port: UInt16(address.port))
+                options.setSocket(config, prefix)
+                options.setLimits(config, prefix)
+                if family == "apis" { options.tls = TLSOptions(http: config, prefix) }
+                return options
+            }
         }
     }
 
@@ -49,6 +53,32 @@ extension HTTPListenerOptions {
         maxHeader = config.bytes("\(prefix).max_header")
         maxBody = config.bytes("\(prefix).max_body")
         corsOrigins = config.list("\(prefix).cors_origins")
+    }
+}
+
+extension TLSOptions {
+    /// Without what only MQTT has: shared keys, names of users.
+    fileprivate init(http config: ConfigFile, _ prefix: String) {
+        self.init(.server)
+        func key(_ option: String) -> String { "\(prefix).\(option)" }
+        versions = Versions(config.list(key("tls_versions")).map { $0 == "tlsv1.2" ? .tls12 : .tls13 })
+        certificate = Certificate(chain: config.path(key("certfile")), key: config.path(key("keyfile")))
+        named = config.each(prefix: key("sni.")).map { entry in
+            let parts = config.list(entry.key)
+            return Named(
+                host: parts[0],
+                certificate: Certificate(chain: config.absolute(parts[1]), key: config.absolute(parts[2])))
+        }
+        if config.string(key("verify")) == "verify_peer" {
+            verify = config.bool(key("fail_if_no_peer_cert")) ? .required : .optional
+            authorities = config.pathIfSet(key("cacertfile"))
+            revoked = config.pathIfSet(key("crlfile"))
+        }
+        ciphers = config.listIfSet(key("ciphers")) ?? []
+        honorsOwnOrder = config.bool(key("honor_cipher_order"))
+        dhParameters = config.pathIfSet(key("dhfile"))
+        resumes = config.bool(key("reuse_sessions"))
+        protocols = ["http/1.1"]
     }
 }
 
@@ -78,7 +108,20 @@ final class AllListeners: ListenerControl {
         if let door = door(name) { door.stop() } else { mqtt.stop(name) }
     }
 
-    func reloadCertificates(_ name: String?) -> [(name: String, complaint: String?)] { mqtt.reloadCertificates(name) }
+    func reloadCertificates(_ name: String?) -> [(name: String, complaint: String?)] {
+        let doors = (http?.doors ?? []).filter { $0.isSecure && (name == nil || $0.options.fullName == name) }
+        return mqtt.reloadCertificates(name)
+            + doors.map { door in
+                do {
+                    try door.reloadCertificates()
+                    return (door.options.fullName, nil)
+                } catch {
+                    return (
+                        door.options.fullName, "Listener \(door.options.fullName) keeps its certificates: \(error)"
+                    )
+                }
+            }
+    }
 
     private func door(_ name: String) -> Door? { http?.doors.first { $0.options.fullName == name } }
 }
@@ -89,6 +132,6 @@ extension Door {
         return ListenerInfo(
             name: options.fullName, address: options.address, isOpen: isOpen, acceptors: isOpen ? 1 : 0,
             maxClients: options.maxConnections, currentClients: counts.current, pauses: 0,
-            shutdowns: counts.shutdowns)
+            shutdowns: counts.shutdowns, certificateEnd: certificateEnd)
     }
 }

@@ -82,8 +82,8 @@ final class Server {
             log.write(
                 .notice, "Start mqtt:\(listener.options.name) listener on \(listener.options.address) successfully.")
         }
-        certificates = Certificates(listeners, log: log, loop: loop)
         openHTTP()
+        certificates = Certificates(doors, log: log, loop: loop)
         let server = CtlServer(
             path: config.path("ctl.socket"), commands: host.commands, control: loop, log: log.hostLog)
         try server.start()

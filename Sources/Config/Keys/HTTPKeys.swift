@@ -8,7 +8,7 @@ extension ListenerFamily.Parts {
 extension CoreKeys {
     /// Whom a listener of plugins' HTTP routes lets in, and how long it waits for whom.
     static func httpOptions(_ family: ListenerFamily) -> [ConfigKey] {
-        httpTimes(family) + [
+        (family.parts.contains(.tls) ? httpsOptions(family) : []) + httpTimes(family) + [
             family.option(
                 "max_header", .bytes(1024...1 << 20), default: "16KB",
                 "A request whose header is larger is refused with 431."),
@@ -20,6 +20,14 @@ extension CoreKeys {
                 "Origins whose pages may ask from a browser and read the answers (CORS); * for every origin, without "
                     + "credentials. None when empty."),
         ]
+    }
+
+    /// Those of TLS that have a meaning without MQTT. A handshake must be over within header_timeout.
+    private static func httpsOptions(_ family: ListenerFamily) -> [ConfigKey] {
+        let others = [
+            "peer_cert_as_username", "psk", "psk_hint", "alpn_required", "handshake_timeout", "max_handshakes",
+        ]
+        return tlsOptions(family).filter { !others.contains(levelsOf($0.name)[3]) }
     }
 
     private static func httpTimes(_ family: ListenerFamily) -> [ConfigKey] {

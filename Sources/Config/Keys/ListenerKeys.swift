@@ -57,6 +57,9 @@ extension CoreKeys {
             note: " A plugin's routes name the listener they are for: management where they name none, dashboard for "
                 + "the dashboard, at port 18083 by custom. As shipped only this machine gets in: "
                 + "nobody has an account yet."),
+        .init(
+            name: "apis", parts: [.http, .tls], what: "HTTPS for plugins",
+            sample: ("management", "127.0.0.1:8081", false)),
     ]
 
     static let listeners: [ConfigKey] = describedOnce(listenerFamilies.flatMap(keys))

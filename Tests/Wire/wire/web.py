@@ -53,8 +53,8 @@ def curl(port, path="/", *words, data=None):
 class Stream:
     """curl -N that keeps reading; lines come as they arrive."""
 
-    def __init__(self, port, path, *words):
-        self.process = subprocess.Popen(curl_command("-N", *words, f"http://127.0.0.1:{port}{path}"),
+    def __init__(self, port, path, *words, scheme="http"):
+        self.process = subprocess.Popen(curl_command("-N", *words, f"{scheme}://127.0.0.1:{port}{path}"),
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.seen, self.more = b"", threading.Condition()
         self.ended = False
