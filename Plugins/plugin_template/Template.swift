@@ -25,6 +25,7 @@ final class Template: Plugin {
             guard args.count == 1 else { throw .usage }
             report(out)
         }
+        try greetOverHTTP()
         host.log.info("plugin_template says: \(greeting)")
     }
 
@@ -44,6 +45,13 @@ final class Template: Plugin {
         }
         greeting = try host.config.string("template.greeting")
         deniedUsername = [UInt8]((try host.config.optionalString("template.deny_username") ?? "").utf8)
+    }
+
+    /// GET /template/hello/:name on the HTTP listener "management".
+    private func greetOverHTTP() throws(PluginError) {
+        try host.http.route("GET", "/template/hello/:name") { [self] request in
+            request.answer("\(greeting), \(String(request.parameter("name")))\n")
+        }
     }
 
     private func hookClients() throws(PluginError) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * plugin_template_c - every hook point, an auth and an ACL module, a command and three keys, in plain C.
+ * plugin_template_c - every hook point, an auth and an ACL module, a command, an HTTP route and three keys, in plain C.
  * The twin of plugin_template; it needs the headers in include/martlet and nothing else.
  */
 #include <martlet/martlet.h>
@@ -29,6 +29,7 @@ typedef struct state {
   const martlet_acl_v1 *acl;
   const martlet_ctl_v1 *ctl;
   const martlet_exec_v1 *exec;
+  const martlet_http_v1 *http;
   char greeting[GREETING_MAX + 1];
   char denied[USERNAME_MAX];
   uint32_t loops;
@@ -130,6 +131,25 @@ static martlet_status on_command(void *user, const martlet_bytes *argv, size_t a
   return MARTLET_OK;
 }
 
+/* ---- HTTP */
+
+/* GET /template_c/hello/:name on the HTTP listener "management". */
+static void on_hello(void *user, const martlet_http_request *request) {
+  state *s = user;
+  static const martlet_http_field type = {{(const uint8_t *)"content-type", 12},
+                                          {(const uint8_t *)"text/plain; charset=utf-8", 25}};
+  char line[GREETING_MAX + 1024];
+  int length = snprintf(line, sizeof line, "%s, %.*s\n", s->greeting, TEXT(request->params[0].value));
+  if (length >= (int)sizeof line) length = sizeof line - 1;
+  s->http->respond(s->host, request->id, 200, &type, 1, (martlet_bytes){(const uint8_t *)line, (size_t)length});
+}
+
+static martlet_status serve(state *s) {
+  martlet_http_route route = {.size = sizeof route, .method = "GET", .pattern = "/template_c/hello/:name",
+                              .handle = on_hello, .user = s};
+  return s->http->route(s->host, &route, NULL);
+}
+
 /* ---- configuration */
 
 static const martlet_cfg_key keys[] = {
@@ -193,6 +213,7 @@ static martlet_status start(void *user) {
   if (status == MARTLET_OK) status = s->auth->add(s->host, 0, on_auth, s, NULL);
   if (status == MARTLET_OK) status = s->acl->add(s->host, 0, on_acl, s, NULL);
   if (status == MARTLET_OK) status = s->ctl->command(s->host, "template_c", &usage, 1, on_command, s, NULL);
+  if (status == MARTLET_OK) status = serve(s);
   return status;
 }
 /* The host has revoked everything already; there is nothing of our own to wait for. */
@@ -218,6 +239,7 @@ static martlet_status create(const martlet_host *host, martlet_plugin *out) {
   s->acl = host->get_extension(host, MARTLET_EXT_ACL);
   s->ctl = host->get_extension(host, MARTLET_EXT_CTL);
   s->exec = host->get_extension(host, MARTLET_EXT_EXEC);
+  s->http = host->get_extension(host, MARTLET_EXT_HTTP);
   s->loops = s->exec->loop_count(host);
   s->cells = calloc((s->loops + 1) * ROW, sizeof *s->cells);
   if (s->cells == NULL) {
@@ -230,7 +252,8 @@ static martlet_status create(const martlet_host *host, martlet_plugin *out) {
 
 /* create() may rely on every id listed here. */
 static const char *const needs[] = {MARTLET_EXT_LOG,  MARTLET_EXT_CONFIG, MARTLET_EXT_MESSAGE, MARTLET_EXT_HOOKS,
-                                    MARTLET_EXT_AUTH, MARTLET_EXT_ACL,    MARTLET_EXT_CTL,     MARTLET_EXT_EXEC, NULL};
+                                    MARTLET_EXT_AUTH, MARTLET_EXT_ACL,    MARTLET_EXT_CTL,     MARTLET_EXT_EXEC,
+                                    MARTLET_EXT_HTTP, NULL};
 
 const martlet_entry *martlet_plugin_entry(void) {
   static const martlet_entry entry = {.size = sizeof entry,

@@ -18,6 +18,7 @@
     let ctl: UnsafePointer<martlet_ctl_v1>?
     let service: UnsafePointer<martlet_service_v1>?
     let dynamic: UnsafePointer<martlet_dynamic_v1>?
+    let http: UnsafePointer<martlet_http_v1>?
     let httpc: UnsafePointer<martlet_httpc_v1>?
     /// Head of the list of closures the host may call. Changed on the control thread only.
     var boxes: Unmanaged<Box>?
@@ -43,6 +44,7 @@
         ctl = lookUp(host, MARTLET_EXT_CTL)
         service = lookUp(host, MARTLET_EXT_SERVICE)
         dynamic = lookUp(host, MARTLET_EXT_DYNAMIC)
+        http = lookUp(host, MARTLET_EXT_HTTP)
         httpc = lookUp(host, MARTLET_EXT_HTTPC)
         boxes = nil
     }
@@ -85,6 +87,7 @@ public struct Host {
     public var ctl: Ctl { Ctl(tables: tables) }
     public var services: Services { Services(tables: tables) }
     public var dynamic: Dynamic { Dynamic(tables: tables) }
+    public var http: HTTP { HTTP(tables: tables) }
 
     /// An extension of your own choice, for tables this kit does not wrap; nil when the host has none of that name.
     public func rawExtension(_ id: StaticString) -> UnsafeRawPointer? {

@@ -17,7 +17,8 @@ typedef struct fake_reg { /* one registration; fn == NULL: free */
   uint32_t first_ms, every_ms;
   int32_t where;
 } fake_reg;
-enum { FAKE_HOOK = 1, FAKE_AUTH, FAKE_ACL, FAKE_CTL, FAKE_TIMER, FAKE_POLL, FAKE_SUB, FAKE_METRIC, FAKE_PSK };
+enum { FAKE_HOOK = 1, FAKE_AUTH, FAKE_ACL, FAKE_CTL, FAKE_TIMER, FAKE_POLL, FAKE_SUB, FAKE_METRIC, FAKE_PSK,
+       FAKE_HTTP, FAKE_HTTP_AUTH };
 
 typedef struct fake_pair { char *table, *key, *value; size_t klen, vlen; struct fake_pair *next; } fake_pair;
 typedef struct fake_job { martlet_task fn; void *user; int32_t where; } fake_job; /* where: -1 main, -2 blocking */
@@ -100,6 +101,14 @@ extern const martlet_acl_v1 fake_acl_table;
 extern const martlet_psk_v1 fake_psk_table;
 extern const martlet_ctl_v1 fake_ctl_table;
 extern const martlet_httpc_v1 fake_httpc;
+extern const martlet_http_v1 fake_http_table;
+/* Asks a route by its text, "GET /hello/:name", with one parameter `name`, one query field `q`, one header `X-Header`.
+ * "STATUS HEADER=VALUE...|BODY" as far as it was answered; a streamed body's first piece is answered with "[STATUS]". */
+typedef struct fake_web { const char *param, *query, *header, *body; } fake_web;
+const char *fake_http(fake *, const char *route, fake_web);
+const char *fake_http_room(fake *, const char *route); /* calls writable */
+const char *fake_http_gone(fake *, const char *route); /* the client leaves */
+const char *fake_http_auth(fake *, const char *username, const char *password, const char *token); /* "VERDICT USER" */
 #define FAKE(host) ((fake *)(host)->impl)
 
 #define CHECK(what) \

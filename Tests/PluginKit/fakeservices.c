@@ -261,7 +261,8 @@ const void *fake_extension(const martlet_host *host, const char *id) {
       {MARTLET_EXT_CTL, &fake_ctl_table},    {MARTLET_EXT_EXEC, &exec},
       {MARTLET_EXT_KV, &kv},                 {MARTLET_EXT_METRICS, &metrics},
       {MARTLET_EXT_CLIENT, &client},         {MARTLET_EXT_PUBSUB, &pubsub},
-      {MARTLET_EXT_HTTPC, &fake_httpc}};
+      {MARTLET_EXT_HTTPC, &fake_httpc},
+      {MARTLET_EXT_HTTP, &fake_http_table}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (strcmp(all[i].id, id) == 0) return all[i].table;
   return NULL;

@@ -69,6 +69,20 @@ static void threads_and_timers(fake *f) {
 
 static void requests(fake *f) {
   f->log[0] = 0;
+  CHECK(strcmp(fake_http(f, "GET /probe/:name", (fake_web){"p", "v", "h", "b"}),
+               "201 content-type=text/plain; charset=utf-8 x-known=yes x-n=1|p,v,h,ada,b,") == 0);
+  CHECK(strcmp(fake_http(f, "GET /probe/:name", (fake_web){0}),
+               "201 content-type=text/plain; charset=utf-8 x-known=yes x-n=1|,-,-,ada,,") == 0);
+  CHECK(strcmp(fake_http(f, "POST /stream", (fake_web){.body = "piece"}), "200 content-type=text/x|piece[-6]end") == 0);
+  fake_http_gone(f, "POST /stream");
+  CHECK(strstr(f->log, "gone true true") != NULL);
+  CHECK(strcmp(fake_http(f, "GET /events", (fake_web){0}), "200|//first") == 0);
+  CHECK(strcmp(fake_http_room(f, "GET /events"), "200|//firstn/7/data") == 0);
+  CHECK(strcmp(fake_http(f, "GET /ended", (fake_web){0}), "no route") == 0);
+  CHECK(strcmp(fake_http_auth(f, NULL, NULL, "t"), "1 robot") == 0);
+  CHECK(strcmp(fake_http_auth(f, NULL, NULL, "x"), "2 ") == 0);
+  CHECK(strcmp(fake_http_auth(f, "who", "x", NULL), "0 ") == 0);
+  CHECK(strcmp(fake_http_auth(f, "late", "x", NULL), "later 1 later4 ") == 0);
   says(f, "probe http", "true false\ntrue false\n");
   CHECK(strstr(f->log, "200 GET http://h/echo X-Mine=value X-Other=a,b  2 700 0 of unique/- 2") != NULL);
   CHECK(strstr(f->log, "200 POST http://h/echo some body 4 0 3 of unique/- 2") != NULL);

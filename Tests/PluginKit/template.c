@@ -55,6 +55,10 @@ int main(int argc, char **argv) {
   CHECK(fake_ctl(f, argv[2]) == MARTLET_OK);
   if (strcmp(f->out, expected) != 0) fprintf(stderr, "%s", f->out);
   CHECK(strcmp(f->out, expected) == 0);
+  char route[64];
+  snprintf(route, sizeof route, "GET /%s/hello/:name", argv[2]);
+  const char *greeted = fake_http(f, route, (fake_web){.param = "world"});
+  CHECK(strcmp(greeted, "200 content-type=text/plain; charset=utf-8|hi there, world\n") == 0);
   CHECK(fake_ctl(f, wrong) == MARTLET_E_INVAL && f->error[0] == 0);
   CHECK(strstr(f->log, "client.connected c1") != NULL);
   CHECK(strstr(f->log, "message.publish sensor/1, QoS 1, 2 bytes") != NULL);

@@ -47,6 +47,7 @@ final class Probe: Plugin {
         }
         try hooks()
         try run()
+        try serve()
         try command()
     }
 
@@ -88,6 +89,49 @@ final class Probe: Plugin {
             host.pubsub.feed(Session(id: 99), Countdown(host, from: 1), qos: 0, retain: false)
             if let kept { host.pubsub.deliver(host.messages.keep(kept), to: event.session, qos: 1, retain: false) }
             host.pubsub.subscribe(event.session, filter: Bytes("more/#"), qos: 1)
+        }
+    }
+
+    private func serve() throws(PluginError) {
+        try host.http.route("GET", "/probe/:name", HTTP.Options(auth: .any, listener: "*")) { request in
+            let words = [
+                request.parameter("name"), request.queryField("q") ?? Bytes("-"),
+                request.header("X-Header") ?? Bytes("-"),
+                request.user, request.body,
+            ]
+            var text = ""
+            for word in words { text += "\(String(word))," }
+            let known = HTTPHeader("x-known", "yes")
+            _ = text.withBytes { request.exchange.answer($0, status: 201, headers: [known, HTTPHeader("x-n", "1")]) }
+            if request.answer("again") != .stale { text = "" }
+        }
+        var streaming = HTTP.Options()
+        streaming.chunk = { exchange, bytes, isLast in
+            if isLast {
+                exchange.write(Bytes("end"))
+                exchange.end()
+                return .ok
+            }
+            exchange.begin(type: "text/x")
+            exchange.write(bytes)
+            return exchange.resume() == .ok ? .busy : .stale
+        }
+        streaming.gone = { [host] exchange, why in
+            host.log.info("gone \(why == .io) \(exchange.end() == .stale)")
+        }
+        streaming.writable = { exchange in exchange.send(Bytes("data"), name: Bytes("n"), id: Bytes("7")) }
+        try host.http.route("POST", "/stream", streaming) { _ in }
+        var events = HTTP.Options()
+        events.writable = streaming.writable
+        try host.http.route("GET", "/events", events) { request in request.exchange.send(Bytes("first")) }
+        let ended = try host.http.route("GET", "/ended") { _ in }
+        host.http.remove(ended)
+        try host.http.files("/static", folder: "www/\(carried)")
+        try host.http.authenticator(priority: 3) { [host] who in
+            if who.isBearer { return host.http.isSameSecret(who.token, Bytes("t")) ? .allowAs("robot") : .deny }
+            guard who.username == "late" else { return .ignore }
+            who.later.judge(.allowAs("later"))
+            return .pending
         }
     }
 
