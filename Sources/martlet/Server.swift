@@ -48,6 +48,7 @@ final class Server {
         bans = Bans(host, broker)
         wire()
         control.addBrokerCommands(broker, listeners: doors)
+        if let http { control.addNumbers { http.metrics } }
     }
 
     /// What the broker reports goes to log and alarms; what the alarm table hears goes to `$SYS`.
@@ -115,9 +116,11 @@ final class Server {
         log.write(.notice, "Stopping.")
         ctl?.stop()
         listeners.stop()
-        http?.shutdown()
+        for door in http?.doors ?? [] { door.stop() }
         broker.tendBans()
         host.shutdown()
+        // Behind the plugins: their open requests have been answered for them.
+        http?.shutdown()
         broker.stop()
         log.write(.notice, "Martlet has stopped.")
     }

@@ -24,6 +24,7 @@ CONFIG = {
     "listener.api.ruled.access.1": "deny all",
     "listener.api.mgmt": f"127.0.0.1:{CORS}",
     "listener.api.mgmt.cors_origins": "https://good.example",
+    "listener.api.mgmt.send_timeout": "500ms",
 }
 
 
@@ -269,6 +270,15 @@ def test_back_pressure(b):
     assert counts(b)["writable"] > 10
 
 
+def test_a_client_that_takes_nothing(b):
+    """It is closed after send_timeout, and the plugin told so."""
+    loaded(b)
+    r = Raw(CORS, b"GET /flood/64 HTTP/1.1\r\nHost: a\r\n\r\n")
+    wait_until(lambda: shutdowns(b, "api:mgmt").get("send_timeout"), "its end")
+    assert counts(b)["timeouts"] == 1
+    assert len(r.eof()) < 64 << 20
+
+
 def test_late_answers(b):
     loaded(b)
     streams = [Stream(DOOR, "/late") for _ in range(20)]
@@ -367,6 +377,9 @@ def test_failures_are_limited_by_address(b):
     assert got.status == 429 and 0 < int(got.headers["retry-after"]) <= 60, got
     assert curl(DOOR, "/basic/x", "-u", "anna:secret").status == 429
     assert curl(DOOR, "/hello/x").status == 200
+    metrics = dict(re.findall(r"(http/\w+) *: (\d+)", b.ctl("broker", "metrics").stdout))
+    assert int(metrics["http/auth_failed"]) >= 10 and int(metrics["http/auth_limited"]) >= 3, metrics
+    assert int(metrics["http/answers"]) > int(metrics["http/status_4xx"]) >= 13, metrics
 
 
 def test_cors(b):
