@@ -143,7 +143,7 @@ let package = Package(
             name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),
         .executableTarget(name: "generate_config", dependencies: ["Config"]),
         .target(name: "CBench"),
-        .target(name: "BenchCore", dependencies: ["CBench"], swiftSettings: fast),
+        .target(name: "BenchCore", dependencies: ["CBench", "CTLS"], swiftSettings: fast),
         .executableTarget(
             name: "martlet_bench",
             dependencies: ["BenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],

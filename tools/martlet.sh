@@ -94,7 +94,7 @@ prepare() {
 # A TLS listener needs a certificate, and a tree that has never run has none: one to try it with.
 make_certificates() {
     [ ! -e "$root/etc/certs/cert.pem" ] && [ -r "$conf" ] || return 0
-    grep -Eq '^[[:space:]]*listener\.(ssl|wss)\.' "$conf" || return 0
+    grep -Eq '^[[:space:]]*listener\.(ssl|wss|apis)\.' "$conf" || return 0
     "$root/bin/make-certs" "$root/etc/certs" >&2 || echo "note: no certificate was made for the TLS listeners." >&2
 }
 

@@ -177,8 +177,10 @@ struct Client {
     /// The socket took no more; EPOLLOUT will come.
     var isBlocked = false
     var output = PendingBytes()
-    /// Over WebSocket: frames that the socket has not taken; `output` is what comes behind them.
+    /// Over WebSocket or TLS: frames or records that the socket has not taken; `output` is what comes behind them.
     var wire = PendingBytes()
+    /// Over TLS: OpenSSL's side of the connection.
+    var tls: OpaquePointer?
     var frames = FrameReader()
     /// The beginning of a packet whose end has not arrived.
     var partial = PendingBytes()

@@ -37,6 +37,7 @@ public struct Contender: Sendable {
             name: name, command: "{scratch}/tree/bin/martlet console",
             configuration: """
                 listener.{transport}.bench = 127.0.0.1:{port}
+                {martlet-certificate}
                 mqtt.mqueue.max_length = 0
                 mqtt.mqueue.max_bytes = 4GB
                 mqtt.session.max_inflight = 0
@@ -61,6 +62,7 @@ public struct Contender: Sendable {
             configuration: """
                 listener {port} 127.0.0.1
                 protocol {protocol}
+                {mosquitto-certificate}
                 listener 0 {scratch}/unused.sock
                 allow_anonymous true
                 max_queued_messages 0
@@ -79,6 +81,7 @@ public struct Contender: Sendable {
     ) throws -> BrokerProcess {
         let port = try SocketAddress.freePort()
         if let tree { try scratch.copy(tree: tree) }
+        if transport.isTLS { try scratch.makeCertificate() }
         if let configuration {
             try scratch.write(
                 fill(configuration, port, scratch, transport), to: tree == nil ? "broker.conf" : "tree/etc/martlet.conf"
@@ -94,8 +97,14 @@ public struct Contender: Sendable {
 
     /// `{transport}` is Martlet's word for it, `{protocol}` mosquitto's.
     private func fill(_ text: String, _ port: UInt16, _ scratch: Scratch, _ transport: Transport) -> String {
-        text.replacing("{port}", with: String(port)).replacing("{scratch}", with: scratch.path)
-            .replacing("{transport}", with: transport.rawValue)
+        let certificate = ("{scratch}/cert.pem", "{scratch}/key.pem")
+        let martlet =
+            "listener.ssl.bench.certfile = \(certificate.0)\nlistener.ssl.bench.keyfile = \(certificate.1)"
+        let mosquitto = "certfile \(certificate.0)\nkeyfile \(certificate.1)"
+        return text.replacing("{martlet-certificate}", with: transport.isTLS ? martlet : "")
+            .replacing("{mosquitto-certificate}", with: transport.isTLS ? mosquitto : "")
+            .replacing("{port}", with: String(port)).replacing("{scratch}", with: scratch.path)
+            .replacing("{transport}", with: transport.listener)
             .replacing("{protocol}", with: transport.isWebSocket ? "websockets" : "mqtt")
     }
 }
@@ -118,6 +127,16 @@ final class Scratch {
         let copy = "sh -c \"mkdir -p '\(path)/tree/data' '\(path)/tree/log' && cp -a \(places) '\(path)/tree'\""
         guard try BrokerProcess.runToEnd(copy) == 0 else {
             throw BenchError("cannot copy the install tree \(tree) to \(path)")
+        }
+    }
+
+    /// `cert.pem` and `key.pem`, as brokers on small devices have them: P-256.
+    func makeCertificate() throws {
+        let command =
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
+            + "-keyout '\(path)/key.pem' -out '\(path)/cert.pem'"
+        guard try BrokerProcess.runToEnd(command) == 0 else {
+            throw BenchError("openssl, which is needed for TLS, makes no certificate")
         }
     }
 

@@ -104,6 +104,8 @@ extension Loop {
             client.pointee.frames = FrameReader()
             client.pointee.state = .upgrading
             markDirty(client)
+        } else if traffic.transport.isTLS {
+            beginHandshake(client)
         } else {
             sendConnect(client)
         }
@@ -211,6 +213,7 @@ extension Loop {
     /// Closes the socket and forgets what waited for it; the counts of its streams stay.
     func discard(_ client: ClientPointer) {
         if client.pointee.fd >= 0 { Glibc.close(client.pointee.fd) }
+        dropTLS(client)
         client.pointee.fd = -1
         client.pointee.state = .closed
         client.pointee.isBlocked = false

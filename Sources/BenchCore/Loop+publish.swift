@@ -47,6 +47,7 @@ extension Loop {
             return
         }
         if traffic.transport.isWebSocket { return flushFrames(client) }
+        if traffic.transport.isTLS { return flushRecords(client) }
         if client.pointee.output.count > scratchCapacity / 2 {
             flushBacklog(client)
             return
@@ -61,7 +62,7 @@ extension Loop {
         endIfSaid(client)
     }
 
-    private func endIfSaid(_ client: ClientPointer) {
+    func endIfSaid(_ client: ClientPointer) {
         guard client.pointee.state == .closing && client.pointee.fd >= 0 else { return }
         if client.pointee.output.count + client.pointee.wire.count == 0 {
             shutdown(client.pointee.fd, Int32(SHUT_WR))
@@ -99,7 +100,7 @@ extension Loop {
         endIfSaid(client)
     }
 
-    private func sendWire(_ client: ClientPointer, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
+    func sendWire(_ client: ClientPointer, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
         let sent = send(client.pointee.fd, bytes, count, Int32(MSG_NOSIGNAL))
         if sent < 0 && errno != EAGAIN && errno != EINTR { return closed(client) }
         let gone = max(0, sent)
@@ -134,7 +135,7 @@ extension Loop {
         return allowed < batch ? 0 : allowed
     }
 
-    private func writeMessages(
+    func writeMessages(
         _ client: ClientPointer, _ publisher: UnsafeMutablePointer<Publisher>, _ start: UnsafeMutablePointer<UInt8>,
         _ space: Int
     ) -> Int {

@@ -7,6 +7,7 @@ extension Loop {
     func receive(_ client: ClientPointer) {
         let kept = client.pointee.partial.count
         if kept > 0 { receiveBuffer.update(from: client.pointee.partial.bytes!, count: kept) }
+        if traffic.transport.isTLS { return receiveRecords(client, kept) }
         let room = receiveCapacity - kept
         let count = recv(client.pointee.fd, receiveBuffer + kept, room, 0)
         guard count > 0 else {
@@ -19,10 +20,15 @@ extension Loop {
             guard let payload = unpack(client, receiveBuffer + kept, count) else { return }
             total = kept + payload
         }
+        takePackets(client, total)
+        if client.pointee.fd >= 0 && count == room { more.append(client) }
+    }
+
+    /// `total` bytes at the start of the receive buffer; what is no whole packet is kept.
+    func takePackets(_ client: ClientPointer, _ total: Int) {
         let used = readPackets(client, receiveBuffer, total, bench_now())
         guard client.pointee.fd >= 0 else { return }
         client.pointee.partial.replace(receiveBuffer + used, total - used)
-        if count == room { more.append(client) }
         if client.pointee.output.count > 0 { markDirty(client) }
     }
 

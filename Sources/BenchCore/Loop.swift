@@ -47,6 +47,8 @@ final class Loop: @unchecked Sendable {
     let receiveCapacity: Int
     let scratch: UnsafeMutablePointer<UInt8>
     let scratchCapacity: Int
+    /// Over TLS: what all clients of this loop share.
+    let tlsContext: OpaquePointer?
     var random: UInt64
 
     /// Set by the crew when all loops exist.
@@ -79,6 +81,7 @@ final class Loop: @unchecked Sendable {
         receiveBuffer = .allocate(capacity: receiveCapacity)
         scratchCapacity = Self.scratchSize + 2 * packet
         scratch = .allocate(capacity: scratchCapacity)
+        tlsContext = traffic.transport.isTLS ? try Self.makeTLSContext() : nil
         random = UInt64(traffic.run) << 8 | UInt64(index + 1)
         publisherClients = Array(repeating: nil, count: traffic.publisherCount)
         touched = Array(repeating: false, count: traffic.publisherCount)
@@ -89,6 +92,7 @@ final class Loop: @unchecked Sendable {
     }
 
     deinit {
+        dropTLSContext()
         close(epoll)
         close(wakeFD)
         sleeping.deallocate()

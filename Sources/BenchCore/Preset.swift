@@ -8,17 +8,20 @@ public enum Preset: String, CaseIterable, Sendable {
     case pairs4K = "pairs-4k"
     case pairsWeb = "pairs-ws"
     case fanoutWeb = "fanout-ws"
+    case pairsTLS = "pairs-tls"
+    case fanoutTLS = "fanout-tls"
     case rate, conn
     case connWeb = "conn-ws"
+    case connTLS = "conn-tls"
     case retain, offline, wildcard
 
     public var settings: Settings {
         var settings: Settings
         switch self {
-        case .fanout, .fanoutWeb: settings = Settings(.fanout)
+        case .fanout, .fanoutWeb, .fanoutTLS: settings = Settings(.fanout)
         case .fanin: settings = Settings(.fanin)
-        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .rate: settings = Settings(.pairs)
-        case .conn, .connWeb: settings = Settings(.conn)
+        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .pairsTLS, .rate: settings = Settings(.pairs)
+        case .conn, .connWeb, .connTLS: settings = Settings(.conn)
         case .retain: settings = Settings(.retain)
         case .offline: settings = Settings(.offline)
         case .wildcard: settings = Settings(.wildcard)
@@ -29,6 +32,7 @@ public enum Preset: String, CaseIterable, Sendable {
         case .pairs4K: settings.size = 4096
         case .rate: settings.rate = 20_000
         case .pairsWeb, .fanoutWeb, .connWeb: settings.transport = .ws
+        case .pairsTLS, .fanoutTLS, .connTLS: settings.transport = .tls
         default: break
         }
         return settings
@@ -38,6 +42,8 @@ public enum Preset: String, CaseIterable, Sendable {
     public var isCountable: Bool {
         switch self {
         case .fanout, .fanin, .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .fanoutWeb, .wildcard: true
+        // Encryption is OpenSSL's, and counts of it say more about the processor than about the broker.
+        case .pairsTLS, .fanoutTLS, .connTLS: false
         case .rate, .conn, .connWeb, .retain, .offline: false
         }
     }

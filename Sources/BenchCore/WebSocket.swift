@@ -6,8 +6,13 @@ public enum Transport: String, CaseIterable, Codable, Sendable {
     case tcp
     /// MQTT in WebSocket frames, on the path /mqtt.
     case ws
+    /// MQTT over TLS, of the version and with the suite that both ends like best.
+    case tls
 
     var isWebSocket: Bool { self == .ws }
+    var isTLS: Bool { self == .tls }
+    /// Martlet's word for a listener of this kind.
+    var listener: String { self == .tls ? "ssl" : rawValue }
 }
 
 /// The client's side of WebSocket, as cheap as the protocol lets it be: one frame for what one write takes, one masking

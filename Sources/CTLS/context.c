@@ -124,6 +124,8 @@ void ctls_set_verify(ctls_context *c, bool wanted, bool required) {
   SSL_CTX_set_verify(c->ssl, mode, NULL);
 }
 
+void ctls_set_unverified(ctls_context *c) { SSL_CTX_set_verify(c->ssl, SSL_VERIFY_NONE, NULL); }
+
 bool ctls_set_ciphers(ctls_context *c, const char *tls12, const char *tls13, ctls_why *why) {
   ERR_clear_error();
   if (tls12[0] && SSL_CTX_set_cipher_list(c->ssl, tls12) != 1) return ctls_explain(why, tls12);

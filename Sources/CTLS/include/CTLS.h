@@ -40,6 +40,8 @@ bool ctls_set_system_authorities(ctls_context *, ctls_why *why);
 bool ctls_set_revoked(ctls_context *, const char *file, ctls_why *why);
 /* Whether the peer is asked for a certificate, and whether it may have none. A client always gets the server's. */
 void ctls_set_verify(ctls_context *, bool wanted, bool required);
+/* As a client: takes any certificate. For tools that measure, and talk to a server they have started. */
+void ctls_set_unverified(ctls_context *);
 /* Names of TLS 1.2 cipher suites in OpenSSL's syntax, and of TLS 1.3 ones, each separated by colons; either may be
    empty for the library's own. */
 bool ctls_set_ciphers(ctls_context *, const char *tls12, const char *tls13, ctls_why *why);
