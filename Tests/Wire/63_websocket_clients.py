@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """paho-mqtt and aiomqtt through WebSocket, where they are installed. WIRE_PYTHON names a Python that has them.
-(Debian 12's mosquitto_pub and mosquitto_sub do not speak it.)"""
+(Debian 12's mosquitto_pub and mosquitto_sub do not speak it.) And haproxy in front."""
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
+import time
+from pathlib import Path
 
 from wire import *
+from wire.ws import *
 
 MARTLET_ONLY = True
 PYTHON = os.environ.get("WIRE_PYTHON", sys.executable)
-WEB, OTHER = free_port(), free_port()
+WEB, OTHER, PROXIED = (free_port() for _ in range(3))
 CONFIG = {
     "listener.ws.web": f"127.0.0.1:{WEB}",
     "listener.ws.other": f"127.0.0.1:{OTHER}",
     "listener.ws.other.mqtt_path": "/somewhere/else",
+    "listener.ws.proxied": f"127.0.0.1:{PROXIED}",
+    "listener.ws.proxied.proxy_address_header": "X-Forwarded-For",
 }
 
 PAHO = """
@@ -107,3 +114,67 @@ def test_paho_is_refused_on_another_path(b):
 
 def test_aiomqtt(b):
     python(b, "aiomqtt", AIOMQTT)
+
+
+HAPROXY = """
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout tunnel 60s
+frontend web
+  bind 127.0.0.1:{port}
+  option forwardfor
+  default_backend broker
+backend broker
+  server martlet 127.0.0.1:{broker}
+"""
+
+
+def test_haproxy_in_front(b):
+    """It passes the upgrade on, and what it says of the client is believed: clients keep their own addresses."""
+    program = shutil.which("haproxy") or "/usr/sbin/haproxy"
+    if not os.access(program, os.X_OK):
+        raise Skip("there is no haproxy")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="mw-haproxy-") as folder:
+        path = Path(folder, "haproxy.cfg")
+        path.write_text(HAPROXY.format(port=port, broker=PROXIED))
+        proxy = subprocess.Popen([program, "-db", "-f", str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        try:
+            through_haproxy(b, port, proxy)
+        finally:
+            proxy.terminate()
+            proxy.wait(20)
+
+
+def through_haproxy(b, port, proxy):
+    end = time.monotonic() + DEADLINE
+    while True:
+        assert proxy.poll() is None and time.monotonic() < end, "haproxy does not listen"
+        try:
+            plain_socket(port, 1).close()
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    clients = []
+    for i in range(2, 6):
+        c = Client(port, 5, b.trace, f"c{i}", source=f"127.0.0.{i}", web=True)
+        b.clients.append(c)
+        clients.append(c.connect(b.id(f"c{i}")))
+        assert f"peername=127.0.0.{i}:0" in b.ctl("clients", "show", b.id(f"c{i}")).stdout
+        c.subscribe(b.topic(), 1)
+    payload = bytes(range(256)) * 2000
+    clients[0].publish(b.topic(), payload)
+    for c in clients:
+        c.expect_publish(b.topic(), payload)
+    for c in clients:
+        c.disconnect()
+    # A path of its own answer comes through as well.
+    f = Frames(plain_socket(port, DEADLINE), opens=False)
+    f.sock.sendall(request(path="/nowhere"))
+    while b"\r\n" not in f.buffer:
+        assert f.fill()
+    assert bytes(f.buffer).startswith(b"HTTP/1.1 404 "), bytes(f.buffer)
