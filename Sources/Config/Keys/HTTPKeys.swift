@@ -6,6 +6,18 @@ extension ListenerFamily.Parts {
 }
 
 extension CoreKeys {
+    static func httpPlaces(_ family: ListenerFamily) -> [ConfigKey] {
+        [
+            family.option(
+                "max_connections", .int(1...Int.max), default: "64", aliases: ["max_clients"],
+                "Connections at once. A further one takes the place of the one that has waited longest for a request, "
+                    + "and is closed where none waits."),
+            family.option(
+                "max_conn_rate", .count, default: "0",
+                "Connections let in in a second; further ones are closed. 0 sets no limit."),
+        ]
+    }
+
     /// Whom a listener of plugins' HTTP routes lets in, and how long it waits for whom.
     static func httpOptions(_ family: ListenerFamily) -> [ConfigKey] {
         (family.parts.contains(.tls) ? httpsOptions(family) : []) + httpTimes(family) + [
@@ -34,8 +46,7 @@ extension CoreKeys {
         [
             family.option(
                 "header_timeout", .duration(100...600_000), default: "10s",
-                "A connection whose first request is not complete up to its body by then is closed. When all places "
-                    + "are taken, the connection that has waited longest for a request makes room."),
+                "A connection whose first request is not complete up to its body by then is closed."),
             family.option(
                 "idle_timeout", .duration(100...3_600_000), default: "60s",
                 "How long a connection is kept between two requests."),

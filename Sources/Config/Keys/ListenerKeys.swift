@@ -66,6 +66,9 @@ extension CoreKeys {
 
     /// What a family has. A further group of options is a line here and a `Parts`.
     private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
+        if family.parts.contains(.http) {
+            return bind(family) + httpPlaces(family) + admission(family) + socket(family) + httpOptions(family)
+        }
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }
         if family.parts.contains(.tls) {
@@ -75,11 +78,7 @@ extension CoreKeys {
         }
         if family.parts.contains(.webSocket) { keys += webSocketOptions(family) }
         if !family.parts.isDisjoint(with: [.tls, .webSocket]) { keys += handshakeOptions(family) }
-        keys += admission(family)
-        if family.parts.contains(.mqtt) { keys += proxy(family) }
-        keys += socket(family)
-        if family.parts.contains(.http) { keys += httpOptions(family) }
-        return keys
+        return keys + admission(family) + proxy(family) + socket(family)
     }
 
     /// An option that an earlier family has too is described there; in the conf file only its line stands again.
@@ -111,7 +110,7 @@ extension CoreKeys {
         let shown = family.name == "tcp"
         return [
             family.option(
-                "max_connections", .int(1...Int.max), default: family.parts.contains(.http) ? "64" : "1024000",
+                "max_connections", .int(1...Int.max), default: "1024000",
                 aliases: ["max_clients"], shown: shown,
                 "Connections at once; a further one is closed."),
             family.option(
