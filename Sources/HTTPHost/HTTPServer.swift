@@ -14,6 +14,7 @@ public final class HTTPServer: HTTPPort, @unchecked Sendable {
     let control: Reactor.EventLoop
     let requests = RequestTable()
     let failures = FailureTable()
+    let counts = HTTPCounts()
     /// What GET /status answers.
     let statusText: String
     let group: MultiThreadedEventLoopGroup

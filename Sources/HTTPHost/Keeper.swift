@@ -160,6 +160,7 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
     private func writeRefusal(_ context: ChannelHandlerContext) {
         guard let status = refusal else { return }
         if hasHead { return close(reason ?? "normal") }
+        door.server.counts.count(status)
         let (fields, body) = hostAnswer(status)
         var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status))
         for field in fields { head.headers.add(name: field.name, value: field.value) }
@@ -183,6 +184,7 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
             context.write(data, promise: promise)
         case .head(var head):
             hasHead = true
+            door.server.counts.count(Int(head.status.code))
             adapt(&head)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body: context.write(data, promise: promise)

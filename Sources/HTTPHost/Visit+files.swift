@@ -13,9 +13,11 @@ extension Visit {
         switch found {
         case .file(let file, let name): return .file(answer(file, name, folder))
         case .folder:
+            // One slash at its head: two would name another host.
+            let path = "/" + target.path.drop { $0 == "/" } + "/"
             let query = target.query.isEmpty ? "" : "?" + target.query
             return Plan(
-                own(308, "The folder is at \(target.path)/.", [HTTPPair("location", target.path + "/" + query)]))
+                own(308, "The folder is at \(path).", [HTTPPair("location", path + query)]))
         case .nothing: return Plan(own(404, "There is nothing at \(target.path)."))
         }
     }

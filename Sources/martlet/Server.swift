@@ -48,6 +48,7 @@ final class Server {
         bans = Bans(host, broker)
         wire()
         control.addBrokerCommands(broker, listeners: doors)
+        if let http { control.addNumbers { http.metrics } }
     }
 
     /// What the broker reports goes to log and alarms; what the alarm table hears goes to `$SYS`.

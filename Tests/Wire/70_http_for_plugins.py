@@ -367,6 +367,9 @@ def test_failures_are_limited_by_address(b):
     assert got.status == 429 and 0 < int(got.headers["retry-after"]) <= 60, got
     assert curl(DOOR, "/basic/x", "-u", "anna:secret").status == 429
     assert curl(DOOR, "/hello/x").status == 200
+    metrics = dict(re.findall(r"(http/\w+) *: (\d+)", b.ctl("broker", "metrics").stdout))
+    assert int(metrics["http/auth_failed"]) >= 10 and int(metrics["http/auth_limited"]) >= 3, metrics
+    assert int(metrics["http/answers"]) > int(metrics["http/status_4xx"]) >= 13, metrics
 
 
 def test_cors(b):
