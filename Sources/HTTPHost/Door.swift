@@ -150,6 +150,7 @@ public final class Door: @unchecked Sendable {
         state.withLock { $0.current += 1 }
         channel.closeFuture.whenComplete { _ in
             if self.keepers[key] === keeper { self.keepers[key] = nil }
+            self.left(keeper.reason ?? "normal")
         }
         return keeper
     }
@@ -191,7 +192,7 @@ public final class Door: @unchecked Sendable {
 
     func keeper(of channel: any Channel) -> Keeper? { keepers[ObjectIdentifier(channel)] }
 
-    func left(_ keeper: Keeper, _ reason: String) {
+    private func left(_ reason: String) {
         state.withLock { state in
             state.current -= 1
             state.shutdowns[reason, default: 0] += 1

@@ -37,7 +37,8 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
     private var isFirst = true
     private var clock: Scheduled<Void>?
     private var sendClock: Scheduled<Void>?
-    private var reason: String?
+    /// Why it ends, when that is not the usual end.
+    private(set) var reason: String?
 
     init(_ number: UInt64, _ door: Door) {
         self.number = number
@@ -61,7 +62,6 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
         clock?.cancel()
         sendClock?.cancel()
         exchange?.leave(martlet_status(reason == "send_timeout" ? MARTLET_E_TIMEOUT : MARTLET_E_IO))
-        door.left(self, reason ?? "normal")
         context.fireChannelInactive()
     }
 
@@ -235,9 +235,14 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         sendClock?.cancel()
         sendClock = nil
-        if !context.channel.isWritable {
-            sendClock = after(door.options.sendTimeout) { keeper in keeper.close("send_timeout") }
-        }
+        if !context.channel.isWritable { watchSending(waiting: .max) }
         context.fireChannelWritabilityChanged()
+    }
+
+    /// A client that takes something, however slowly, is not closed. Nothing is added while it is not writable.
+    private func watchSending(waiting before: Int) {
+        let waiting = (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        guard waiting < before else { return close("send_timeout") }
+        sendClock = after(door.options.sendTimeout) { keeper in keeper.watchSending(waiting: waiting) }
     }
 }

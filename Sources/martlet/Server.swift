@@ -116,9 +116,11 @@ final class Server {
         log.write(.notice, "Stopping.")
         ctl?.stop()
         listeners.stop()
-        http?.shutdown()
+        for door in http?.doors ?? [] { door.stop() }
         broker.tendBans()
         host.shutdown()
+        // Behind the plugins: their open requests have been answered for them.
+        http?.shutdown()
         broker.stop()
         log.write(.notice, "Martlet has stopped.")
     }

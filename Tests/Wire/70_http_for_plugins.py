@@ -24,6 +24,7 @@ CONFIG = {
     "listener.api.ruled.access.1": "deny all",
     "listener.api.mgmt": f"127.0.0.1:{CORS}",
     "listener.api.mgmt.cors_origins": "https://good.example",
+    "listener.api.mgmt.send_timeout": "500ms",
 }
 
 
@@ -267,6 +268,15 @@ def test_back_pressure(b):
     total = len(r.eof())
     assert total > 64 << 20, total
     assert counts(b)["writable"] > 10
+
+
+def test_a_client_that_takes_nothing(b):
+    """It is closed after send_timeout, and the plugin told so."""
+    loaded(b)
+    r = Raw(CORS, b"GET /flood/64 HTTP/1.1\r\nHost: a\r\n\r\n")
+    wait_until(lambda: shutdowns(b, "api:mgmt").get("send_timeout"), "its end")
+    assert counts(b)["timeouts"] == 1
+    assert len(r.eof()) < 64 << 20
 
 
 def test_late_answers(b):
