@@ -119,6 +119,7 @@ let package = Package(
             dependencies: [
                 "Broker", "Config", "Reactor", "CReactor", "Sessions", "Topics", "CMartlet", "CPluginHost", "CSQLite",
                 "HTTPClient",
+                "Sockets",
             ], swiftSettings: fast),
         .target(
             name: "HTTPHost",
