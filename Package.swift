@@ -70,6 +70,7 @@ let package = Package(
         product("plugin_template"), product("plugin_template_c"),
         product("retainer"), product("auth_username"), product("auth_scram"), product("acl_file"),
         product("auth_psk"),
+        product("echo"),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -161,6 +162,7 @@ let package = Package(
         plugin("auth_scram", ["CCrypto"]),
         plugin("acl_file"),
         plugin("auth_psk"),
+        plugin("echo"),
 
         // Tests. Schedules: random command lists against a model, and their shrinking.
         .target(name: "Schedules", path: "Tests/Schedules"),
