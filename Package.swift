@@ -70,6 +70,7 @@ let package = Package(
         product("plugin_template"), product("plugin_template_c"),
         product("retainer"), product("auth_username"), product("auth_scram"), product("acl_file"),
         product("auth_psk"),
+        product("echo"),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -101,6 +102,7 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: fast),
         .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "TLS", dependencies: ["CTLS", "Reactor"], swiftSettings: fast),
+        .target(name: "Sockets", dependencies: ["Reactor", "CReactor"], swiftSettings: fast),
         .target(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),
@@ -118,6 +120,7 @@ let package = Package(
             dependencies: [
                 "Broker", "Config", "Reactor", "CReactor", "Sessions", "Topics", "CMartlet", "CPluginHost", "CSQLite",
                 "HTTPClient",
+                "Sockets",
             ], swiftSettings: fast),
         .target(
             name: "HTTPHost",
@@ -159,6 +162,7 @@ let package = Package(
         plugin("auth_scram", ["CCrypto"]),
         plugin("acl_file"),
         plugin("auth_psk"),
+        plugin("echo"),
 
         // Tests. Schedules: random command lists against a model, and their shrinking.
         .target(name: "Schedules", path: "Tests/Schedules"),

@@ -21,6 +21,12 @@ extension Shard {
             broker.leavePlace(listener)
             return
         }
+        begin(t, peer: peer, listener: listener, zone: zone)
+        if bytes.isEmpty { counters.count(.connectionsAccepted) } else { inject(t, bytes) }
+    }
+
+    /// From here on what arrives on `t` is MQTT.
+    func begin(_ t: TransportRef, peer: PeerAddress, listener: UInt16, zone: UnsafePointer<Zone>) {
         let (slot, c) = connections.take()
         let generation = c.pointee.generation | 1
         c.initialize(
@@ -39,7 +45,6 @@ extension Shard {
             Shard.current.timerFired(c)
         }
         timers.arm(&c.pointee.timer, at: now + patience(c))
-        if bytes.isEmpty { counters.count(.connectionsAccepted) } else { inject(t, bytes) }
     }
 
     /// How long a new connection may take to its next step: its layers' handshakes, then CONNECT.

@@ -85,3 +85,39 @@ int cr_signalfd_read(int fd) {
 size_t cr_heap_free(void) { return mallinfo2().fordblks; }
 
 void cr_heap_trim(void) { malloc_trim(0); }
+
+int cr_receive_many(int fd, cr_datagram *v, int count, uint32_t room, uint32_t *overflows) {
+  struct mmsghdr headers[CR_DATAGRAMS];
+  struct iovec parts[CR_DATAGRAMS];
+  union { struct cmsghdr header; char bytes[CMSG_SPACE(sizeof(uint32_t))]; } notes[CR_DATAGRAMS];
+  if (count > CR_DATAGRAMS) count = CR_DATAGRAMS;
+  memset(headers, 0, sizeof headers);
+  for (int i = 0; i < count; i++) {
+    parts[i] = (struct iovec){v[i].data, room};
+    headers[i].msg_hdr = (struct msghdr){.msg_name = v[i].address, .msg_namelen = sizeof v[i].address,
+                                         .msg_iov = &parts[i], .msg_iovlen = 1,
+                                         .msg_control = &notes[i], .msg_controllen = sizeof notes[i]};
+  }
+  int got = recvmmsg(fd, headers, (unsigned)count, 0, NULL);
+  for (int i = 0; i < got; i++) {
+    v[i].length = headers[i].msg_len;
+    v[i].address_length = headers[i].msg_hdr.msg_namelen;
+    struct cmsghdr *note = CMSG_FIRSTHDR(&headers[i].msg_hdr);
+    if (note && note->cmsg_level == SOL_SOCKET && note->cmsg_type == SO_RXQ_OVFL)
+      memcpy(overflows, CMSG_DATA(note), sizeof *overflows);
+  }
+  return got;
+}
+
+int cr_send_many(int fd, const cr_datagram *v, int count) {
+  struct mmsghdr headers[CR_DATAGRAMS];
+  struct iovec parts[CR_DATAGRAMS];
+  if (count > CR_DATAGRAMS) count = CR_DATAGRAMS;
+  memset(headers, 0, sizeof headers);
+  for (int i = 0; i < count; i++) {
+    parts[i] = (struct iovec){v[i].data, v[i].length};
+    headers[i].msg_hdr = (struct msghdr){.msg_name = (void *)v[i].address, .msg_namelen = v[i].address_length,
+                                         .msg_iov = &parts[i], .msg_iovlen = 1};
+  }
+  return sendmmsg(fd, headers, (unsigned)count, MSG_NOSIGNAL);
+}

@@ -31,6 +31,14 @@ func parseAccessRule(_ text: String) -> ConfigAccessRule? {
     return ConfigAccessRule(isAllowed: isAllowed, network: .init(bytes: bytes, prefix: prefix))
 }
 
+extension ConfigAccessRule {
+    /// A rule that does not stand in a file of ours; nil: it is none.
+    public init?(_ text: String) {
+        guard let rule = parseAccessRule(text) else { return nil }
+        self = rule
+    }
+}
+
 /// `RATE,BURST` in bytes; the burst may not be smaller than the rate, which also catches EMQ 2.3's reversed order.
 func parseByteRate(_ text: String) -> ConfigRate? {
     if text == "0" { return .unlimited }

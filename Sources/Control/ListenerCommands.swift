@@ -17,6 +17,8 @@ public struct ListenerInfo: Sendable {
     public var shutdowns: [String: Int]
     /// When the first of its certificates ends, seconds since 1970; nil where there is none.
     public var certificateEnd: Int64?
+    /// "tcp" or "udp" of a plugin's listener, which starts and stops with its plugin; nil: the broker's own.
+    public var pluginTransport: String?
 
     public init(
         name: String, address: String, isOpen: Bool, acceptors: Int, maxClients: Int, currentClients: Int, pauses: Int,
@@ -35,8 +37,8 @@ public struct ListenerInfo: Sendable {
 
     /// "tcp"
     var type: Substring { name.prefix { $0 != ":" } }
-    /// "mqtt", or "http" for the listeners of plugins' routes.
-    var scheme: String { type.hasPrefix("api") ? "http" : "mqtt" }
+    /// "mqtt", "http" for the listeners of plugins' routes, "tcp" or "udp" for plugins' own.
+    var scheme: String { pluginTransport ?? (type.hasPrefix("api") ? "http" : "mqtt") }
 }
 
 /// The listeners, for whoever commands them. [main]
@@ -101,6 +103,7 @@ private enum ListenerChange: String {
 
     /// Nil when it worked.
     func apply(to info: ListenerInfo, _ listeners: any ListenerControl) -> String? {
+        if info.pluginTransport != nil { return "it starts and stops with the plugin \(info.type)." }
         switch self {
         case .start where info.isOpen: return "it is running already."
         case .stop where !info.isOpen: return "it is not running."

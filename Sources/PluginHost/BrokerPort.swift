@@ -36,6 +36,11 @@ public protocol BrokerPort: AnyObject, Sendable {
     func feed(_ session: martlet_session, _ feed: UnsafePointer<martlet_feed>, owner: UInt32) -> martlet_status
     func nextMessageID() -> UInt64
 
+    func zone(named name: String) -> Int?
+    func gateway(_ terms: ListenerTerms) -> UInt16
+    func adopt(_ t: TransportRef, peer: PeerAddress, listener: UInt16, zone: Int)
+    func gatewayCounts(_ name: String) -> (current: Int, shutdowns: [String: Int])?
+
     var loopCount: Int { get }
     func loop(_ index: Int) -> EventLoop
 }

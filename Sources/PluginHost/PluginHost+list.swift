@@ -106,6 +106,7 @@ extension PluginHost {
             ),
             ("http_routes", listText(instance.httpRoutes.values.map { "\($0.method) \($0.pattern.text)" }.sorted())),
             ("http_requests_open", "\(httpServer?.openRequests(of: instance.owner) ?? 0)"),
+            ("listeners", listText(netLines(instance))), ("connections_out", "\(instance.net.dialCount)"),
             ("deferrals_open", "\(broker.openDeferrals(of: instance.owner))"),
             ("slow_callbacks", "\(instance.slowCallbacks.load(ordering: .relaxed))"),
         ]

@@ -116,6 +116,7 @@ extension PluginHost {
         let old = instance.predecessor
         if let old {
             revokeNames(of: old)
+            handOverSockets(from: old, to: instance)
             running[running.firstIndex { $0 === old }!] = instance
         } else {
             running.append(instance)
@@ -134,6 +135,7 @@ extension PluginHost {
         for poller in instance.pollers.values.sorted(by: { $0.token < $1.token }) where !poller.arm() {
             instance.log(.error, "a descriptor it asked to poll cannot be watched")
         }
+        openSockets(of: instance)
     }
 
     /// The loaded-plugins file. The plugin runs (or does not) even if the disk is full, so a failure is only told.

@@ -97,6 +97,7 @@ extension PluginHost {
     private func revoke(_ instance: PluginInstance) {
         for poller in instance.pollers.values { poller.cancel() }
         instance.pollers = [:]
+        closeSockets(of: instance)
         revokeNames(of: instance)
         for command in instance.commands.values { commands.remove(command.token) }
         for service in instance.borrows.values { ServiceTable.giveBack(service, by: instance) }

@@ -5,6 +5,7 @@ import CReactor
 import Glibc
 import HTTPClient
 public import Reactor
+import Sockets
 import Synchronization
 
 /// Loads, unloads and replaces plugins while the broker runs, and owns everything they register.
@@ -34,6 +35,10 @@ public final class PluginHost: @unchecked Sendable {
     /// Of HTTP clients that are gone.
     var endedHTTP = HTTPStats()
     let folder: PrivateFolder
+    /// Connections of all plugins.
+    let streams: StreamTable
+    /// Deals connections that no loop's callback asked for out to the loops.
+    let dealt = Atomic<Int>(0)
     /// In load order.
     var running: [PluginInstance] = []
     var loadedFile: LoadedFile
@@ -76,6 +81,7 @@ public final class PluginHost: @unchecked Sendable {
         nodeName = strdup(options.nodeName)
         let rest = rest
         pool = BlockingPool(threads: options.blockingThreads) { rest.signal() }
+        streams = StreamTable(loops: (0..<broker.loopCount).map { broker.loop($0) })
         dynamic = DynamicTable { rest.signal() }
         try folder.prepare()
         currentBroker = broker

@@ -20,6 +20,7 @@
     let dynamic: UnsafePointer<martlet_dynamic_v1>?
     let http: UnsafePointer<martlet_http_v1>?
     let httpc: UnsafePointer<martlet_httpc_v1>?
+    let net: UnsafePointer<martlet_net_v1>?
     /// Head of the list of closures the host may call. Changed on the control thread only.
     var boxes: Unmanaged<Box>?
 
@@ -46,6 +47,7 @@
         dynamic = lookUp(host, MARTLET_EXT_DYNAMIC)
         http = lookUp(host, MARTLET_EXT_HTTP)
         httpc = lookUp(host, MARTLET_EXT_HTTPC)
+        net = lookUp(host, MARTLET_EXT_NET)
         boxes = nil
     }
 }
@@ -88,6 +90,7 @@ public struct Host {
     public var services: Services { Services(tables: tables) }
     public var dynamic: Dynamic { Dynamic(tables: tables) }
     public var http: HTTP { HTTP(tables: tables) }
+    public var net: Net { Net(tables: tables) }
 
     /// An extension of your own choice, for tables this kit does not wrap; nil when the host has none of that name.
     public func rawExtension(_ id: StaticString) -> UnsafeRawPointer? {

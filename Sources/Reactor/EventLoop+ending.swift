@@ -31,12 +31,13 @@ extension EventLoop {
     /// The socket ended by itself.
     func end(_ t: TransportRef, _ reason: CloseReason) {
         guard t.pointee.flags.contains(.open) else { return }
-        closed(t, reason)
+        tellClosed(t, reason)
         if t.pointee.flags.contains(.open) { bury(t) }
     }
 
     /// Releases everything but the slot, which other code may still point to until the tick is over.
     func bury(_ t: TransportRef) {
+        forgetOwner(t)
         t.pointee.flags.remove(.open)
         t.pointee.flags.remove(.again)
         if t.pointee.fd >= 0 { Glibc.close(t.pointee.fd) }

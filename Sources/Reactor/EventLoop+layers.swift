@@ -45,7 +45,7 @@ extension EventLoop {
         guard t.pointee.isOpen else { return }
         if !layers.wasReady, layers.isReady {
             layers.wasReady = true
-            ready(t)
+            tellReady(t)
             markDirty(t)
         }
         switch layers.state {
@@ -59,7 +59,7 @@ extension EventLoop {
     }
 
     func gaveUp(_ t: TransportRef, _ reason: StaticString) {
-        layersFailed(t, reason)
+        tellLayersFailed(t, reason)
         if t.pointee.isOpen { end(t, .layer) }
     }
 

@@ -70,7 +70,7 @@ extension EventLoop {
 
     /// Writes as much as the kernel takes.
     public func flush(_ t: TransportRef) {
-        if t.pointee.flags.contains(.blocked) { return blocked(t) }
+        if t.pointee.flags.contains(.blocked) { return tellBlocked(t) }
         if let layers = t.pointee.layers { return flushLayered(t, layers.takeUnretainedValue()) }
         while let head = t.pointee.outHead {
             let sent = write(t.pointee.fd, from: head)
@@ -119,7 +119,7 @@ extension EventLoop {
     func writeFailed(_ t: TransportRef, _ code: Int32) {
         if code == EAGAIN {
             t.pointee.flags.insert(.blocked)
-            blocked(t)
+            tellBlocked(t)
         } else if code == EINTR {
             markDirty(t)
         } else {
@@ -135,7 +135,7 @@ extension EventLoop {
                 if t.pointee.flags.contains(.ended) { end(t, .peer) }
             }
         } else {
-            drained(t)
+            tellDrained(t)
         }
     }
 }

@@ -213,7 +213,7 @@ extension EventLoop {
             return
         }
         t.pointee.needed = 0
-        let consumed = received(t, bytes)
+        let consumed = tellReceived(t, bytes)
         #if DEBUG
             poison(UnsafeRawBufferPointer(rebasing: bytes[..<min(consumed, bytes.count)]))
         #endif

@@ -73,6 +73,8 @@ public struct Transport: SlabSlot {
         public static let ended = Flags(rawValue: 1024)
         /// The peer sends no more. The edge that said so may have come together with bytes: read until the end shows.
         public static let hungUp = Flags(rawValue: 2048)
+        /// `owner` is a `TransportOwner`, not the loop subclass's state.
+        public static let owned = Flags(rawValue: 4096)
     }
 
     @inlinable public var isOpen: Bool { flags.contains(.open) && !flags.contains(.lingering) }

@@ -3,6 +3,7 @@ import Config
 import Control
 import HTTPHost
 import Net
+import PluginHost
 import Reactor
 import TLS
 
@@ -82,17 +83,21 @@ extension TLSOptions {
     }
 }
 
-/// The doors of MQTT and of HTTP as `listeners` shows and commands them.
+/// The doors of MQTT, of HTTP and of plugins as `listeners` shows and commands them.
 final class AllListeners: ListenerControl {
     private let mqtt: ListenerSet
     private let http: HTTPServer?
+    private let plugins: PluginHost
 
-    init(_ mqtt: ListenerSet, _ http: HTTPServer?) {
+    init(_ mqtt: ListenerSet, _ http: HTTPServer?, _ plugins: PluginHost) {
         self.mqtt = mqtt
         self.http = http
+        self.plugins = plugins
     }
 
-    var infos: [ListenerInfo] { mqtt.infos + (http?.doors.map(\.info) ?? []) }
+    var infos: [ListenerInfo] {
+        mqtt.infos + (http?.doors.map(\.info) ?? []) + plugins.netListeners().map(ListenerInfo.init)
+    }
 
     func start(_ name: String) -> String? {
         guard let door = door(name) else { return mqtt.start(name) }
@@ -124,6 +129,15 @@ final class AllListeners: ListenerControl {
     }
 
     private func door(_ name: String) -> Door? { http?.doors.first { $0.options.fullName == name } }
+}
+
+extension ListenerInfo {
+    fileprivate init(_ info: NetListenerInfo) {
+        self.init(
+            name: info.name, address: info.address, isOpen: info.isOpen, acceptors: info.acceptors,
+            maxClients: info.maxClients, currentClients: info.currentClients, pauses: 0, shutdowns: info.shutdowns)
+        pluginTransport = info.transport
+    }
 }
 
 extension Door {

@@ -124,10 +124,31 @@ static void http(void) {
   M(martlet_http_v1, find); M(martlet_http_v1, same_secret);
 }
 
+static void net(void) {
+  S(martlet_addr); M(martlet_addr, ip); M(martlet_addr, scope); M(martlet_addr, port); M(martlet_addr, version);
+  S(martlet_net_options); M(martlet_net_options, max_connections); M(martlet_net_options, backlog);
+  M(martlet_net_options, max_input); M(martlet_net_options, high_water); M(martlet_net_options, low_water);
+  M(martlet_net_options, idle_timeout_ms); M(martlet_net_options, send_timeout_ms);
+  M(martlet_net_options, connect_timeout_ms); M(martlet_net_options, access); M(martlet_net_options, tls_profile);
+  S(martlet_conn_cb); M(martlet_conn_cb, opened); M(martlet_conn_cb, data); M(martlet_conn_cb, writable);
+  M(martlet_conn_cb, closed); M(martlet_conn_cb, leaving); M(martlet_conn_cb, rebound);
+  S(martlet_conn_stats); M(martlet_conn_stats, silent_ms); M(martlet_conn_stats, bytes_in);
+  M(martlet_conn_stats, bytes_out); M(martlet_conn_stats, waiting);
+  S(martlet_listener_stats); M(martlet_listener_stats, current); M(martlet_listener_stats, accepted);
+  M(martlet_listener_stats, dgrams_in); M(martlet_listener_stats, dgrams_out); M(martlet_listener_stats, bytes_in);
+  M(martlet_listener_stats, bytes_out); M(martlet_listener_stats, dropped_in); M(martlet_listener_stats, dropped_out);
+  S(martlet_net_v1); M(martlet_net_v1, listen_tcp); M(martlet_net_v1, listen_udp); M(martlet_net_v1, unlisten);
+  M(martlet_net_v1, listening_on); M(martlet_net_v1, connect); M(martlet_net_v1, send); M(martlet_net_v1, close);
+  M(martlet_net_v1, pause); M(martlet_net_v1, resume); M(martlet_net_v1, peer); M(martlet_net_v1, local);
+  M(martlet_net_v1, conn_stats); M(martlet_net_v1, listener_stats); M(martlet_net_v1, sendto);
+  M(martlet_net_v1, adopt_mqtt); M(martlet_net_v1, format_addr); M(martlet_net_v1, parse_addr);
+}
+
 int main(void) {
   core();
   values();
   tables();
   http();
+  net();
   return 0;
 }

@@ -201,6 +201,11 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
     }
     func nextMessageID() -> UInt64 { ids.add(1, ordering: .relaxed).newValue }
 
+    func zone(named name: String) -> Int? { name.isEmpty ? 0 : nil }
+    func gateway(_ terms: ListenerTerms) -> UInt16 { 0 }
+    func adopt(_ t: TransportRef, peer: PeerAddress, listener: UInt16, zone: Int) { loops[0].close(t) }
+    func gatewayCounts(_ name: String) -> (current: Int, shutdowns: [String: Int])? { nil }
+
     var loopCount: Int { loops.count }
     func loop(_ index: Int) -> EventLoop { loops[index] }
 

@@ -27,6 +27,11 @@ final class MQTTClient {
     /// The CONNACK return code; nil when the broker closed instead.
     func connect(_ id: String, user: String? = nil) -> UInt8? {
         sendConnect(id, user: user)
+        return acknowledged()
+    }
+
+    /// The return code of the CONNACK that is due.
+    func acknowledged() -> UInt8? {
         guard let packet = packet(), packet.type == 2 else { return nil }
         return packet.body[1]
     }
@@ -60,6 +65,17 @@ final class MQTTClient {
         return String(decoding: rest, as: UTF8.self)
     }
 
+    func sendRaw(_ bytes: [UInt8]) {
+        _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    /// The next bytes, whatever they are; nil when there are not so many.
+    func take(_ count: Int) -> [UInt8]? {
+        guard fill(count) else { return nil }
+        defer { buffer.removeFirst(count) }
+        return Array(buffer.prefix(count))
+    }
+
     private func send(_ first: UInt8, _ body: [UInt8]) {
         var length = body.count
         var bytes = [first]
@@ -68,7 +84,7 @@ final class MQTTClient {
             length >>= 7
         } while length > 0
         bytes += body
-        _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        sendRaw(bytes)
     }
 
     /// nil at the end of the stream or after 10 s.

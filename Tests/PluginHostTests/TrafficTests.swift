@@ -178,5 +178,33 @@ extension PluginHostTests {
             #expect(live.rig.ctl("pubsub publish out/x") == "")
             #expect(client.receive() == "from plugin")
         }
+
+        @Test func aPluginsConnectionBecomesAnMQTTClient() {
+            let live = LiveRig()
+            defer { live.close() }
+            let port = live.rig.loadNet().tcp
+            let subscriber = MQTTClient(port: live.port)
+            #expect(subscriber.connect("subscriber") == 0 && subscriber.subscribe("t/#", qos: 1))
+            let client = MQTTClient(port: port)
+            client.sendRaw(Array("hello\nmqtt\n".utf8))
+            #expect(client.take(11) == Array("hello\nmqtt\n".utf8), "what was sent before comes first")
+            #expect(client.connect("through-the-plugin") == 0)
+            #expect(client.publish("t/1", "from a gateway", id: 1))
+            #expect(subscriber.receive() == "from a gateway")
+            #expect(client.subscribe("u/#", qos: 1) && subscriber.publish("u/1", "back", id: 1))
+            #expect(client.receive() == "back")
+            #expect(live.rig.values("net")["closed"] == 1, "for the plugin it is over")
+            #expect(live.rig.main { live.rig.host.netListeners()[0].currentClients } == 1)
+            // With CONNECT in the same piece as the plugin's own line, and a client id that another loop has.
+            for number in 0..<8 {
+                let second = MQTTClient(port: port)
+                second.sendRaw(Array("mqtt\n".utf8))
+                second.sendConnect(number % 2 == 0 ? "through-the-plugin" : "subscriber")
+                #expect(second.take(5) == Array("mqtt\n".utf8))
+                #expect(second.acknowledged() == 0)
+            }
+            #expect(live.rig.unloadReport("net")?.resident == nil)
+            #expect(mappings(of: live.rig.root) == 0)
+        }
     }
 }

@@ -98,6 +98,14 @@ void cr_heap_trim(void);
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
 ptrdiff_t cr_sendv(int fd, void *v, size_t n);
+/* Datagrams, many in one call. address holds a struct sockaddr_storage. */
+typedef struct cr_datagram { void *data; uint32_t length, address_length; uint64_t address[16]; } cr_datagram;
+enum { CR_DATAGRAMS = 32 /* the most that one call takes */ };
+/* Receives into data[0..room) of each; returns how many, or -1. *overflows: datagrams the kernel has dropped on this
+ * socket so far, because nobody took them; untouched when it does not tell. */
+int cr_receive_many(int fd, cr_datagram *v, int count, uint32_t room, uint32_t *overflows);
+/* Returns how many were sent; -1 when the first of them could not be. */
+int cr_send_many(int fd, const cr_datagram *v, int count);
 /* Bytes the peer's side has not acknowledged, -1 when that cannot be told. */
 int cr_unacknowledged(int fd);
 #endif

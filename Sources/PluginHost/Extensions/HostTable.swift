@@ -38,6 +38,7 @@ let extensionIDs = [
     MARTLET_EXT_DYNAMIC,
     MARTLET_EXT_HTTPC,
     MARTLET_EXT_HTTP,
+    MARTLET_EXT_NET,
 ]
 
 func isExtension(_ id: String) -> Bool { extensionIDs.contains(id) }
@@ -62,6 +63,7 @@ func extensionTable(_ id: String) -> UnsafeRawPointer? {
     case MARTLET_EXT_DYNAMIC: UnsafeRawPointer(dynamicTable)
     case MARTLET_EXT_HTTPC: UnsafeRawPointer(httpcTable)
     case MARTLET_EXT_HTTP: UnsafeRawPointer(httpTable)
+    case MARTLET_EXT_NET: UnsafeRawPointer(netTable)
     default: nil
     }
 }

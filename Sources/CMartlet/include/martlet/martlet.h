@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * martlet/martlet.h - everything at once.
- * martlet.net/1 (listeners, connections) will join this list.
  */
 #ifndef MARTLET_H
 #define MARTLET_H
@@ -19,6 +18,7 @@
 #include "metrics.h"
 #include "ctl.h"
 #include "service.h"
+#include "net.h"
 #include "upgrade.h"
 #include "http.h"
 #endif
