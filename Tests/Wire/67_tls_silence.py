@@ -68,11 +68,11 @@ def come(port, count, first=b""):
 
 
 def others_are_served(b, port):
-    """A client that comes now is answered at once."""
+    """A client that comes now is answered, behind the handshakes that came before its own."""
     begun = time.monotonic()
     b.raw(4, "other", port=port, tls=CONTEXT).connect(b.id(f"other{begun}"))
     took = time.monotonic() - begun
-    assert took < 1, f"{took:.2f} s"
+    assert took < DEADLINE / 2, f"{took:.2f} s"
 
 
 @limit(180)
