@@ -240,7 +240,7 @@ extension PluginHostTests {
 
         @Test func anUnknownExtensionIsNULL() {
             for id in extensionIDs { #expect(extensionTable(id) != nil) }
-            for id in ["martlet.log/2", "martlet.net/1", "martlet.http/2", "", "martlet.log"] {
+            for id in ["martlet.log/2", "martlet.net/9", "martlet.http/2", "", "martlet.log"] {
                 #expect(extensionTable(id) == nil)
             }
         }
