@@ -26,19 +26,22 @@ final class Template: Plugin {
             report(out)
         }
         try greetOverHTTP()
+        try Echo.start(host)
         host.log.info("plugin_template says: \(greeting)")
     }
 
     private func configure() throws(PluginError) {
-        try host.config.declare([
-            .string("template.greeting", default: "hello", help: "What `martlet_ctl template` prints first."),
-            .string(
-                "template.topic", default: "#", .immutable,
-                help: "Only messages whose topic matches this filter are seen."),
-            .string(
-                "template.deny_username", .immutable, example: "mallory",
-                help: "Refuse clients that connect with this user name."),
-        ]) { [self] (key, value) throws(PluginError) in
+        try host.config.declare(
+            [
+                .string("template.greeting", default: "hello", help: "What `martlet_ctl template` prints first."),
+                .string(
+                    "template.topic", default: "#", .immutable,
+                    help: "Only messages whose topic matches this filter are seen."),
+                .string(
+                    "template.deny_username", .immutable, example: "mallory",
+                    help: "Refuse clients that connect with this user name."),
+            ] + Echo.keys
+        ) { [self] (key, value) throws(PluginError) in
             guard key == "template.greeting" else { return }
             guard value.count <= 200 else { throw PluginError(.invalid, "A greeting has at most 200 bytes.") }
             greeting = String(value)

@@ -2,7 +2,7 @@
  * plugin_template_c - every hook point, an auth and an ACL module, a command, an HTTP route and three keys, in plain C.
  * The twin of plugin_template; it needs the headers in include/martlet and nothing else.
  */
-#include <martlet/martlet.h>
+#include "echo.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -30,6 +30,7 @@ typedef struct state {
   const martlet_ctl_v1 *ctl;
   const martlet_exec_v1 *exec;
   const martlet_http_v1 *http;
+  echo echo;
   char greeting[GREETING_MAX + 1];
   char denied[USERNAME_MAX];
   uint32_t loops;
@@ -158,7 +159,11 @@ static const martlet_cfg_key keys[] = {
     {.size = sizeof(martlet_cfg_key), .type = MARTLET_CFG_STRING, .flags = MARTLET_CFG_IMMUTABLE, .key = "template.topic",
      .dflt = "#", .help = "Only messages whose topic matches this filter are seen."},
     {.size = sizeof(martlet_cfg_key), .type = MARTLET_CFG_STRING, .flags = MARTLET_CFG_IMMUTABLE,
-     .key = "template.deny_username", .help = "Refuse clients that connect with this user name.", .example = "mallory"}};
+     .key = "template.deny_username", .help = "Refuse clients that connect with this user name.", .example = "mallory"},
+    {.size = sizeof(martlet_cfg_key), .type = MARTLET_CFG_STRING, .flags = MARTLET_CFG_IMMUTABLE, .key = "template.tcp_echo",
+     .help = "Accept TCP connections here and send back what they send.", .example = "127.0.0.1:7007"},
+    {.size = sizeof(martlet_cfg_key), .type = MARTLET_CFG_STRING, .flags = MARTLET_CFG_IMMUTABLE, .key = "template.udp_echo",
+     .help = "Receive datagrams here and send them back.", .example = "127.0.0.1:7007"}};
 
 static martlet_status apply(void *user, const char *key, martlet_bytes value) {
   state *s = user;
@@ -214,6 +219,7 @@ static martlet_status start(void *user) {
   if (status == MARTLET_OK) status = s->acl->add(s->host, 0, on_acl, s, NULL);
   if (status == MARTLET_OK) status = s->ctl->command(s->host, "template_c", &usage, 1, on_command, s, NULL);
   if (status == MARTLET_OK) status = serve(s);
+  if (status == MARTLET_OK) status = echo_start(&s->echo, s->host, s->config);
   return status;
 }
 /* The host has revoked everything already; there is nothing of our own to wait for. */

@@ -18,6 +18,7 @@ PORT = free_port()
 PLUGINS = ["echo"]
 PLUGIN_CONFIG = {"echo": {"echo.tcp": f"127.0.0.1:{PORT}", "echo.udp": f"127.0.0.1:{PORT}",
                           "echo.max_connections": 2000}}
+ID = quoted("ID", "net")
 UPGRADES = int(os.environ.get("WIRE_CYCLES", "100"))
 
 
@@ -207,7 +208,8 @@ def test_clients_of_echo_stay_through_upgrades(b):
 @limit(60 + 2 * UPGRADES)
 def test_clients_of_a_c_plugin_stay_through_upgrades(b):
     """Each image is another one, and tells its version and what it knows of the connection."""
-    images = [compile_plugin(b, "net", "net", [quoted("VERSION", f"{i}.0.0")], b.dir / f"net{i}.so") for i in range(5)]
+    images = [compile_plugin(b, "net", "net", [ID, quoted("VERSION", f"{i}.0.0")], b.dir / f"net{i}.so")
+              for i in range(5)]
     install(images[0], b, "net")
     b.load("net")
     port = int(re.search(r"tcp=(\d+)", b.ctl("net").stdout)[1])
@@ -228,7 +230,7 @@ def test_clients_of_a_c_plugin_stay_through_upgrades(b):
 
 def test_a_plugins_connection_becomes_mqtt(b):
     """After its own first line the plugin hands the connection to the broker."""
-    compile_plugin(b, "net", "net")
+    compile_plugin(b, "net", "net", [ID])
     b.load("net")
     port = int(re.search(r"tcp=(\d+)", b.ctl("net").stdout)[1])
     sub = b.client(4, "sub")
@@ -244,6 +246,25 @@ def test_a_plugins_connection_becomes_mqtt(b):
     succeed(b, "plugins", "unload", "net")
     c.deliver(b.topic(), b"y", 1)
     sub.take(b.topic(), b"y", qos=1)
+
+
+@limit(60)
+def test_the_templates_echo(b):
+    """In Swift and in C, and their clients stay through an upgrade."""
+    for name in ("plugin_template", "plugin_template_c"):
+        port = free_port()
+        where = f"127.0.0.1:{port}"
+        b.configure_plugin(name, {"template.tcp_echo": where, "template.udp_echo": where})
+        b.load(name)
+        with tcp(port) as s, socket.socket(type=socket.SOCK_DGRAM) as u:
+            u.settimeout(DEADLINE)
+            u.connect(("127.0.0.1", port))
+            for _ in range(3):
+                same(s, os.urandom(100_000))
+                u.send(b"x")
+                assert u.recv(10) == b"x"
+                succeed(b, "plugins", "reload", name)
+        succeed(b, "plugins", "unload", name)
 
 
 def test_unload_ends_what_is_open(b):
