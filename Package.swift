@@ -120,7 +120,7 @@ let package = Package(
             dependencies: [
                 "Broker", "Config", "Reactor", "CReactor", "Sessions", "Topics", "CMartlet", "CPluginHost", "CSQLite",
                 "HTTPClient",
-                "Sockets",
+                "Sockets", "TLS",
             ], swiftSettings: fast),
         .target(
             name: "HTTPHost",

@@ -19,6 +19,8 @@ final class Echo: Plugin {
             }
         }
         if let address = try host.config.optionalString("echo.udp") {
+            var options = options
+            options.tlsProfile = ""
             let listener = Holder()
             let net = host.net
             let registration = try host.net.listenUDP("udp", on: address, options) { peer, bytes in
@@ -50,6 +52,11 @@ final class Echo: Plugin {
                 "echo.idle_timeout", default: "0", .immutable,
                 help: "A TCP connection that sends nothing for this long is closed; 0: never."),
             .string(
+                "echo.tls", .immutable, example: "gateway",
+                help:
+                    "The NAME of tls.NAME.* in martlet.conf with which TCP connections are encrypted; plain if not set."
+            ),
+            .string(
                 "echo.access", default: "allow all", .immutable,
                 help: "Who may come: allow or deny, then all, an address or a network; several are separated by commas."
             ),
@@ -57,6 +64,7 @@ final class Echo: Plugin {
         var options = NetOptions()
         options.maxConnections = UInt32(try host.config.int("echo.max_connections"))
         options.idleTimeout = UInt32(truncatingIfNeeded: try host.config.int("echo.idle_timeout"))
+        options.tlsProfile = try host.config.optionalString("echo.tls") ?? ""
         options.access = lines(try host.config.string("echo.access"))
         return options
     }

@@ -42,6 +42,7 @@ extension PluginHost {
     /// Steps 7 to 10: needs, create, import, start. On an error the image is closed again.
     func bringUp(_ image: PluginImage, replacing old: PluginInstance?) throws(PluginError) -> PluginInstance {
         let instance = makeInstance(image)
+        tlsProfiles.forget()
         instance.predecessor = old
         do throws(PluginError) {
             try checkNeeds(image)

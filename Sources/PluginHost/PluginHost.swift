@@ -37,6 +37,8 @@ public final class PluginHost: @unchecked Sendable {
     let folder: PrivateFolder
     /// Connections of all plugins.
     let streams: StreamTable
+    /// What plugins' listeners and connections are encrypted with; set before the first plugin is loaded.
+    public var tlsProfiles = TLSProfiles()
     /// Deals connections that no loop's callback asked for out to the loops.
     let dealt = Atomic<Int>(0)
     /// In load order.

@@ -276,7 +276,10 @@ public final class Stream: TransportOwner, @unchecked Sendable {
 
     private func timeout() {
         switch phase {
-        case .connecting: abort(.connectTimeout)
+        case .connecting:
+            // A layer whose handshake takes too long has its own word for it.
+            if let stack = transport?.pointee.stack, !stack.isReady { stack.expire() }
+            abort(.connectTimeout)
         case .open: checkSilence()
         case .closing:
             if let t = transport { loop.close(t) }
@@ -317,7 +320,7 @@ public final class Stream: TransportOwner, @unchecked Sendable {
 
     /// Ends at once, for a reason of ours.
     func abort(_ end: StreamEnd) {
-        guard phase != .over else { return }
+        guard phase == .connecting || phase == .open else { return }
         if let t = transport { loop.close(t) }
         over(end)
     }

@@ -44,6 +44,7 @@ final class Server {
             ListenerOptions.all(config, zones: zones), broker: broker, keys: { Broker.sharedKey(of: $0) })
         http = HTTPServer(config, control: loop)
         host.httpServer = http
+        host.tlsProfiles = TLSProfiles(config)
         doors = AllListeners(listeners, http, host)
         bans = Bans(host, broker)
         wire()

@@ -226,6 +226,10 @@ static martlet_status command(void *u, const martlet_bytes *a, size_t argc, mart
   if (argc > 2) memcpy(where, a[2].ptr, a[2].len < 255 ? a[2].len : 255);
   if (argc >= 3 && is(a[1], "connect")) {
     martlet_net_options options = {.size = sizeof options, .connect_timeout_ms = 300};
+#ifdef PROFILE
+    options.tls_profile = text(PROFILE);
+    options.connect_timeout_ms = 5000;
+#endif
     STORE(m->out_why, 99);
     martlet_conn c;
     martlet_status s = m->net->connect(m->h, argc > 3 ? "peer" : "", text(where), &options, &out_calls, m, &c);

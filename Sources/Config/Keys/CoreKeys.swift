@@ -3,7 +3,8 @@
 /// Every key of etc/martlet.conf, in the order in which the generated files show them.
 public enum CoreKeys {
     public static let all: [ConfigKey] =
-        node + log + access + flapping + mqtt + session + mqueue + zone + listeners + webSocket + broker + plugins
+        node + log + access + flapping + mqtt + session + mqueue + zone + listeners + webSocket + tlsProfiles + broker
+        + plugins
         + sysmon
         + withoutEffect
 

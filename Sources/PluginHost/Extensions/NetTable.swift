@@ -13,16 +13,21 @@ nonisolated(unsafe) let netTable = permanent(
                 guard let calls = readSized(calls), isPresent(calls.opened), isPresent(calls.data),
                     isPresent(calls.closed)
                 else { throw RegistrationError(statusInvalid, "opened, data or closed is NULL, or the size is wrong") }
-                let options = try NetOptions(options)
-                let handler = ConnectionHandler(instance, cText(name, limit: 64) ?? "", options.terms, calls, user)
+                var options = try NetOptions(options)
+                if !options.tlsProfile.isEmpty {
+                    options.terms.layers = try instance.host.tlsProfiles.listening(
+                        options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")")
+                }
+                let terms = options.terms
+                let handler = ConnectionHandler(instance, cText(name, limit: 64) ?? "", terms, calls, user)
                 return try listen(instance, name, address, options) { place, there throws(RegistrationError) in
-                    if case .tcp(let socket, _, _)? = there { return (.tcp(socket, handler, options.terms), false) }
+                    if case .tcp(let socket, _, _)? = there { return (.tcp(socket, handler, terms), false) }
                     let listener = try listening(instance, name) { complain throws(SocketError) in
                         try StreamListener(
-                            place, backlog: options.backlog, table: instance.host.streams, terms: options.terms,
+                            place, backlog: options.backlog, table: instance.host.streams, terms: terms,
                             handler: handler, complain: complain)
                     }
-                    return (.tcp(listener, handler, options.terms), true)
+                    return (.tcp(listener, handler, terms), true)
                 }
             }
         },
@@ -30,6 +35,9 @@ nonisolated(unsafe) let netTable = permanent(
             registering(host, "net.listen_udp", out) { instance throws(RegistrationError) in
                 guard isPresent(function) else { throw RegistrationError(statusInvalid, "the function is NULL") }
                 let options = try NetOptions(options)
+                guard options.tlsProfile.isEmpty else {
+                    throw RegistrationError(statusUnsupported, "this broker has no DTLS")
+                }
                 var terms = DatagramTerms()
                 terms.highWater = options.terms.limits.highWater
                 terms.admits = options.terms.admits

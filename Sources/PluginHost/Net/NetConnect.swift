@@ -37,12 +37,15 @@ private func dial(
     guard let (host, port) = SocketAddress.parts(of: address), !host.isEmpty, port != 0 else {
         throw RegistrationError(statusInvalid, "\"\(address)\" is no address to connect to: give host:port")
     }
+    let layers =
+        options.tlsProfile.isEmpty
+        ? nil : try instance.host.tlsProfiles.connecting(options.tlsProfile, host: host)
     let streams = instance.host.streams
     let here = Int(cr_current_loop())
     let loop = here >= 0 ? here : instance.host.dealt.add(1, ordering: .relaxed).newValue % streams.loops.count
     let stream = streams.outgoing(on: streams.loops[loop], handler, options.terms.limits, name: name)
     let entry = instance.net.enter(stream, now: instance.phase == .running) {
-        stream.dial(host, port, resolver: resolver(of: instance), layers: options.terms.layers)
+        stream.dial(host, port, resolver: resolver(of: instance), layers: layers)
     }
     switch entry {
     case .entered: return stream.handle

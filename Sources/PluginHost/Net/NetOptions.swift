@@ -7,6 +7,8 @@ import Sockets
 struct NetOptions {
     var terms = StreamTerms()
     var backlog: Int32 = 1024
+    /// Empty: no TLS.
+    var tlsProfile = ""
 
     init(_ pointer: UnsafePointer<martlet_net_options>?) throws(RegistrationError) {
         guard let pointer else { return }
@@ -16,9 +18,7 @@ struct NetOptions {
         try setSizes(given)
         setTimes(given)
         if let admits = try Self.access(given.access) { terms.admits = admits }
-        guard given.tls_profile.len == 0 else {
-            throw RegistrationError(statusUnsupported, "this broker has no TLS for plugins")
-        }
+        tlsProfile = given.tls_profile.line(limit: 128)
     }
 
     /// As far as the plugin knows the struct; what it does not know is zero.

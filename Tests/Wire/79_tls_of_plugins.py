@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS on the sockets of plugins, by the profiles of martlet.conf: listeners, outgoing connections, upgrades."""
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+
+from wire import *
+from wire.broker import free_port
+from wire.certs import Authority
+from wire.client import DEADLINE
+from wire.cplugin import compile_plugin, install, quoted
+
+MARTLET_ONLY = True
+CA, OTHER = Authority("gateway.example"), Authority("other.example")
+PORT, MUTUAL = free_port(), free_port()
+KEY = "2b7e151628aed2a6abf7158809cf4f3c"
+FILES = {"certfile": CA["cert.pem"], "keyfile": CA["key.pem"], "cacertfile": CA["cacert.pem"]}
+CONFIG = {
+    **{f"tls.gateway.{k}": v for k, v in FILES.items()},
+    **{f"tls.mutual.{k}": v for k, v in FILES.items()},
+    "tls.mutual.verify": "verify_peer", "tls.mutual.fail_if_no_peer_cert": "on",
+    "tls.strange.cacertfile": OTHER["cacert.pem"],
+    "tls.keys.psk_identity": "gateway-1", "tls.keys.psk_key": KEY, "tls.keys.tls_versions": "tlsv1.2",
+}
+PLUGINS = ["echo"]
+PLUGIN_CONFIG = {"echo": {"echo.tcp": f"127.0.0.1:{PORT}", "echo.udp": f"127.0.0.1:{PORT}", "echo.tls": "gateway"}}
+
+
+def tls(port=PORT, context=None):
+    s = socket.create_connection(("127.0.0.1", port), DEADLINE)
+    return (context or CA.context()).wrap_socket(s, server_hostname="localhost")
+
+
+def same(s, data):
+    s.sendall(data)
+    got = b""
+    while len(got) < len(data):
+        more = s.recv(65536)
+        assert more, f"the connection ended after {len(got)} of {len(data)} bytes"
+        got += more
+    assert got == data
+
+
+def ends(b, name):
+    """How connections of a listener ended."""
+    block = next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {name}\n" in x)
+    return dict(re.findall(r"\{(\w+),(\d+)\}", block))
+
+
+def test_echo_over_tls(b):
+    """In large and small pieces, in both versions; UDP beside it stays plain."""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with tls(context=CA.context(version=version)) as s:
+            same(s, b"x")
+            same(s, os.urandom(60000))
+    with socket.socket(type=socket.SOCK_DGRAM) as u:
+        u.settimeout(DEADLINE)
+        u.connect(("127.0.0.1", PORT))
+        u.send(b"plain")
+        assert u.recv(10) == b"plain"
+
+
+def test_who_does_not_speak_tls_is_counted(b):
+    with socket.create_connection(("127.0.0.1", PORT), DEADLINE) as s:
+        s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        while s.recv(100):
+            pass
+    assert ends(b, "echo:tcp").get("tls_not_tls") == "1", ends(b, "echo:tcp")
+
+
+def test_clients_stay_through_upgrades(b):
+    """A TLS session is not begun again."""
+    image = (b.dir / "plugins/echo.so").read_bytes()
+    with tls() as s:
+        for n in range(20):
+            (b.dir / "image").write_bytes(image + b"%d" % n)
+            install(b.dir / "image", b, "echo")
+            done = b.ctl("plugins", "reload", "echo")
+            assert done.returncode == 0, done
+            same(s, os.urandom(5000))
+
+
+def test_a_profile_may_ask_for_certificates(b):
+    b.configure_plugin("echo", {"echo.tcp": f"127.0.0.1:{MUTUAL}", "echo.tls": "mutual"})
+    assert b.ctl("plugins", "reload", "echo").returncode == 0
+    with tls(MUTUAL, CA.context(CA.client)) as s:
+        same(s, b"with a certificate")
+    try:
+        with tls(MUTUAL) as s:
+            s.sendall(b"x")
+            assert s.recv(1) == b""
+    except (ssl.SSLError, ConnectionError):
+        pass
+    assert ends(b, "echo:tcp").get("tls_no_peer_cert") == "1", ends(b, "echo:tcp")
+
+
+def test_profiles_that_are_not_there(b):
+    """The load says what is missing, and the running plugin stays."""
+    for name, sentence in (("nobody", "there is no TLS profile nobody"), ("strange", "has no tls.strange.certfile")):
+        b.configure_plugin("echo", {"echo.tcp": f"127.0.0.1:{MUTUAL}", "echo.tls": name})
+        done = b.ctl("plugins", "reload", "echo")
+        assert done.returncode and sentence in done.stderr + done.stdout, done
+    with tls(MUTUAL, CA.context(CA.client)) as s:
+        same(s, b"still there")
+
+
+class Server:
+    """One TLS connection: what the other side says first."""
+
+    def __init__(self):
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.door.settimeout(DEADLINE)
+        self.port, self.heard = self.door.getsockname()[1], None
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(CA["cert.pem"], CA["key.pem"])
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        try:
+            s, _ = self.door.accept()
+            s.settimeout(DEADLINE)
+            with self.context.wrap_socket(s, server_side=True) as s:
+                self.heard = s.recv(100)
+        except OSError as error:
+            self.heard = error
+
+    def result(self):
+        self.thread.join()
+        self.door.close()
+        return self.heard
+
+
+def outgoing(b, profile, port):
+    """Has the net plugin connect with a profile."""
+    compile_plugin(b, "net", "net", [quoted("ID", "net"), quoted("PROFILE", profile)])
+    b.load("net")
+    done = b.ctl("net", "connect", f"127.0.0.1:{port}")
+    assert done.returncode == 0, done
+
+
+def why(b):
+    """The status with which the outgoing connection ended; 99: it has not."""
+    return int(re.search(r"out_why=(-?\d+)", b.ctl("net").stdout)[1])
+
+
+def test_outgoing_connections(b):
+    """The server's certificate is checked: a stranger's is refused."""
+    server = Server()
+    outgoing(b, "gateway", server.port)
+    assert server.result() == b"hello from 1.0.0\n"
+    b.ctl("plugins", "unload", "net")
+    server = Server()
+    outgoing(b, "strange", server.port)
+    assert isinstance(server.result(), OSError)
+    assert why(b) == -5, why(b)
+    b.ctl("plugins", "unload", "net")
+
+
+def test_outgoing_with_a_shared_key(b):
+    program = shutil.which("openssl")
+    if not program:
+        raise Skip("there is no openssl")
+    port = free_port()
+    server = subprocess.Popen(
+        [program, "s_server", "-accept", f"127.0.0.1:{port}", "-nocert", "-psk", KEY, "-psk_identity", "gateway-1",
+         "-tls1_2", "-cipher", "PSK", "-quiet", "-naccept", "1"], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    try:
+        while not listening(port):
+            assert server.poll() is None, "s_server has ended"
+        outgoing(b, "keys", port)
+        assert server.stdout.readline() == b"hello from 1.0.0\n"
+    finally:
+        server.kill()
+        server.wait()
+    b.ctl("plugins", "unload", "net")
+
+
+def listening(port):
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)
