@@ -109,6 +109,7 @@ extension PluginHostTests {
             #expect(failed == 0)
             #expect(asked > 400)
             #expect(rig.values("net")["rebound"] == 4)
+            #expect(rig.values("net")["total"] == asked + 4, "no line fell between the export and the swap")
             #expect(rig.unloadReport("net")?.resident == nil)
             #expect(mappings(of: rig.root) == 0)
         }
