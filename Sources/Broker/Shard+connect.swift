@@ -55,9 +55,10 @@ extension Shard {
     // MARK: - Checks
 
     private func refuseVersion(_ c: ConnectionRef, _ body: UnsafeRawBufferPointer) {
-        if case .unsupportedLevel(let level) = ConnectPacket.announcement(in: body) {
-            // [MQTT-3.1.2-2]: in the newest language the client may understand.
-            c.pointee.version = level > 5 ? .v5 : .v311
+        if case .unsupportedLevel = ConnectPacket.announcement(in: body) {
+            // MQTT 3.1.1 demands its code 1 for whatever level it does not know, MQTT 5 leaves the answer open.
+            // [MQTT311-3.1.2-2] [MQTT-3.1.2-2]
+            c.pointee.version = .v311
             refuseConnect(c, .unsupportedProtocolVersion)
         } else {
             // [MQTT-3.1.2-1]

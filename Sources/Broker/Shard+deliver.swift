@@ -35,9 +35,7 @@ extension Shard {
                 keepsRetain = target.pointee.ownRetainAsPublished
                 if qos == RouteTarget.none { continue }
             }
-            // [MQTT-3.8.4-8]
-            let granted =
-                s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
+            let granted = grantedQoS(qos, message, s)
             let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             let retain = message.pointee.flags.contains(.retain) && (keepsRetain || isBridge)
@@ -46,6 +44,12 @@ extension Shard {
             if ids.more != 0 { terms.moreIDs = r.pointee.ids + Int(ids.more) } else { terms.identifier = ids.single }
             deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: r.pointee.targetCount > 1)
         }
+    }
+
+    /// [MQTT-3.8.4-8], or the higher one where the zone says so.
+    @inline(__always)
+    func grantedQoS(_ qos: UInt8, _ message: MessageRef, _ s: SessionRef) -> UInt8 {
+        s.pointee.zone.pointee.upgradeQoS ? max(qos, message.pointee.qos) : min(qos, message.pointee.qos)
     }
 
     @inline(__always)

@@ -87,7 +87,7 @@ extension Shard {
         if s.pointee.flags.contains(.feedDoubtful), !isSubscribed(s, to: message.pointee.topic) { return }
         guard !message.pointee.isExpired(at: unixMS) else { return counters.count(.messagesExpired) }
         let terms = Terms(
-            qos: min(feed.pointee.source.qos, message.pointee.qos), retain: feed.pointee.source.retain,
+            qos: grantedQoS(feed.pointee.source.qos, message, s), retain: feed.pointee.source.retain,
             identifier: feed.pointee.source.subscription_id)
         var template = Template()
         deliver(message, 0, to: s, terms, publisher: 0, &template, shared: false)

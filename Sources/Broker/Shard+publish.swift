@@ -62,35 +62,37 @@ extension Shard {
         _ c: ConnectionRef, _ packet: PublishPacket, _ message: inout Message, _ hash: inout UInt64
     ) -> Step {
         let s = c.pointee.session!
-        let matched: Bool
+        let receipt = Receipt(qos: packet.qos, packetID: packet.packetID)
         if chain(Int(MARTLET_HOOK_MESSAGE_PUBLISH)).count == 0 {
-            matched = withUnsafeMutablePointer(to: &message) { route($0, hash, from: c) }
-        } else {
-            switch publishHooked(c, s, &message, hash) {
-            case .some(let m): matched = m
-            case .none: return .wait
-            }
+            withUnsafeMutablePointer(to: &message) { _ = route($0, hash, from: c, receipt: receipt) }
+        } else if !publishHooked(c, s, &message, hash, receipt) {
+            return .wait
         }
         countReceived(packet.qos)
-        acknowledge(c, packet, matched)
         return .done
     }
 
-    /// Nil: a hook answers later.
+    /// False: a hook answers later.
     @inline(never)
-    private func publishHooked(_ c: ConnectionRef, _ s: SessionRef, _ message: inout Message, _ hash: UInt64) -> Bool? {
+    private func publishHooked(
+        _ c: ConnectionRef, _ s: SessionRef, _ message: inout Message, _ hash: UInt64, _ receipt: Receipt
+    ) -> Bool {
         withUnsafeMutablePointer(to: &message) { original in
             var current = original
             var owned = false
             defer { if owned { current.release() } }
             switch foldPublish(c, s, &current, owned: &owned) {
-            case .wait: return nil
+            case .wait: return false
             case .stop:
                 drop(current, .hook, for: nil)
+                acknowledge(c, receipt, matched: true)
                 return true
             case .go:
                 let sameTopic = current == original
-                return route(current, sameTopic ? hash : Topics.hash(current.pointee.topic, seed: table.seed), from: c)
+                _ = route(
+                    current, sameTopic ? hash : Topics.hash(current.pointee.topic, seed: table.seed), from: c,
+                    receipt: receipt)
+                return true
             }
         }
     }
@@ -234,8 +236,15 @@ extension Shard {
         return true
     }
 
+    /// What the publisher of a message is owed; QoS 0 is owed nothing.
+    struct Receipt {
+        static let none = Receipt(qos: 0, packetID: 0)
+        var qos: UInt8
+        var packetID: UInt16
+    }
+
     @inline(__always)
-    private func acknowledge(_ c: ConnectionRef, _ packet: PublishPacket, _ matched: Bool) {
+    func acknowledge(_ c: ConnectionRef, _ packet: Receipt, matched: Bool) {
         guard packet.qos > 0 else { return }
         // A hook or a receiver may have ended this connection meanwhile.
         guard c.pointee.phase == .connected else { return }

@@ -13,11 +13,17 @@ extension Shard {
     /// True when anybody was to get it.
     /// - Parameters:
     ///   - from: the connection that published, for holding it back.
+    ///   - receipt: what `from` is owed. It is sent before the message, so that a client that subscribes to what it
+    ///     publishes has its PUBACK or PUBREC in hand before its own copy.
     ///   - own: the session No Local is about, when it is not that connection's: a will outlives its connection.
-    func route(_ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, own: SessionRef? = nil) -> Bool {
+    func route(
+        _ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, own: SessionRef? = nil,
+        receipt: Receipt = .none
+    ) -> Bool {
         let r = findRoute(message.pointee.topic, hash)
         let plugins = chains.pointee.deliver
         if plugins.count > 0 { deliverToPlugins(plugins, message) }
+        if let c { acknowledge(c, receipt, matched: !r.pointee.isEmpty) }
         guard !r.pointee.isEmpty else {
             drop(message, .noSubscriber, for: nil)
             return false

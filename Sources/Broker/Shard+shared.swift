@@ -55,7 +55,7 @@ extension Shard {
         let retain = message.pointee.flags.contains(.retain) && options.retainAsPublished
         // [MQTT-4.8.2-3]
         let terms = Terms(
-            qos: min(options.qos, message.pointee.qos), retain: retain, identifier: identifier, group: group)
+            qos: grantedQoS(options.qos, message, s), retain: retain, identifier: identifier, group: group)
         var template = Template()
         deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: false)
     }

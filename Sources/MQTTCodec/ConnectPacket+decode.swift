@@ -54,6 +54,7 @@ extension ConnectPacket {
             // [MQTT-3.1.2-1]
             throw DecodeError(.unsupportedProtocolVersion, "MQTT-3.1.2-1", "The protocol name is not MQTT.")
         }
+        try checkFlags(flags, of: .connect, announced)
         var packet = ConnectPacket(version: announced)
         packet.isBridge = level & 0x80 != 0
         let connectFlags = ConnectFlags(rawValue: try cursor.byte(body))
@@ -72,14 +73,14 @@ extension ConnectPacket {
         _ cursor: inout Cursor, _ body: RawSpan, _ flags: ConnectFlags
     ) throws(DecodeError) {
         // [MQTT-3.1.3-4]
-        clientID = try cursor.string(body)
+        clientID = try cursor.name(body)
         // [MQTT-3.1.2-9]
         if flags.contains(.will) { will = try readWill(&cursor, body, flags) }
         // In 3.1 the remaining length outweighs the two flags: a string announced but missing is legal (3.1 §3.1).
         let mayBeMissing = version == .v31
         if flags.contains(.username), !(mayBeMissing && cursor.remaining == 0) {
             // [MQTT-3.1.2-17] [MQTT-3.1.3-12] [MQTT311-3.1.3-11]
-            username = try cursor.string(body)
+            username = try cursor.name(body)
             hasUsername = true
         }
         if flags.contains(.password), !(mayBeMissing && cursor.remaining == 0) {

@@ -84,6 +84,15 @@ struct Cursor {
         return range
     }
 
+    /// A string the broker acts on: client identifier, user name, filter. Without control characters, as topic names
+    /// are (MQTT 5 §1.5.4); what only passes through, such as a user property, may have them.
+    mutating func name(_ body: RawSpan) throws(DecodeError) -> ByteRange {
+        let range = try string(body)
+        let start = Int(range.start)
+        if hasControlCharacter(body, start, start + Int(range.count)) { throw textError(.control) }
+        return range
+    }
+
     /// The length of a property block and the block, without the length (MQTT 5 §2.2.2).
     @inlinable
     mutating func propertyBlock(_ body: RawSpan) throws(DecodeError) -> ByteRange {
@@ -116,6 +125,8 @@ func textError(_ verdict: TextVerdict) -> DecodeError {
     switch verdict {
     case .null:
         DecodeError(.malformedPacket, "MQTT-1.5.4-2", "A string contains U+0000.")
+    case .control:
+        DecodeError(.malformedPacket, "§1.5.4", "A topic, filter or name contains a control character.")
     case .wildcard:
         DecodeError(.topicNameInvalid, "MQTT-4.7.0-1", "A topic name contains a wildcard.")
     case .illFormed, .valid:

@@ -80,6 +80,9 @@ func checkFlags(_ flags: UInt8, of type: PacketType, _ version: ProtocolVersion?
         if flags & mask != 0x02 { throw reservedFlags(of: type) }
     case .auth where version == .v31 || version == .v311:
         throw DecodeError(.malformedPacket, "§2.1.2", "Packet type 15 is reserved before MQTT 5.")
+    case .connect where version == nil:
+        // Whether they are reserved is known when the version is: `ConnectPacket.decode` looks at them.
+        break
     default:
         // 3.1 calls these flags unused and gives them no value.
         if flags != 0, version != .v31 { throw reservedFlags(of: type) }

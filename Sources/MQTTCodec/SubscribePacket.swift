@@ -68,7 +68,7 @@ public struct SubscribePacket: DecodablePacket, Equatable, Sendable {
         }
         while cursor.remaining > 0 {
             // [MQTT-3.8.3-1]
-            let filter = try cursor.string(body)
+            let filter = try cursor.name(body)
             // [MQTT-4.7.3-1]
             if filter.isEmpty { throw .emptyTopic }
             let options = SubscribeOptions(rawValue: try cursor.byte(body))

@@ -9,6 +9,8 @@ enum TextVerdict: UInt8 {
     case illFormed
     /// U+0000 [MQTT-1.5.4-2] [MQTT311-1.5.3-2].
     case null
+    /// U+0001 to U+001F, or U+007F to U+009F: what a receiver may refuse. MQTT 5 §1.5.4, MQTT 3.1.1 §1.5.3
+    case control
     /// `+` or `#` in a topic name [MQTT-4.7.0-1] [MQTT311-4.7.1-1].
     case wildcard
 }
@@ -22,7 +24,8 @@ public func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
 }
 
 /// Whether `bytes` may be the topic name of a message: a valid string of 1...65,535 bytes [MQTT-4.7.3-1]
-/// [MQTT-4.7.3-3] without wildcards [MQTT-4.7.0-1] and U+0000 [MQTT-4.7.3-2].
+/// [MQTT-4.7.3-3] without wildcards [MQTT-4.7.0-1], U+0000 [MQTT-4.7.3-2] and control characters (§1.5.4 lets a
+/// receiver refuse them: in a topic they are an accident, and they spoil logs and terminals).
 @inlinable
 public func isValidTopicName(_ bytes: UnsafeRawBufferPointer) -> Bool {
     bytes.count > 0 && bytes.count <= 65_535 && scanText(bytes.bytes, 0, bytes.count, isTopicName: true) == .valid
@@ -44,12 +47,14 @@ func scanText(_ bytes: RawSpan, _ start: Int, _ count: Int, isTopicName: Bool) -
     }
 }
 
-/// True when one of the eight bytes is not ASCII, is zero, or (in a topic name) is `+` or `#`.
+/// True when one of the eight bytes is not ASCII, is zero, or (in a topic name) is `+`, `#` or a control character.
 @inlinable
 func needsCloserLook(_ word: UInt64, _ isTopicName: Bool) -> Bool {
     let ones: UInt64 = 0x0101_0101_0101_0101
     var suspects = word | (word &- ones)
     if isTopicName {
+        suspects |= word &- (ones &* 0x20)
+        suspects |= word &+ ones
         suspects |= (word ^ (ones &* 0x2B)) &- ones
         suspects |= (word ^ (ones &* 0x23)) &- ones
     }
@@ -64,14 +69,26 @@ func scanTextSlowly(_ bytes: RawSpan, _ start: Int, _ end: Int, _ isTopicName: B
         if byte < 0x80 {
             if byte == 0 { return .null }
             if isTopicName, byte == 0x2B || byte == 0x23 { return .wildcard }
+            if isTopicName, byte < 0x20 || byte == 0x7F { return .control }
             offset += 1
         } else {
             let size = multibyteSize(bytes, offset, end)
             if size == 0 { return .illFormed }
+            if isTopicName, byte == 0xC2, bytes.byte(offset + 1) < 0xA0 { return .control }
             offset += size
         }
     }
     return .valid
+}
+
+/// Whether a well-formed string has a character in U+0001 to U+001F or U+007F to U+009F.
+func hasControlCharacter(_ bytes: RawSpan, _ start: Int, _ end: Int) -> Bool {
+    for offset in start..<end {
+        let byte = bytes.byte(offset)
+        if byte < 0x20 || byte == 0x7F { return true }
+        if byte == 0xC2, bytes.byte(offset + 1) < 0xA0 { return true }
+    }
+    return false
 }
 
 /// The length of the well-formed sequence at `offset`, 2...4; 0 when it is ill-formed (Unicode 15, table 3-7: the

@@ -42,7 +42,7 @@ public struct UnsubscribePacket: DecodablePacket, Equatable, Sendable {
         }
         while cursor.remaining > 0 {
             // [MQTT-3.10.3-1]
-            let filter = try cursor.string(body)
+            let filter = try cursor.name(body)
             // [MQTT-4.7.3-1]
             if filter.isEmpty { throw .emptyTopic }
             packet.filterCount += 1

@@ -97,6 +97,9 @@ public struct Inflight: ~Copyable {
         return finish(at)
     }
 
+    /// What the message of an identifier in use waits for; nil when none has it.
+    public func state(of id: UInt16) -> State? { find(id).map { ring[$0].state } }
+
     /// A message that is not sent again: its exchange is over. The caller discards it.
     public mutating func giveUp(_ id: UInt16) -> Delivery? {
         guard let at = find(id), ring[at].state == .awaitingPuback || ring[at].state == .awaitingPubrec

@@ -56,9 +56,25 @@ struct UTF8Tests {
         }
     }
 
-    @Test("neighbours of the wildcards and of zero pass", arguments: ["*", ",", "\"", "$", "\u{1}", "\u{7F}", " "])
+    @Test(
+        "§1.5.4 control characters are refused in a topic name only",
+        arguments: ["\u{1}", "\u{1F}", "\u{7F}", "\u{80}", "\u{9F}", "ä\u{85}"])
+    func refusesControlCharacters(_ text: String) {
+        forEachPlace(of: Array(text.utf8)) {
+            #expect(isValidUTF8($0))
+            #expect(scanText($0.bytes, 0, $0.count, isTopicName: true) == .control)
+            #expect(hasControlCharacter($0.bytes, 0, $0.count))
+        }
+    }
+
+    @Test(
+        "neighbours of the wildcards and of control characters pass",
+        arguments: ["*", ",", "\"", "$", "~", " ", "\u{A0}", "\u{BF}", "\u{C0}"])
     func acceptsNeighbours(_ text: String) {
-        forEachPlace(of: Array(text.utf8)) { #expect(isValidTopicName($0)) }
+        forEachPlace(of: Array(text.utf8)) {
+            #expect(isValidTopicName($0))
+            #expect(!hasControlCharacter($0.bytes, 0, $0.count))
+        }
     }
 
     @Test("[MQTT-4.7.3-1] [MQTT-4.7.3-3] a topic name has 1 to 65,535 bytes")
