@@ -23,7 +23,7 @@ public struct Zone: Sendable {
     public var maxPacketSize = 1 << 20
     public var maxClientIDLength = 65535
     /// 0: no limit.
-    public var maxTopicLevels = 128
+    public var maxTopicLevels = 256
     public var maxQoS: UInt8 = 2
     public var maxTopicAlias: UInt16 = 10
     public var retainAvailable = true

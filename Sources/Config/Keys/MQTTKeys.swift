@@ -16,7 +16,7 @@ extension CoreKeys {
             section, "mqtt.long_clientids", .bool, default: "on",
             "Whether MQTT 3.1 clients may have client ids longer than the 23 bytes of their specification."),
         core(
-            section, "mqtt.max_topic_levels", .int(0...65_535), default: "128",
+            section, "mqtt.max_topic_levels", .int(0...65_535), default: "256",
             "Levels a topic or filter may have; 0 sets no limit."),
         core(
             section, "mqtt.max_topic_alias", .int(0...65_535), default: "10",

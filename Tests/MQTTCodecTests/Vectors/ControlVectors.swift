@@ -7,7 +7,9 @@ let invalidHeaders: [InvalidVector] = [
     InvalidVector("Packet type 0 [§2.1.2]", .v311, .malformedPacket, [0x00]),
     InvalidVector("Packet type 15 in 3.1.1 [§2.1.2]", .v311, .malformedPacket, [0xF0]),
     InvalidVector("Packet type 15 in 3.1 [§2.1.2]", .v31, .malformedPacket, [0xF0, 0]),
-    InvalidVector("CONNECT with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, .malformedPacket, [0x11]),
+    InvalidVector(
+        "CONNECT with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, .malformedPacket,
+        [0x11, 12, 0, 4, 0x4D, 0x51, 0x54, 0x54, 4, 2, 0, 0, 0, 0]),
     InvalidVector("CONNACK with a flag [MQTT-2.1.3-1]", .v5, from: .server, .malformedPacket, [0x28]),
     InvalidVector("PUBACK with a flag [MQTT311-2.2.2-1] [MQTT-2.1.3-1]", .v311, .malformedPacket, [0x42]),
     InvalidVector("PUBREC with a flag [MQTT-2.1.3-1]", .v5, .malformedPacket, [0x51]),
