@@ -102,7 +102,7 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: fast),
         .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "TLS", dependencies: ["CTLS", "Reactor"], swiftSettings: fast),
-        .target(name: "Sockets", dependencies: ["Reactor", "CReactor"], swiftSettings: fast),
+        .target(name: "Sockets", dependencies: ["Reactor", "CReactor", "TLS"], swiftSettings: fast),
         .target(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),

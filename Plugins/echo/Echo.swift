@@ -20,7 +20,7 @@ final class Echo: Plugin {
         }
         if let address = try host.config.optionalString("echo.udp") {
             var options = options
-            options.tlsProfile = ""
+            options.tlsProfile = try host.config.optionalString("echo.dtls") ?? ""
             let listener = Holder()
             let net = host.net
             let registration = try host.net.listenUDP("udp", on: address, options) { peer, bytes in
@@ -47,15 +47,18 @@ final class Echo: Plugin {
                 help: "Where datagrams are received; without it, nowhere."),
             .int(
                 "echo.max_connections", default: "10000", range: "1..1000000", .immutable,
-                help: "TCP connections at a time; more are refused."),
+                help: "TCP connections at a time, and as many DTLS associations; more are refused."),
             .duration(
                 "echo.idle_timeout", default: "0", .immutable,
-                help: "A TCP connection that sends nothing for this long is closed; 0: never."),
+                help: "A TCP connection or DTLS association that sends nothing for this long is closed; 0: never."),
             .string(
                 "echo.tls", .immutable, example: "gateway",
                 help:
                     "The NAME of tls.NAME.* in martlet.conf with which TCP connections are encrypted; plain if not set."
             ),
+            .string(
+                "echo.dtls", .immutable, example: "gateway",
+                help: "The NAME of tls.NAME.* with which datagrams are encrypted (DTLS 1.2); plain if not set."),
             .string(
                 "echo.access", default: "allow all", .immutable,
                 help: "Who may come: allow or deny, then all, an address or a network; several are separated by commas."

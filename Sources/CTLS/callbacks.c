@@ -97,7 +97,7 @@ size_t ctls_find_key(SSL *ssl, const uint8_t *identity, size_t count, uint8_t *k
 
 static unsigned server_key12(SSL *ssl, const char *identity, unsigned char *key, unsigned room) {
   /* TLS 1.3 asks find_session first, and this one when that knew nobody. */
-  if (SSL_version(ssl) >= TLS1_3_VERSION) return 0;
+  if (!SSL_is_dtls(ssl) && SSL_version(ssl) >= TLS1_3_VERSION) return 0;
   return (unsigned)ctls_find_key(ssl, (const uint8_t *)identity, strlen(identity), key,
                                  room < CTLS_LONGEST_KEY ? room : CTLS_LONGEST_KEY);
 }

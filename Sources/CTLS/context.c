@@ -15,10 +15,10 @@ static int no_passphrase(char *buffer, int size, int writing, void *user) {
   return -1;
 }
 
-ctls_context *ctls_context_new(bool is_server) {
+static ctls_context *make(bool is_server, const SSL_METHOD *method) {
   ctls_context *c = calloc(1, sizeof *c);
   if (!c) return NULL;
-  c->ssl = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+  c->ssl = SSL_CTX_new(method);
   if (!c->ssl) {
     free(c);
     return NULL;
@@ -26,7 +26,6 @@ ctls_context *ctls_context_new(bool is_server) {
   atomic_init(&c->references, 1);
   c->is_server = is_server;
   SSL_CTX_set_app_data(c->ssl, c);
-  SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION);
   SSL_CTX_set_options(c->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   /* Tickets are enough: a cache would be memory and a lock that all loops share. */
@@ -36,6 +35,21 @@ ctls_context *ctls_context_new(bool is_server) {
   SSL_CTX_set_verify(c->ssl, is_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
   ctls_install_callbacks(c);
   return c;
+}
+
+ctls_context *ctls_context_new(bool is_server) {
+  ctls_context *c = make(is_server, is_server ? TLS_server_method() : TLS_client_method());
+  if (c) SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION);
+  return c;
+}
+
+ctls_context *ctls_context_new_datagram(void) {
+  ctls_context *c = make(true, DTLS_server_method());
+  if (!c) return NULL;
+  c->is_datagram = true;
+  if (SSL_CTX_set_min_proto_version(c->ssl, DTLS1_2_VERSION) && ctls_install_cookies(c)) return c;
+  ctls_context_free(c);
+  return NULL;
 }
 
 ctls_context *ctls_context_retain(ctls_context *c) {
@@ -54,6 +68,7 @@ void ctls_context_free(ctls_context *c) {
   free(c->protocols);
   free(c->identity);
   OPENSSL_cleanse(c->key, sizeof c->key);
+  OPENSSL_cleanse(c->cookie_key, sizeof c->cookie_key);
   if (c->lookup_release) c->lookup_release(c->lookup_user);
   free(c);
 }
@@ -75,6 +90,11 @@ bool ctls_explain(ctls_why *why, const char *what) {
 }
 
 bool ctls_set_versions(ctls_context *c, int versions, ctls_why *why) {
+  if (c->is_datagram) {
+    if (versions & CTLS_TLS12) return true;
+    snprintf(why->text, sizeof why->text, "datagrams are encrypted with DTLS 1.2, and only TLS 1.3 is allowed");
+    return false;
+  }
   int low = versions & CTLS_TLS12 ? TLS1_2_VERSION : TLS1_3_VERSION;
   int high = versions & CTLS_TLS13 ? TLS1_3_VERSION : TLS1_2_VERSION;
   ERR_clear_error();

@@ -17,6 +17,8 @@ struct ctls_context {
   atomic_int references;
   SSL_CTX *ssl;
   bool is_server;
+  bool is_datagram;
+  uint8_t cookie_key[32];
   bool requires_protocol;
   uint8_t *protocols;
   size_t protocol_count;
@@ -37,6 +39,8 @@ struct ctls_stream {
   void *user;
   const uint8_t *in;
   size_t in_count;
+  uint8_t peer[CTLS_LONGEST_PEER];
+  size_t peer_count;
   char *identity;
   int state;
   bool is_finished;
@@ -49,8 +53,12 @@ struct ctls_stream {
 ctls_context *ctls_context_retain(ctls_context *);
 void ctls_install_callbacks(ctls_context *);
 void ctls_install_key_callbacks(ctls_context *);
+bool ctls_install_cookies(ctls_context *);
 size_t ctls_find_key(SSL *, const uint8_t *identity, size_t count, uint8_t *key, size_t room);
 ctls_stream *ctls_stream_of(const SSL *);
+void ctls_limit_datagrams(SSL *);
+/* What an answer of OpenSSL means for the stream. */
+int ctls_settle(ctls_stream *, int answer);
 
 /* Puts "what: what the library says" into why, takes all errors off the library's queue, and answers false. */
 bool ctls_explain(ctls_why *why, const char *what);

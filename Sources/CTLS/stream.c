@@ -20,7 +20,8 @@ static int lent_read(BIO *bio, char *out, int count) {
   size_t n = (size_t)count < s->in_count ? (size_t)count : s->in_count;
   memcpy(out, s->in, n);
   s->in += n;
-  s->in_count -= n;
+  /* What of a datagram does not fit is not the beginning of another one. */
+  s->in_count = s->context->is_datagram ? 0 : s->in_count - n;
   return (int)n;
 }
 
@@ -63,6 +64,7 @@ ctls_stream *ctls_stream_new(ctls_context *c, ctls_out out, void *user) {
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl, bio, bio);
   SSL_set_app_data(ssl, s);
+  if (c->is_datagram) ctls_limit_datagrams(ssl);
   if (c->is_server) SSL_set_accept_state(ssl); else SSL_set_connect_state(ssl);
   return s;
 }
@@ -110,7 +112,7 @@ bool ctls_stream_is_resumed(const ctls_stream *s) { return SSL_session_reused(s-
 /* ---- Bytes ------------------------------------------------------------------------------------------------------ */
 
 /* What an answer of OpenSSL that is not a success means. */
-static int settle(ctls_stream *s, int answer) {
+int ctls_settle(ctls_stream *s, int answer) {
   switch (SSL_get_error(s->ssl, answer)) {
     case SSL_ERROR_NONE:
     case SSL_ERROR_WANT_READ:
@@ -134,7 +136,7 @@ static bool is_still_known(ctls_stream *s) {
 int ctls_stream_begin(ctls_stream *s) {
   if (s->context->is_server || s->state != CTLS_OPEN) return s->state;
   ERR_clear_error();
-  return settle(s, SSL_do_handshake(s->ssl));
+  return ctls_settle(s, SSL_do_handshake(s->ssl));
 }
 
 int ctls_stream_receive(ctls_stream *s, const uint8_t *bytes, size_t count, uint8_t *plain, size_t room,
@@ -148,7 +150,7 @@ int ctls_stream_receive(ctls_stream *s, const uint8_t *bytes, size_t count, uint
   ERR_clear_error();
   if (!SSL_is_init_finished(s->ssl)) {
     int answer = SSL_do_handshake(s->ssl);
-    if (answer != 1) return settle(s, answer);
+    if (answer != 1) return ctls_settle(s, answer);
     if (!is_still_known(s)) {
       s->failure = CTLS_FAILURE_IDENTITY;
       s->failure_text = strdup("the identity of its ticket is not known any more");
@@ -158,8 +160,9 @@ int ctls_stream_receive(ctls_stream *s, const uint8_t *bytes, size_t count, uint
   while (*written < room) {
     size_t n = 0;
     int answer = SSL_read_ex(s->ssl, plain + *written, room - *written, &n);
-    if (answer != 1) return settle(s, answer);
+    if (answer != 1) return ctls_settle(s, answer);
     *written += n;
+    if (s->context->is_datagram) break;
   }
   return CTLS_OPEN;
 }
@@ -170,7 +173,7 @@ int ctls_stream_send(ctls_stream *s, const uint8_t *bytes, size_t count) {
   ERR_clear_error();
   size_t n;
   int answer = SSL_write_ex(s->ssl, bytes, count, &n);
-  return answer == 1 ? s->state : settle(s, answer);
+  return answer == 1 ? s->state : ctls_settle(s, answer);
 }
 
 void ctls_stream_finish(ctls_stream *s) {

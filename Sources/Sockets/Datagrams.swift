@@ -3,6 +3,7 @@ import CReactor
 import Glibc
 public import Reactor
 import Synchronization
+public import TLS
 
 /// Whoever works with datagrams. Called on a loop; one peer always on the same one.
 public protocol DatagramHandler: AnyObject, Sendable {
@@ -15,6 +16,13 @@ public struct DatagramTerms: Sendable {
     /// Bytes that may wait to be sent on each loop.
     public var highWater = 524_288
     public var admits: @Sendable (SocketAddress) -> Bool = { _ in true }
+    /// DTLS instead of plain datagrams; of a server, for datagrams.
+    public var dtls: TLSContext?
+    /// Of DTLS: associations at a time.
+    public var maxAssociations = 10_000
+    /// Of DTLS, ms: for a handshake, and without a datagram that could be read (0: no limit).
+    public var handshakeTimeout: UInt64 = 10_000
+    public var idleTimeout: UInt64 = 0
     public init() {}
 }
 
@@ -23,6 +31,7 @@ public final class DatagramListener: @unchecked Sendable {
     public let address: SocketAddress
     public private(set) var isOpen = false
     private let sockets: [DatagramSocket]
+    private let associations = AssociationBook()
 
     /// Binds on every loop; nothing is received before `start`.
     public init(
@@ -30,7 +39,10 @@ public final class DatagramListener: @unchecked Sendable {
     ) throws(SocketError) {
         let (fds, address) = try BoundSockets.open(wanted, .udp, count: loops.count)
         self.address = address
-        sockets = zip(loops, fds).map { DatagramSocket(fd: $1, on: $0, terms, handler) }
+        let book = associations
+        sockets = zip(loops, fds).enumerated().map {
+            DatagramSocket(fd: $1.1, on: $1.0, $0, book, terms, handler)
+        }
     }
 
     public func start() {
@@ -50,15 +62,27 @@ public final class DatagramListener: @unchecked Sendable {
         sockets.first { $0.loop === loop }?.change(to: handler, terms)
     }
 
-    public enum Sent { case taken, busy, tooLarge, wrongFamily }
+    public enum Sent {
+        case taken, busy, tooLarge, wrongFamily
+        /// There is no association with this peer.
+        case unknownPeer
+    }
 
     /// [any] Copies a datagram and sends it soon; from a loop, with that loop's socket.
     public func send(_ bytes: UnsafeRawBufferPointer, to peer: SocketAddress) -> Sent {
         guard bytes.count <= DatagramSocket.largest else { return .tooLarge }
         guard peer.isIPv6 == address.isIPv6 else { return .wrongFamily }
+        if associations.isInUse {
+            guard bytes.count <= DTLSSession.largest else { return .tooLarge }
+            guard let place = associations.place(of: peer) else { return .unknownPeer }
+            return sockets[place].send(bytes, to: peer) ? .taken : .busy
+        }
         let here = Int(cr_current_loop())
         return sockets[here >= 0 && here < sockets.count ? here : 0].send(bytes, to: peer) ? .taken : .busy
     }
+
+    /// [any]
+    public var associationCounts: AssociationCounts { associations.counts }
 
     /// [any]
     public var counts: DatagramCounts { sockets.reduce(into: DatagramCounts()) { $0.add($1.counts) } }
@@ -97,6 +121,10 @@ final class DatagramSocket: @unchecked Sendable {
     private var fd: Int32
     private var handler: any DatagramHandler
     private var terms: DatagramTerms
+    private let book: AssociationBook
+    private let number: Int
+    /// Nil: plain datagrams.
+    private var associations: Associations?
     private let limit: Atomic<Int>
     private var watch: UInt64?
     private var isBlocked = false
@@ -116,7 +144,13 @@ final class DatagramSocket: @unchecked Sendable {
         var isPosted = false
     }
 
-    init(fd: Int32, on loop: EventLoop, _ terms: DatagramTerms, _ handler: any DatagramHandler) {
+    /// - Parameter number: of this socket among the listener's.
+    init(
+        fd: Int32, on loop: EventLoop, _ number: Int, _ book: AssociationBook, _ terms: DatagramTerms,
+        _ handler: any DatagramHandler
+    ) {
+        self.number = number
+        self.book = book
         self.fd = fd
         self.loop = loop
         self.terms = terms
@@ -130,6 +164,7 @@ final class DatagramSocket: @unchecked Sendable {
         // So large that it is mapped, not filled: pages that no datagram reaches cost nothing.
         buffers = .allocate(byteCount: count * Self.room, alignment: 4096)
         for i in 0..<count { inbound[i].data = buffers + i * Self.room }
+        takeTerms(terms)
     }
 
     deinit {
@@ -154,6 +189,11 @@ final class DatagramSocket: @unchecked Sendable {
     func stop() {
         loop.sync { [self] in
             flush()
+            if let associations {
+                associations.end()
+                flush()
+            }
+            associations = nil
             if let watch { loop.unwatch(watch) }
             watch = nil
             close(fd)
@@ -165,8 +205,28 @@ final class DatagramSocket: @unchecked Sendable {
 
     func change(to handler: any DatagramHandler, _ terms: DatagramTerms) {
         self.handler = handler
+        takeTerms(terms)
+        flush()
+    }
+
+    /// Associations stay, whatever certificate they began with, unless it is plain datagrams from now on.
+    private func takeTerms(_ terms: DatagramTerms) {
         self.terms = terms
         limit.store(terms.highWater, ordering: .relaxed)
+        guard let context = terms.dtls else {
+            associations?.end()
+            associations = nil
+            book.isInUse = false
+            return
+        }
+        book.isInUse = true
+        if associations == nil {
+            associations = Associations(on: loop, number, book)
+            associations?.up = { [unowned self] in handler.received($0, $1) }
+            associations?.down = { [unowned self] in write($1, to: $0) }
+            associations?.flush = { [unowned self] in flush() }
+        }
+        associations?.change(to: context, terms)
     }
 
     private func receive() {
@@ -188,8 +248,12 @@ final class DatagramSocket: @unchecked Sendable {
             }
             seen.datagramsIn += 1
             seen.bytesIn += Int(datagram.pointee.length)
-            handler.received(
-                peer, UnsafeRawBufferPointer(start: datagram.pointee.data, count: Int(datagram.pointee.length)))
+            let bytes = UnsafeRawBufferPointer(start: datagram.pointee.data, count: Int(datagram.pointee.length))
+            if let associations {
+                associations.receive(peer, bytes)
+            } else {
+                handler.received(peer, bytes)
+            }
         }
         let received = seen
         tally.withLock { counts in
@@ -204,7 +268,9 @@ final class DatagramSocket: @unchecked Sendable {
             defer { queue = Queue() }
             return queue
         }
-        if rest.items.isEmpty {
+        if let associations {
+            encrypt(more, associations)
+        } else if rest.items.isEmpty {
             rest = more
             restAt = 0
         } else {
@@ -222,6 +288,31 @@ final class DatagramSocket: @unchecked Sendable {
             restAt = 0
         }
         if let watch { loop.rewatch(watch, events: UInt32(isBlocked ? CR_IN | CR_OUT : CR_IN)) }
+    }
+
+    private func encrypt(_ plain: Queue, _ associations: Associations) {
+        var start = 0
+        plain.bytes.withUnsafeBytes { bytes in
+            for item in plain.items {
+                waiting.subtract(item.end - start + Self.overhead, ordering: .relaxed)
+                if !associations.send(UnsafeRawBufferPointer(rebasing: bytes[start..<item.end]), to: item.peer) {
+                    tally.withLock { $0.dropped += 1 }
+                }
+                start = item.end
+            }
+        }
+    }
+
+    /// What the associations have for a peer, sent with the next flush.
+    private func write(_ bytes: UnsafeRawBufferPointer, to peer: SocketAddress) {
+        // Twice: what the plugin was promised to send has had its place already.
+        guard waiting.load(ordering: .relaxed) < 2 * limit.load(ordering: .relaxed) else {
+            tally.withLock { $0.dropped += 1 }
+            return
+        }
+        waiting.add(bytes.count + Self.overhead, ordering: .relaxed)
+        rest.bytes.append(contentsOf: bytes)
+        rest.items.append((rest.bytes.count, peer))
     }
 
     /// False when the kernel takes no more for now.

@@ -47,6 +47,8 @@ public struct TLSOptions: Sendable, Equatable {
     }
 
     public var role: Role
+    /// DTLS 1.2 over datagrams instead of TLS over a stream; of a server.
+    public var isDatagram = false
     public var versions: Versions = [.tls12, .tls13]
     public var certificate: Certificate?
     public var named: [Named] = []

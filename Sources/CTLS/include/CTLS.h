@@ -25,10 +25,12 @@ enum { CTLS_TLS12 = 1, CTLS_TLS13 = 2 };
 
 /* NULL when the library cannot make one. Compression and renegotiation are off. */
 ctls_context *ctls_context_new(bool is_server);
+/* A server's for DTLS 1.2, RFC 6347. Its streams are associations; each call of `ctls_out` is one datagram. */
+ctls_context *ctls_context_new_datagram(void);
 /* A context lives until its owner and the last of its streams have let go. */
 void ctls_context_free(ctls_context *);
 
-/* CTLS_TLS12, CTLS_TLS13 or both. */
+/* CTLS_TLS12, CTLS_TLS13 or both. For datagrams CTLS_TLS12 has to be among them. */
 bool ctls_set_versions(ctls_context *, int versions, ctls_why *why);
 /* Certificate (and its chain) and private key, PEM. */
 bool ctls_set_certificate(ctls_context *, const char *chain_file, const char *key_file, ctls_why *why);
@@ -89,6 +91,16 @@ bool ctls_stream_resume(ctls_stream *, const uint8_t *session, size_t count);
 size_t ctls_stream_session(ctls_stream *, uint8_t *out, size_t room);
 bool ctls_stream_is_resumed(const ctls_stream *);
 
+enum { CTLS_LONGEST_PEER = 32, CTLS_LONGEST_DATAGRAM = 16384 };
+/* Of a datagram context, before anything else: true when the datagram is a hello that proves, by our cookie, that
+   `peer` (an address as bytes) receives what is sent there; the handshake goes on with `ctls_stream_receive` of no
+   bytes. Otherwise nothing is kept, and the stream is as new. RFC 6347 section 4.2.1 */
+bool ctls_stream_listen(ctls_stream *, const uint8_t *peer, size_t peer_count, const uint8_t *bytes, size_t count);
+/* Milliseconds until `ctls_stream_expire` is due; -1: nothing waits for an answer. */
+int64_t ctls_stream_timeout(ctls_stream *);
+/* Sends the last flight of the handshake again, if it is due. */
+int ctls_stream_expire(ctls_stream *);
+
 enum {
   CTLS_OPEN,   /* more may come                                             */
   CTLS_ENDED,  /* the peer has said goodbye                                 */
@@ -97,7 +109,8 @@ enum {
 /* The first step of a client. A server has nothing to say first. */
 int ctls_stream_begin(ctls_stream *);
 /* Takes bytes from the peer: borrowed, and used up unless plaintext was left over for want of room. Plaintext goes to
-   `plain`; its length to `written`. Call again with no bytes while `room` was filled. */
+   `plain`; its length to `written`. Call again with no bytes while `room` was filled. Of a datagram context: one
+   datagram in, and one record's plaintext out; call again with no bytes until nothing is written. */
 int ctls_stream_receive(ctls_stream *, const uint8_t *bytes, size_t count, uint8_t *plain, size_t room,
                         size_t *written);
 /* Encrypts. Only while the stream is ready. */

@@ -35,20 +35,20 @@ nonisolated(unsafe) let netTable = permanent(
             registering(host, "net.listen_udp", out) { instance throws(RegistrationError) in
                 guard isPresent(function) else { throw RegistrationError(statusInvalid, "the function is NULL") }
                 let options = try NetOptions(options)
-                guard options.tlsProfile.isEmpty else {
-                    throw RegistrationError(statusUnsupported, "this broker has no DTLS")
+                var terms = DatagramTerms(options)
+                if !options.tlsProfile.isEmpty {
+                    terms.dtls = try instance.host.tlsProfiles.listeningForDatagrams(
+                        options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")")
                 }
-                var terms = DatagramTerms()
-                terms.highWater = options.terms.limits.highWater
-                terms.admits = options.terms.admits
+                let wanted = terms
                 let handler = DatagramFunction(instance, function, user)
                 return try listen(instance, name, address, options) { place, there throws(RegistrationError) in
-                    if case .udp(let socket, _, _)? = there { return (.udp(socket, handler, terms), false) }
+                    if case .udp(let socket, _, _)? = there { return (.udp(socket, handler, wanted), false) }
                     let listener = try listening(instance, name) { _ throws(SocketError) in
                         try DatagramListener(
-                            place, loops: instance.host.streams.loops, terms: terms, handler: handler)
+                            place, loops: instance.host.streams.loops, terms: wanted, handler: handler)
                     }
-                    return (.udp(listener, handler, terms), true)
+                    return (.udp(listener, handler, wanted), true)
                 }
             }
         },
@@ -145,6 +145,7 @@ nonisolated(unsafe) let netTable = permanent(
             case .taken: statusOK
             case .busy: statusBusy
             case .tooLarge, .wrongFamily: statusInvalid
+            case .unknownPeer: statusNotFound
             }
         },
         adopt_mqtt: { host, connection, zone in

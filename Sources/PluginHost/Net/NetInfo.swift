@@ -14,7 +14,7 @@ public struct NetListenerInfo: Sendable {
     public var acceptors: Int
     public var maxClients: Int
     public var currentClients: Int
-    /// How connections ended; of a UDP listener, why datagrams were dropped.
+    /// How connections ended; of a UDP listener, how associations did, and why datagrams were dropped.
     public var shutdowns: [String: Int]
 }
 
@@ -44,9 +44,12 @@ extension PluginHost {
             info.transport = "udp"
             info.isOpen = socket.isOpen
             info.acceptors = streams.loops.count
+            let associations = socket.associationCounts
+            info.currentClients = associations.current
             info.shutdowns = [
+                "no_association": associations.strays,
                 "access_denied": counts.refused, "dropped_in": counts.overflows, "dropped_out": counts.dropped,
-            ].filter { $0.value > 0 }
+            ].filter { $0.value > 0 }.merging(associations.ends, uniquingKeysWith: +)
         }
         return info
     }
@@ -70,11 +73,14 @@ extension NetListener {
             stats.accepted = UInt64(counts.accepted)
         case .udp(let listener, _, _):
             let counts = listener.counts
+            let associations = listener.associationCounts
+            stats.current = UInt32(clamping: associations.current)
+            stats.accepted = UInt64(associations.accepted)
             stats.dgrams_in = UInt64(counts.datagramsIn)
             stats.dgrams_out = UInt64(counts.datagramsOut)
             stats.bytes_in = UInt64(counts.bytesIn)
             stats.bytes_out = UInt64(counts.bytesOut)
-            stats.dropped_in = UInt64(counts.overflows + counts.refused)
+            stats.dropped_in = UInt64(counts.overflows + counts.refused + associations.strays)
             stats.dropped_out = UInt64(counts.dropped)
         }
         return stats

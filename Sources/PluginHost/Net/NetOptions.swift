@@ -80,6 +80,17 @@ struct NetOptions {
     }
 }
 
+extension DatagramTerms {
+    init(_ options: NetOptions) {
+        self.init()
+        highWater = options.terms.limits.highWater
+        admits = options.terms.admits
+        maxAssociations = options.terms.maxConnections
+        handshakeTimeout = options.terms.limits.connectTimeout
+        idleTimeout = options.terms.limits.idleTimeout
+    }
+}
+
 extension Substring {
     fileprivate var trimmed: String {
         String(drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())

@@ -35,6 +35,13 @@ public final class TLSProfiles: Sendable {
         return { LayerStack([TLSLayer(context)]) }
     }
 
+    /// [main] The same for a UDP listener: DTLS.
+    func listeningForDatagrams(_ name: String, scope: String) throws(RegistrationError) -> TLSContext {
+        var options = try find(name).server
+        options.isDatagram = true
+        return try make(name, options, scope)
+    }
+
     /// [any] For a connection to `host`.
     func connecting(_ name: String, host: String) throws(RegistrationError) -> @Sendable () -> LayerStack? {
         let profile = try find(name)
