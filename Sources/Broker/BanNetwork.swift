@@ -71,6 +71,6 @@ extension PeerAddress {
         var bytes = InlineArray<16, UInt8>(repeating: 0)
         let family = text.contains(":") ? AF_INET6 : AF_INET
         guard inet_pton(family, text, &bytes) == 1 else { return nil }
-        self.init(isIPv6: family == AF_INET6, address: bytes, port: 0)
+        self.init(address: bytes, port: 0, isIPv6: family == AF_INET6)
     }
 }

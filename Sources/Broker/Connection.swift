@@ -6,42 +6,44 @@ import Topics
 
 typealias ConnectionRef = UnsafeMutablePointer<Connection>
 
-/// One MQTT connection: what lives from accept to close. A slot in its shard's slab.
+/// One MQTT connection: what lives from accept to close. A slot in its shard's slab; three cache lines, of which a
+/// message needs the first two.
 struct Connection: SlabSlot {
     var slot: UInt32
     var generation: UInt32
     var transport: TransportRef
     var session: SessionRef?
+    var zone: UnsafePointer<Zone>
     var phase: Phase
     var version: ProtocolVersion
     var flags: Flags
     var listener: UInt16
     /// Seconds in force; 0: none.
     var keepAlive: UInt16
-    /// The client's Receive Maximum.
-    var receiveMaximum: UInt16
     /// The client's Maximum Packet Size; larger packets are not sent. [MQTT-3.1.2-24]
     var maxPacketOut: UInt32
-    var peer: PeerAddress
-    var zone: UnsafePointer<Zone>
-    /// Idle time before CONNECT, keep-alive after it, linger at the end.
-    var timer: TimerNode
-    var will: UnsafeMutablePointer<Will>?
-    var aliasesIn: UnsafeMutablePointer<InboundAliases>?
-    var aliasesOut: UnsafeMutablePointer<OutboundAliases>?
-    /// The packet at the head of the input that waits for a plugin's answer.
-    var replay: UnsafeMutablePointer<Replay>?
-    /// Enhanced authentication under way or done: method, owner of the exchange.
-    var enhanced: UnsafeMutablePointer<EnhancedAuth>?
-    /// Nil: it may send as much as it likes.
-    var limits: UnsafeMutablePointer<ConnectionLimits>?
-    /// Owned; empty: none.
-    var mountpoint: Bytes
-    var connectedAt: Int64
     /// Cached ACL answers of this connection are of this generation or worthless.
     var aclGeneration: UInt32
+    /// Nil: it may send as much as it likes.
+    var limits: UnsafeMutablePointer<ConnectionLimits>?
+    /// The packet at the head of the input that waits for a plugin's answer.
+    var replay: UnsafeMutablePointer<Replay>?
+
+    var aliasesOut: UnsafeMutablePointer<OutboundAliases>?
+    var aliasesIn: UnsafeMutablePointer<InboundAliases>?
+    /// Owned; empty: none.
+    var mountpoint: Bytes
+    /// Idle time before CONNECT, keep-alive after it, linger at the end.
+    var timer: TimerNode
+    /// The client's Receive Maximum.
+    var receiveMaximum: UInt16
+    var peer: PeerAddress
     /// Reason it is being closed with, for hooks and counters.
     var closeReason: UInt8
+    var will: UnsafeMutablePointer<Will>?
+    /// Enhanced authentication under way or done: method, owner of the exchange.
+    var enhanced: UnsafeMutablePointer<EnhancedAuth>?
+    var connectedAt: Int64
     /// The user name that its certificate gives it, empty without a certificate; nil: its CONNECT says it.
     var certifiedName: UnsafeMutablePointer<Bytes>?
 
@@ -77,10 +79,10 @@ struct Connection: SlabSlot {
 
 /// Where a client connects from: address and port in 19 bytes.
 public struct PeerAddress: Sendable {
-    public internal(set) var isIPv6: Bool
     /// Network order; an IPv4 address in the first four bytes.
     public internal(set) var address: InlineArray<16, UInt8>
     public internal(set) var port: UInt16
+    public internal(set) var isIPv6: Bool
 
     var isLoopback: Bool {
         if !isIPv6 { return address[0] == 127 }

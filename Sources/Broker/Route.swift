@@ -76,6 +76,12 @@ struct RouteCache: ~Copyable {
         return nil
     }
 
+    /// Asks for the place where a route to `hash` would be.
+    @inline(__always)
+    func prefetch(_ hash: UInt64) {
+        cr_prefetch(slots + Int(truncatingIfNeeded: hash) & (capacity - 2))
+    }
+
     private static func isHit(_ r: RouteRef, _ topic: Bytes, _ epoch: UInt64) -> Bool {
         r.pointee.epoch == epoch && r.pointee.topic.count == topic.count
             && memcmp(r.pointee.topic.baseAddress!, topic.baseAddress!, topic.count) == 0

@@ -31,12 +31,11 @@ extension Shard {
         let generation = c.pointee.generation | 1
         c.initialize(
             to: Connection(
-                slot: slot, generation: generation, transport: t, session: nil, phase: .waitingForConnect,
-                version: .v311, flags: [.problemInformation], listener: listener, keepAlive: 0, receiveMaximum: .max,
-                maxPacketOut: .max,
-                peer: peer, zone: zone, timer: TimerNode(), will: nil, aliasesIn: nil, aliasesOut: nil, replay: nil,
-                enhanced: nil, limits: nil, mountpoint: noBytes, connectedAt: unixMS, aclGeneration: 0, closeReason: 0,
-                certifiedName: nil))
+                slot: slot, generation: generation, transport: t, session: nil, zone: zone, phase: .waitingForConnect,
+                version: .v311, flags: [.problemInformation], listener: listener, keepAlive: 0, maxPacketOut: .max,
+                aclGeneration: 0, limits: nil, replay: nil, aliasesOut: nil, aliasesIn: nil, mountpoint: noBytes,
+                timer: TimerNode(), receiveMaximum: .max, peer: peer, closeReason: 0, will: nil, enhanced: nil,
+                connectedAt: unixMS, certifiedName: nil))
         t.pointee.owner = UnsafeMutableRawPointer(c)
         makeLimits(c)
         c.pointee.timer.context = UnsafeMutableRawPointer(c)

@@ -204,10 +204,10 @@ extension Shard {
         let generation = s.pointee.generation | 1
         s.initialize(
             to: Session(
-                slot: slot, generation: generation, clientID: ownBytes(id), username: noBytes, connection: nil,
-                outbound: nil, awaiting: nil, subs: nil, subCount: 0, subRoom: 0, expiryInterval: 0, version: 4,
-                flags: [], mark: 0, markIndex: 0, timer: TimerNode(), will: nil, zone: zone, createdAt: unixMS,
-                feeds: nil, delivered: 0, enqueued: 0, dropped: 0, congestedSince: 0))
+                slot: slot, generation: generation, connection: nil, zone: zone, outbound: nil, delivered: 0,
+                version: 4, flags: [], mark: 0, markIndex: 0, expiryInterval: 0, awaiting: nil,
+                clientID: ownBytes(id), username: noBytes, subs: nil, subCount: 0, subRoom: 0, feeds: nil, enqueued: 0,
+                dropped: 0, congestedSince: 0, timer: TimerNode(), will: nil, createdAt: unixMS))
         guard registry.claim(key, handle(s)) == handle(s) else {
             freeBytes(s.pointee.clientID)
             s.pointee.generation &+= 1

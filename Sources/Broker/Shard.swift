@@ -93,6 +93,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     override func received(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int {
         guard let owner = t.pointee.owner else { return bytes.count }
         let c = owner.assumingMemoryBound(to: Connection.self)
+        if let s = c.pointee.session { prefetch(s) }
         if let limits = c.pointee.limits { return processLimited(c, limits, bytes) }
         return process(c, bytes)
     }

@@ -63,6 +63,7 @@ extension EventLoop {
         while dirty != .max {
             let t = transports[dirty]
             dirty = t.pointee.nextDirty
+            if dirty != .max { prefetch(transports[dirty]) }
             t.pointee.flags.remove(.dirty)
             if t.pointee.flags.contains(.open) { flush(t) }
         }

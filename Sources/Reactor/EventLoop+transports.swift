@@ -10,9 +10,9 @@ extension EventLoop {
         let generation = t.pointee.generation &+ 1
         t.initialize(
             to: Transport(
-                fd: fd, slot: slot, generation: generation, flags: [.open], rest: nil, restCount: 0, restRoom: 0,
-                needed: 0, outHead: nil, outTail: nil, pending: 0, owner: nil, lastRead: now, lastProgress: now,
-                bytesIn: 0, bytesOut: 0, nextDirty: .max))
+                fd: fd, slot: slot, generation: generation, flags: [.open], rest: nil, restCount: 0, layers: nil,
+                owner: nil, lastRead: now, bytesIn: 0, outHead: nil, outTail: nil, pending: 0, bytesOut: 0,
+                lastProgress: now, nextDirty: .max, restRoom: 0, needed: 0))
         guard cr_epoll_add(epoll, fd, UInt32(CR_IN | CR_OUT | CR_RDHUP) | CR_EDGE, key(t)) == 0 else {
             transports.give(slot)
             return nil
@@ -48,6 +48,13 @@ extension EventLoop {
 
     func key(_ t: TransportRef) -> UInt64 {
         UInt64(t.pointee.generation & 0x7fff_ffff) << 32 | UInt64(t.pointee.slot)
+    }
+
+    /// Asks for the state of a transport that is about to be looked at.
+    @inline(__always)
+    func prefetchTransport(_ key: UInt64) {
+        guard let t = transports.find(UInt32(truncatingIfNeeded: key & ~Self.watchBit)) else { return }
+        prefetch(t)
     }
 
     func transportEvent(_ key: UInt64, _ events: UInt32) {
@@ -107,6 +114,7 @@ extension EventLoop {
     func read(_ t: TransportRef) {
         t.pointee.flags.insert(.readable)
         guard !t.pointee.flags.contains(.paused) else { return }
+        prefetchOwner(t)
         if let layers = t.pointee.layers { return readLayered(t, layers.takeUnretainedValue()) }
         let inPlace = t.pointee.restCount > ReceiveBuffer.headroom
         let wanted: Int
@@ -129,6 +137,14 @@ extension EventLoop {
         } else {
             readFailed(t, cr_errno())
         }
+    }
+
+    /// The owner's state is on its way while the kernel copies what arrived.
+    @inline(__always)
+    private func prefetchOwner(_ t: TransportRef) {
+        guard let owner = t.pointee.owner else { return }
+        cr_prefetch(owner)
+        cr_prefetch(owner + 64)
     }
 
     func noteReceived(_ t: TransportRef, _ n: Int) {

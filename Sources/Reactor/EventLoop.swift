@@ -155,7 +155,11 @@ open class EventLoop: @unchecked Sendable {
         now = cr_clock_ms()
         unixMS = cr_unix_ms()
         ticks &+= 1
-        for i in 0..<max(0, Int(n)) { dispatch(events[i]) }
+        let count = max(0, Int(n))
+        for i in 0..<count {
+            if i + 2 < count { prefetchTransport(events[i + 2].key) }
+            dispatch(events[i])
+        }
         readAgain()
         runTasks()
         _ = takeInbox()

@@ -78,9 +78,11 @@ public struct Slab<T: SlabSlot>: ~Copyable {
 
     private mutating func grow() {
         let index = (0..<chunkCount).first { chunks[$0] == nil } ?? newIndex()
-        let base = UnsafeMutablePointer<T>.allocate(capacity: Self.chunkSlots)
-        UnsafeMutableRawPointer(base).initializeMemory(
-            as: UInt8.self, repeating: 0, count: Self.chunkSlots * MemoryLayout<T>.stride)
+        let bytes = Self.chunkSlots * MemoryLayout<T>.stride
+        // A struct of whole cache lines is to lie on whole cache lines.
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+        raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+        let base = raw.bindMemory(to: T.self, capacity: Self.chunkSlots)
         if floor > 0 { for slot in 0..<Self.chunkSlots { base[slot].generation = floor } }
         chunks[index] = base
         let first = UInt32(index * Self.chunkSlots)

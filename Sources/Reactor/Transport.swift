@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CReactor
 
 /// Why a connection ended, as the transport saw it.
 public enum CloseReason: UInt8, Sendable {
@@ -14,6 +15,8 @@ public enum CloseReason: UInt8, Sendable {
 
 /// One socket of a loop: a slot of its slab. Input not yet understood and output not yet written exist only while
 /// there are any, so an idle connection is this struct and nothing else.
+///
+/// Two cache lines: the first is what receiving looks at, the second what sending does.
 @frozen
 public struct Transport: SlabSlot {
     public var fd: Int32
@@ -24,29 +27,30 @@ public struct Transport: SlabSlot {
     /// Bytes received and not consumed yet.
     @usableFromInline var rest: UnsafeMutableRawPointer?
     @usableFromInline var restCount: Int
-    @usableFromInline var restRoom: Int
-    /// Length of the packet at the head of `rest` when the owner knows it: lets the loop receive a large packet in
-    /// place. 0: not known.
-    public var needed: Int
-    @usableFromInline var outHead: UnsafeMutablePointer<OutSegment>?
-    @usableFromInline var outTail: UnsafeMutablePointer<OutSegment>?
-    /// Bytes that wait to be written.
-    public var pending: Int
+    /// What stands between the socket's bytes and the owner's; nil for plain TCP.
+    @usableFromInline var layers: Unmanaged<LayerStack>?
     /// The owner's state for this connection.
     public var owner: UnsafeMutableRawPointer?
     /// Loop time of the last sign of life, in ms: a packet, which the owner notes, or `signOfLife` bytes at once.
     public var lastRead: UInt64
+    public var bytesIn: UInt64
+
+    @usableFromInline var outHead: UnsafeMutablePointer<OutSegment>?
+    @usableFromInline var outTail: UnsafeMutablePointer<OutSegment>?
+    /// Bytes that wait to be written.
+    public var pending: Int
+    public var bytesOut: UInt64
     /// Loop time when the peer last took bytes from us.
     public var lastProgress: UInt64
-    public var bytesIn: UInt64
-    public var bytesOut: UInt64
     @usableFromInline var nextDirty: UInt32
-    /// What stands between the socket's bytes and the owner's; nil for plain TCP.
-    @usableFromInline var layers: Unmanaged<LayerStack>?
-    /// Bytes of an unfinished packet that show, when they come together, that its sender is alive.
-    static let signOfLife = 512
     /// Bytes one turn may receive at most, not 0; the owner lowers it for a peer that is to be read slowly.
     public var readLimit: UInt32 = .max
+    @usableFromInline var restRoom: Int
+    /// Length of the packet at the head of `rest` when the owner knows it: lets the loop receive a large packet in
+    /// place. 0: not known.
+    public var needed: Int
+    /// Bytes of an unfinished packet that show, when they come together, that its sender is alive.
+    static let signOfLife = 512
 
     @frozen
     public struct Flags: OptionSet, Sendable {
@@ -86,3 +90,10 @@ public struct Transport: SlabSlot {
 }
 
 public typealias TransportRef = UnsafeMutablePointer<Transport>
+
+/// Asks for both its cache lines.
+@inline(__always)
+public func prefetch(_ t: TransportRef) {
+    cr_prefetch(t)
+    cr_prefetch(UnsafeRawPointer(t) + 64)
+}

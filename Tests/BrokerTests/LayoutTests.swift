@@ -9,8 +9,8 @@ import Testing
 struct LayoutTests {
     @Test("What a connection with one subscription holds keeps its size, in bytes")
     func sizes() {
-        #expect(MemoryLayout<Transport>.stride <= 136)
-        #expect(MemoryLayout<Connection>.stride <= 208)
+        #expect(MemoryLayout<Transport>.stride <= 128)
+        #expect(MemoryLayout<Connection>.stride <= 192)
         #expect(MemoryLayout<Session>.stride <= 208)
         #expect(MemoryLayout<Subscription>.stride <= 20)
         #expect(MemoryLayout<Subscriber>.stride <= 24)

@@ -40,10 +40,10 @@ final class BareSessions {
 
 func bareSession(slot: UInt32, generation: UInt32, _ zone: UnsafePointer<Zone>) -> Session {
     Session(
-        slot: slot, generation: generation, clientID: noBytes, username: noBytes, connection: nil, outbound: nil,
-        awaiting: nil, subs: nil, subCount: 0, subRoom: 0, expiryInterval: 0, version: 5, flags: [], mark: 0,
-        markIndex: 0, timer: TimerNode(), will: nil, zone: zone, createdAt: 0, feeds: nil, delivered: 0, enqueued: 0,
-        dropped: 0, congestedSince: 0)
+        slot: slot, generation: generation, connection: nil, zone: zone, outbound: nil, delivered: 0, version: 5,
+        flags: [], mark: 0, markIndex: 0, expiryInterval: 0, awaiting: nil, clientID: noBytes, username: noBytes,
+        subs: nil, subCount: 0, subRoom: 0, feeds: nil, enqueued: 0, dropped: 0, congestedSince: 0,
+        timer: TimerNode(), will: nil, createdAt: 0)
 }
 
 extension Shard {
