@@ -95,8 +95,8 @@ final class End {
         stack.loop = loop
         transport.initialize(
             to: Transport(
-                fd: -1, slot: 0, generation: 1, flags: [.open], restCount: 0, restRoom: 0, needed: 0, pending: 0,
-                lastRead: 0, lastProgress: 0, bytesIn: 0, bytesOut: 0, nextDirty: .max))
+                fd: -1, slot: 0, generation: 1, flags: [.open], restCount: 0, lastRead: 0, bytesIn: 0, pending: 0,
+                bytesOut: 0, lastProgress: 0, nextDirty: .max, restRoom: 0, needed: 0))
         stack.transport = transport
         for layer in stack.layers { layer.begin() }
     }
