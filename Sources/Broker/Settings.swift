@@ -34,6 +34,8 @@ public struct Zone: Sendable {
     public var redirectCode: UInt8 = 0
     /// Where clients are sent: "host:port", or several with spaces between. MQTT 5 §4.11. Empty: they are not told.
     public var serverReference: [UInt8] = []
+    /// Whether MQTT 5 clients are told in words, too, what was refused and why.
+    public var reasonStrings = false
     /// Longest keep alive in seconds an MQTT 5 client may have; 0: its own choice.
     public var serverKeepAlive: UInt16 = 0
     /// Times two, times the interval, is the silence after which a client is gone: 0.75 makes the 1.5 of the

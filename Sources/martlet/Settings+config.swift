@@ -109,6 +109,7 @@ extension Zone {
             case "server_moved": 0x9D
             default: 0
             }
+        reasonStrings = config.bool(key("reason_strings"))
         serverReference = Array((config.stringIfSet(key("server_reference")) ?? "").utf8)
         keepAliveBackoff = config.decimal(key("keepalive_backoff"))
         idleTimeout = UInt64(config.durationMS(key("idle_timeout")))
