@@ -84,6 +84,9 @@ public struct BrokerSettings: Sendable {
     /// Zones by number; the first is the default.
     public var zones = [Zone()]
     public var shareStrategy = ShareStrategy.random
+    /// QoS 2 messages that a leaving member was sent and has not received go to another, too, which
+    /// [MQTT-4.8.2-4] forbids. `broker.shared_redispatch`
+    public var sharedRedispatchesAll = false
     /// Prefix of the response information an MQTT 5 client may ask for; empty: none is given. MQTT 5 §3.2.2.3.15.
     public var responseTopicPrefix = ""
     /// Milliseconds, and upper bound of what a plugin may ask for.

@@ -35,6 +35,7 @@ extension BrokerSettings {
             case "local": .local
             default: .random
             }
+        sharedRedispatchesAll = config.string("broker.shared_redispatch") == "all"
         zones = names.map { Zone($0, config) }
     }
 
