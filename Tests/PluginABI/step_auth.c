@@ -20,6 +20,7 @@ static martlet_bytes text(const char *s) { return (martlet_bytes){(const uint8_t
 
 static int32_t on_auth(void *user, const martlet_auth_req *request, martlet_auth_result *out) {
   (void)user;
+  if (is(request->clientid, "plain")) return MARTLET_CONTINUE; /* which a CONNECT without a method cannot */
   if (request->auth_method.len == 0) return MARTLET_IGNORE;
   if (!is(request->auth_method, "echo")) return MARTLET_IGNORE;
   if (request->step == 0 && !is(request->auth_data, "wrong")) {
