@@ -129,7 +129,7 @@ extension Shard {
     /// 0x8A, banned, is a reason of CONNACK only. [MQTT-3.14.2-1]
     func closeBanned(_ c: ConnectionRef) {
         guard c.pointee.zone.pointee.enableBan else { return }
-        close(c, .administrativeAction, counted: "banned")
+        close(c, .administrativeAction, "This client is banned.", counted: "banned")
     }
 
     /// Before a client is let in, with the names that hold from now on: an auth module may have replaced the user

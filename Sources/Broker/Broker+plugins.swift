@@ -124,7 +124,7 @@ extension Broker {
         let shard = shards[number]
         shard.post {
             guard let c = shard.connection(client) else { return }
-            shard.close(c, ReasonCode(rawValue: reason), counted: "kicked")
+            shard.close(c, Refusal(ReasonCode(rawValue: reason)), counted: "kicked")
         }
         return martlet_status(MARTLET_OK)
     }

@@ -112,7 +112,7 @@ extension Broker {
     private func end(_ clientID: String, _ reason: ReasonCode, counted name: StaticString) -> Bool {
         onSession(clientID) { shard, s in
             guard let c = s.pointee.connection else { return false }
-            shard.close(c, reason, counted: name)
+            shard.close(c, Refusal(reason), counted: name)
             return true
         } ?? false
     }
@@ -122,7 +122,7 @@ extension Broker {
         gather { shard in
             var leaving: [ConnectionRef] = []
             shard.forEachConnection { c in if c.pointee.phase == .connected { leaving.append(c) } }
-            for c in leaving { shard.close(c, .useAnotherServer, counted: "redirected") }
+            for c in leaving { shard.close(c, Refusal(.useAnotherServer), counted: "redirected") }
             return leaving.map { _ in () }
         }.count
     }

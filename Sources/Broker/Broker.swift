@@ -107,7 +107,7 @@ extension Shard {
     /// Server shutdown: every client is told. MQTT 5 §3.14.2.1, 0x8B.
     func closeAll() {
         forEachConnection { c in
-            if c.pointee.phase != .closing { close(c, .serverShuttingDown, counted: "shutdown") }
+            if c.pointee.phase != .closing { close(c, Refusal(.serverShuttingDown), counted: "shutdown") }
         }
         flushAll()
     }

@@ -138,4 +138,6 @@ struct AuthAnswer {
     var username: [UInt8] = []
     var mountpoint: [UInt8] = []
     var data: [UInt8] = []
+    /// The module's words for the person at the client; empty: the broker's own.
+    var text: [UInt8] = []
 }

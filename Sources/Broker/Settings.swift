@@ -34,6 +34,8 @@ public struct Zone: Sendable {
     public var redirectCode: UInt8 = 0
     /// Where clients are sent: "host:port", or several with spaces between. MQTT 5 §4.11. Empty: they are not told.
     public var serverReference: [UInt8] = []
+    /// Whether MQTT 5 clients are told in words, too, what was refused and why.
+    public var reasonStrings = false
     /// Longest keep alive in seconds an MQTT 5 client may have; 0: its own choice.
     public var serverKeepAlive: UInt16 = 0
     /// Times two, times the interval, is the silence after which a client is gone: 0.75 makes the 1.5 of the
@@ -82,6 +84,9 @@ public struct BrokerSettings: Sendable {
     /// Zones by number; the first is the default.
     public var zones = [Zone()]
     public var shareStrategy = ShareStrategy.random
+    /// QoS 2 messages that a leaving member was sent and has not received go to another, too, which
+    /// [MQTT-4.8.2-4] forbids. `broker.shared_redispatch`
+    public var sharedRedispatchesAll = false
     /// Prefix of the response information an MQTT 5 client may ask for; empty: none is given. MQTT 5 §3.2.2.3.15.
     public var responseTopicPrefix = ""
     /// Milliseconds, and upper bound of what a plugin may ask for.

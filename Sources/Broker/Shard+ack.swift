@@ -23,7 +23,9 @@ extension Shard {
         counters.count(metric)
         guard let state = s.pointee.outbound?.pointee.inflight.state(of: packet.packetID), state != .hole
         else { return .done }
-        close(c, .protocolError, counted: "bad_acknowledgement")
+        close(
+            c, .protocolError, "The acknowledgement does not belong to the exchange its packet identifier is used in.",
+            counted: "bad_acknowledgement")
         return .closed
     }
 
@@ -75,7 +77,7 @@ extension Shard {
         let step = missed(c, s, packet, .packetsPubrecMissed)
         guard case .done = step, !packet.reason.isFailure else { return step }
         counters.count(.packetsPubrelSent)
-        sendAck(c, .pubrel, packet.packetID, .packetIdentifierNotFound)
+        sendRefusal(c, .pubrel, packet.packetID, Refusal(.packetIdentifierNotFound))
         return .done
     }
 
@@ -85,7 +87,8 @@ extension Shard {
         if !known { counters.count(.packetsPubrelMissed) }
         // [MQTT-4.3.3-11]: PUBCOMP always, or the sender would wait for ever.
         counters.count(.packetsPubcompSent)
-        sendAck(c, .pubcomp, packet.packetID, known ? .success : .packetIdentifierNotFound)
+        guard !known else { return sendAck(c, .pubcomp, packet.packetID) }
+        sendRefusal(c, .pubcomp, packet.packetID, Refusal(.packetIdentifierNotFound))
     }
 
     private func pubcomp(_ c: ConnectionRef, _ s: SessionRef, _ packet: AckPacket) -> Step {

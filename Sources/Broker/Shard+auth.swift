@@ -35,7 +35,11 @@ extension Shard {
             guard isCertified(c) || anonymousAllowed(c) else {
                 counters.count(.authDenied)
                 let isNamed = givenUsername(c, connect, body.baseAddress!) != nil
-                refuseConnect(c, isNamed ? .badUserNameOrPassword : .notAuthorized)
+                refuseConnect(
+                    c,
+                    isNamed
+                        ? Refusal(.badUserNameOrPassword)
+                        : Refusal(.notAuthorized, "The server does not let anonymous clients in from there."))
                 return .closed
             }
             counters.count(.authAllowed)
@@ -45,7 +49,7 @@ extension Shard {
             return .done
         default:
             counters.count(.authDenied)
-            refuseConnect(c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .badUserNameOrPassword)
+            refuse(c, answer, else: .badUserNameOrPassword)
             return .closed
         }
     }
@@ -141,14 +145,13 @@ extension Shard {
         _ answer: AuthAnswer
     ) {
         c.pointee.phase = .authenticating
-        c.pointee.maxPacketOut = connect.maximumPacketSize
         c.pointee.enhanced = .allocate(capacity: 1)
         c.pointee.enhanced!.initialize(
             to: EnhancedAuth(
                 method: ownBytes(connect.authMethod!.bytes(in: body.baseAddress!)), step: 1, connect: ownBytes(body),
                 connectFlags: flags))
         // [MQTT-4.12.0-2]
-        sendAuth(c, .continueAuthentication, answer.data)
+        sendAuth(c, .continueAuthentication, answer)
     }
 
     /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.
@@ -156,26 +159,32 @@ extension Shard {
         counters.count(.packetsAuth)
         // A CONNECT without a method excludes AUTH [MQTT-4.12.0-6]; every AUTH names a method, MQTT 5 §3.15.2.2.2.
         guard let e = c.pointee.enhanced, let method = packet.method else {
-            close(c, .protocolError, counted: "auth_method")
+            close(c, .protocolError, "AUTH needs the method that CONNECT named.", counted: "auth_method")
             return .closed
         }
         // [MQTT-4.12.0-5] [MQTT-4.12.1-1]; 0x8C is a reason of CONNACK only.
         guard sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method) else {
             let refusing = c.pointee.phase == .authenticating
-            close(c, refusing ? .badAuthenticationMethod : .protocolError, counted: "auth_method")
+            close(
+                c, refusing ? .badAuthenticationMethod : .protocolError, "The authentication method may not change.",
+                counted: "auth_method")
             return .closed
         }
         let isReauthentication = c.pointee.phase == .connected
         if isReauthentication && !c.pointee.flags.contains(.reauthenticating) {
             guard packet.reason == .reauthenticate else {
-                close(c, .protocolError, counted: "auth_unexpected")
+                close(
+                    c, .protocolError, "No authentication is under way that this AUTH could go on with.",
+                    counted: "auth_unexpected")
                 return .closed
             }
             c.pointee.flags.insert(.reauthenticating)
             e.pointee.step = 0
         } else if packet.reason != .continueAuthentication, c.pointee.replay == nil {
             // [MQTT-4.12.0-3]
-            close(c, .protocolError, counted: "auth_unexpected")
+            close(
+                c, .protocolError, "An authentication is under way; AUTH must go on with it.",
+                counted: "auth_unexpected")
             return .closed
         }
         let connectBody = e.pointee.connect
@@ -189,7 +198,7 @@ extension Shard {
         e.pointee.step += 1
         if isReauthentication { return concludeReauthentication(c, verdict, answer) }
         if verdict == MARTLET_CONTINUE {
-            sendAuth(c, .continueAuthentication, answer.data)
+            sendAuth(c, .continueAuthentication, answer)
             return .done
         }
         if verdict == MARTLET_ALLOW {
@@ -198,25 +207,27 @@ extension Shard {
         }
         counters.count(.authDenied)
         // [MQTT-4.12.0-4]
-        refuseConnect(c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .notAuthorized)
+        refuse(c, answer, else: .notAuthorized)
         return .closed
+    }
+
+    private func refuse(_ c: ConnectionRef, _ answer: AuthAnswer, else reason: ReasonCode) {
+        answer.withRefusal(else: reason) { refuseConnect(c, $0) }
     }
 
     private func concludeReauthentication(_ c: ConnectionRef, _ verdict: Int32, _ answer: AuthAnswer) -> Step {
         switch verdict {
         case Int32(MARTLET_CONTINUE):
-            sendAuth(c, .continueAuthentication, answer.data)
+            sendAuth(c, .continueAuthentication, answer)
             return .done
         case Int32(MARTLET_ALLOW):
             c.pointee.flags.remove(.reauthenticating)
             if answer.superuser { c.pointee.flags.insert(.superuser) } else { c.pointee.flags.remove(.superuser) }
-            sendAuth(c, .success, answer.data)
+            sendAuth(c, .success, answer)
             return .done
         default:
             // [MQTT-4.12.1-2]
-            close(
-                c, answer.reason >= 0x80 ? ReasonCode(rawValue: answer.reason) : .notAuthorized,
-                counted: "reauth_failed")
+            answer.withRefusal(else: .notAuthorized) { close(c, $0, counted: "reauth_failed") }
             return .closed
         }
     }
@@ -229,5 +240,16 @@ extension AuthAnswer {
         username = Array(result.username.bytes)
         mountpoint = Array(result.mountpoint.bytes)
         data = Array(result.auth_data.bytes)
+        let words = result.reason_string.bytes
+        // What is no text is not sent, whoever wrote it. [MQTT-1.5.4-1] [MQTT-1.5.4-2]
+        if words.count > 0, words.count <= ReasonText.limit, isValidUTF8(words), !words.contains(0) {
+            text = Array(words)
+        }
+    }
+
+    /// The code and the words of a refusal; where the module gave none, `reason` and its own.
+    func withRefusal(else given: ReasonCode, _ body: (Refusal) -> Void) {
+        let code = reason >= 0x80 ? ReasonCode(rawValue: reason) : given
+        ReasonText.with(text, else: code) { body(Refusal(code, $0)) }
     }
 }

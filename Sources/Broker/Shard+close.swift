@@ -96,7 +96,7 @@ extension Shard {
         case .waitingForConnect where c.pointee.transport.pointee.stack?.isReady == false:
             c.pointee.transport.pointee.stack!.expire()
         case .waitingForConnect, .authenticating:
-            close(c, .maximumConnectTime, counted: "idle_timeout")
+            close(c, .maximumConnectTime, "The exchange before CONNACK took too long.", counted: "idle_timeout")
         case .connected: checkKeepAlive(c)
         case .closing:
             close(c.pointee.transport)
@@ -124,7 +124,7 @@ extension Shard {
         // Who is not read from because it takes nothing shows that it lives by taking something.
         let lastSign = isChoked ? max(t.pointee.lastRead, t.pointee.lastProgress) : t.pointee.lastRead
         if now >= lastSign + limit {
-            close(c, .keepAliveTimeout, counted: "keepalive_timeout")
+            close(c, Refusal(.keepAliveTimeout), counted: "keepalive_timeout")
         } else {
             timers.arm(&c.pointee.timer, at: lastSign + limit)
         }
@@ -134,15 +134,21 @@ extension Shard {
 
     /// Ends the connection with a reason of ours: DISCONNECT to MQTT 5 clients [MQTT-3.14.0-1], then half-close, so
     /// that the reason arrives even while the client is still sending.
-    func close(_ c: ConnectionRef, _ reason: ReasonCode, counted name: StaticString) {
+    func close(_ c: ConnectionRef, _ reason: ReasonCode, _ text: ReasonText, counted name: StaticString) {
+        close(c, Refusal(reason, text), counted: name)
+    }
+
+    func close(_ c: ConnectionRef, _ refusal: Refusal, counted name: StaticString) {
         guard c.pointee.phase != .closing else { return }
+        let reason = refusal.reason
         // No DISCONNECT before a CONNACK: during the exchange of AUTH packets the CONNECT is refused. [MQTT-3.14.0-1]
         if c.pointee.phase == .authenticating, reason.rawValue >= 0x80 {
-            refuseConnect(c, reason.isAllowed(in: .connack, from: .server) ? reason : .notAuthorized)
+            let allowed = reason.isAllowed(in: .connack, from: .server) ? reason : .notAuthorized
+            refuseConnect(c, Refusal(allowed, refusal.text))
             return
         }
         broker.countShutdown(c.pointee.listener, name)
-        if c.pointee.isV5, c.pointee.phase == .connected, reason.rawValue != 0 { sendDisconnect(c, reason) }
+        if c.pointee.isV5, c.pointee.phase == .connected, reason.rawValue != 0 { sendDisconnect(c, refusal) }
         // The phase it leaves behind lets nothing more out. [MQTT-3.14.4-1] [MQTT-4.13.2-1]
         let publishWill = reason != .success
         end(c, reason: reason, publishWill: publishWill)

@@ -24,13 +24,14 @@ extension Shard {
             connect = try ConnectPacket.decode(body, flags: flags, version: version)
         } catch {
             // MQTT 5 may be told why [MQTT-3.1.4-1]; 3.x has no code for it and gets no CONNACK. [MQTT311-3.2.2-6]
-            if version == .v5 { refuseConnect(c, error.reason) } else { refuse(c, error) }
+            if version == .v5 { refuseConnect(c, Refusal(error)) } else { refuse(c, error) }
             return .closed
         }
         learnCertifiedName(c)
+        learnWishes(c, connect)
         // [MQTT-3.1.4-2]
-        if let reason = checkConnect(c, connect, body) {
-            refuseConnect(c, reason)
+        if let refusal = checkConnect(c, connect, body) {
+            refuseConnect(c, refusal)
             return .closed
         }
         let id = connect.clientID.bytes(in: body.baseAddress!)
@@ -52,6 +53,12 @@ extension Shard {
         c.pointee.peer = peer
     }
 
+    /// What the client says about the answers it takes holds for a refusal too. [MQTT-3.1.2-24] [MQTT-3.1.2-29]
+    private func learnWishes(_ c: ConnectionRef, _ connect: ConnectPacket) {
+        c.pointee.maxPacketOut = connect.maximumPacketSize
+        if !connect.requestProblemInformation { c.pointee.flags.remove(.problemInformation) }
+    }
+
     // MARK: - Checks
 
     private func refuseVersion(_ c: ConnectionRef, _ body: UnsafeRawBufferPointer) {
@@ -62,43 +69,54 @@ extension Shard {
             refuseConnect(c, .unsupportedProtocolVersion)
         } else {
             // [MQTT-3.1.2-1]
-            close(c, .unsupportedProtocolVersion, counted: "not_mqtt")
+            close(c, Refusal(.unsupportedProtocolVersion), counted: "not_mqtt")
         }
     }
 
     /// What the specification and the zone say about a well-formed CONNECT; nil: nothing against it.
     private func checkConnect(
         _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer
-    ) -> ReasonCode? {
+    ) -> Refusal? {
         let zone = c.pointee.zone
         let idLength = Int(connect.clientID.count)
         // [MQTT-3.1.3-5]: any bytes of UTF-8 will do, up to the length an operator sets. [MQTT-3.1.3-8]
-        if idLength > zone.pointee.maxClientIDLength { return .clientIdentifierNotValid }
+        if idLength > zone.pointee.maxClientIDLength {
+            return Refusal(.clientIdentifierNotValid, "The client identifier is longer than the server allows.")
+        }
         if idLength == 0 {
             // [MQTT311-3.1.3-8]; in 3.1 an id of 1 to 23 bytes is required.
             if connect.version == .v31 || connect.version == .v311 && !connect.cleanStart {
-                return .clientIdentifierNotValid
+                return Refusal(.clientIdentifierNotValid)
             }
         } else if connect.version == .v31, idLength > 23, !zone.pointee.longClientIDs31 {
-            return .clientIdentifierNotValid
+            return Refusal(.clientIdentifierNotValid)
         }
         if let will = connect.will {
             // [MQTT-3.2.2-12] [MQTT-3.2.2-13]
-            if will.qos > zone.pointee.maxQoS { return .qosNotSupported }
-            if will.retain && !zone.pointee.retainAvailable { return .retainNotSupported }
-            if !isPublishable(will.topic.bytes(in: body.baseAddress!), zone) { return .topicNameInvalid }
-            if will.payloadIsText, !isValidUTF8(will.payload.bytes(in: body.baseAddress!)) {
-                return .payloadFormatInvalid
-            }
+            if let refusal = checkWill(will, zone, body.baseAddress!) { return refusal }
         }
         let base = body.baseAddress!
         let username = givenUsername(c, connect, base) ?? noBytes
         if zone.pointee.enableBan,
             broker.isBanned(clientID: connect.clientID.bytes(in: base), username: username, peer: c.pointee.peer)
         {
-            return .banned
+            return Refusal(.banned)
         }
-        if zone.pointee.redirectCode != 0 { return ReasonCode(rawValue: zone.pointee.redirectCode) }
+        if zone.pointee.redirectCode != 0 { return Refusal(ReasonCode(rawValue: zone.pointee.redirectCode)) }
+        return nil
+    }
+
+    private func checkWill(
+        _ will: ConnectPacket.Will, _ zone: UnsafePointer<Zone>, _ base: UnsafeRawPointer
+    ) -> Refusal? {
+        if will.qos > zone.pointee.maxQoS { return Refusal(.qosNotSupported) }
+        if will.retain && !zone.pointee.retainAvailable { return Refusal(.retainNotSupported) }
+        if !isPublishable(will.topic.bytes(in: base), zone) {
+            return Refusal(.topicNameInvalid, "The server does not accept the topic of the will.")
+        }
+        if will.payloadIsText, !isValidUTF8(will.payload.bytes(in: base)) {
+            return Refusal(.payloadFormatInvalid)
+        }
         return nil
     }
 
@@ -196,7 +214,7 @@ extension Shard {
         counters.count(.sessionsTakenOver)
         old.pointee.flags.insert(.takenOver)
         // A session that ends with its connection ends here, and the newcomer gets a fresh one.
-        close(old, .sessionTakenOver, counted: "conflict")
+        close(old, Refusal(.sessionTakenOver), counted: "conflict")
     }
 
     private func makeSession(_ id: Bytes, _ zone: UnsafePointer<Zone>, _ key: Registry.Key) -> SessionRef? {
@@ -267,8 +285,6 @@ extension Shard {
             c.pointee.flags.insert(.keepAliveReplaced)
         }
         armKeepAlive(c)
-        c.pointee.maxPacketOut = connect.maximumPacketSize
-        if !connect.requestProblemInformation { c.pointee.flags.remove(.problemInformation) }
         if connect.requestResponseInformation { c.pointee.flags.insert(.responseInformation) }
         // [MQTT-3.1.2-27]
         if connect.topicAliasMaximum > 0 {

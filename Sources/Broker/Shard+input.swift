@@ -34,7 +34,7 @@ extension Shard {
             }
             if c.pointee.phase == .waitingForConnect && header.type != .connect {
                 // [MQTT-3.1.0-1]
-                close(c, .protocolError, counted: "protocol_not_connected")
+                close(c, .protocolError, "The first packet must be CONNECT.", counted: "protocol_not_connected")
                 return bytes.count
             }
             if rest.count < header.packetLength {
@@ -103,7 +103,7 @@ extension Shard {
             return handleAuth(c, try AuthPacket.decode(body, flags: header.flags, version: version), body)
         case .connect:
             // [MQTT-3.1.0-2] [MQTT-3.2.0-2]
-            close(c, .protocolError, counted: "protocol_bad_connect")
+            close(c, .protocolError, "There was a CONNECT before.", counted: "protocol_bad_connect")
             return .closed
         default:
             // Packets only a server sends.
@@ -120,7 +120,7 @@ extension Shard {
         case (.authenticating, .auth):
             return handleAuth(c, try AuthPacket.decode(body, flags: header.flags, version: .v5), body)
         case (.authenticating, .disconnect):
-            close(c, .success, counted: "disconnect_in_auth")
+            close(c, Refusal(.success), counted: "disconnect_in_auth")
             return .closed
         case (.closing, _): return .closed
         default:
@@ -131,7 +131,7 @@ extension Shard {
 
     /// A packet that breaks the rules ends the connection with the reason the specification names. [MQTT-4.13.1-1]
     func refuse(_ c: ConnectionRef, _ error: DecodeError) {
-        close(c, error.reason, counted: "malformed")
+        close(c, Refusal(error), counted: "malformed")
     }
 }
 

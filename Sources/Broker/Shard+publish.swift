@@ -21,8 +21,8 @@ extension Shard {
         if packet.topicAlias != 0 || topic.count == 0 {
             guard resolveAlias(c, packet.topicAlias, &topic) else { return .closed }
         }
-        if let reason = checkPublish(c, packet, topic, body) {
-            close(c, reason, counted: "bad_publish")
+        if let refusal = checkPublish(c, packet, topic, body) {
+            close(c, refusal, counted: "bad_publish")
             return .closed
         }
         if packet.qos == 2, let step = repeatedQoS2(c, packet.packetID) { return step }
@@ -102,28 +102,30 @@ extension Shard {
 
     private func checkPublish(
         _ c: ConnectionRef, _ packet: PublishPacket, _ topic: Bytes, _ body: UnsafeRawBufferPointer
-    ) -> ReasonCode? {
+    ) -> Refusal? {
         let zone = c.pointee.zone
         // [MQTT-3.2.2-11]
-        if packet.qos > zone.pointee.maxQoS { return .qosNotSupported }
+        if packet.qos > zone.pointee.maxQoS { return Refusal(.qosNotSupported) }
         // [MQTT-3.2.2-14]
-        if packet.retain && !zone.pointee.retainAvailable { return .retainNotSupported }
+        if packet.retain && !zone.pointee.retainAvailable { return Refusal(.retainNotSupported) }
         // [MQTT-3.3.4-6]
-        if packet.hasSubscriptionID { return .protocolError }
+        if packet.hasSubscriptionID {
+            return Refusal(.protocolError, "A client sent a PUBLISH with a subscription identifier.")
+        }
         if zone.pointee.maxTopicLevels > 0, topic.count > zone.pointee.maxTopicLevels,
             levelCount(topic) > zone.pointee.maxTopicLevels
         {
-            return .topicNameInvalid
+            return .tooManyLevels
         }
         // MQTT 5 §3.3.2.3.2: a server may check it: it does, so that a subscriber can rely on it.
         if packet.payloadIsText, !isValidUTF8(packet.payload.bytes(in: body.baseAddress!)) {
-            return .payloadFormatInvalid
+            return Refusal(.payloadFormatInvalid)
         }
         if packet.qos == 2, c.pointee.isV5, let awaiting = c.pointee.session!.pointee.awaiting,
             awaiting.pointee.count >= receiveMaximum(zone), !awaiting.pointee.contains(packet.packetID)
         {
             // [MQTT-3.3.4-7] and §4.9: more than we said we would take.
-            return .receiveMaximumExceeded
+            return Refusal(.receiveMaximumExceeded)
         }
         return nil
     }
@@ -136,7 +138,9 @@ extension Shard {
     private func resolveAlias(_ c: ConnectionRef, _ alias: UInt16, _ topic: inout Bytes) -> Bool {
         // [MQTT-3.3.2-8] [MQTT-3.3.2-9] [MQTT-3.3.2-12]
         guard alias != 0, alias <= c.pointee.zone.pointee.maxTopicAlias else {
-            close(c, alias == 0 ? .protocolError : .topicAliasInvalid, counted: "bad_alias")
+            close(
+                c, alias == 0 ? Refusal(.protocolError, "A PUBLISH has no topic.") : Refusal(.topicAliasInvalid),
+                counted: "bad_alias")
             return false
         }
         if c.pointee.aliasesIn == nil {
@@ -149,7 +153,7 @@ extension Shard {
             topic = known
         } else {
             // MQTT 5 §3.3.2.3.4: an alias without a mapping.
-            close(c, .protocolError, counted: "bad_alias")
+            close(c, .protocolError, "The topic alias stands for no topic yet.", counted: "bad_alias")
             return false
         }
         return true
@@ -169,18 +173,17 @@ extension Shard {
         var message = Message(topic: topic, payload: noBytes, qos: packet.qos)
         withUnsafeMutablePointer(to: &message) { drop($0, .denied, for: c.pointee.session) }
         if c.pointee.zone.pointee.aclDenyDisconnects {
-            close(c, .notAuthorized, counted: "acl_denied")
+            close(c, .publishDenied, counted: "acl_denied")
             return .closed
         }
         // 3.x has no way to say no: acknowledged and dropped, so that the client does not try for ever.
         // [MQTT311-3.3.5-2]
-        let reason: ReasonCode = c.pointee.isV5 ? .notAuthorized : .success
         if packet.qos == 1 {
             counters.count(.packetsPubackSent)
-            sendAck(c, .puback, packet.packetID, reason)
+            sendRefusal(c, .puback, packet.packetID, .publishDenied)
         } else if packet.qos == 2 {
             counters.count(.packetsPubrecSent)
-            sendAck(c, .pubrec, packet.packetID, reason)
+            sendRefusal(c, .pubrec, packet.packetID, .publishDenied)
             // 3.x goes on with PUBREL; after a refusal the identifier is free. [MQTT-4.3.3-9]
             if !c.pointee.isV5 { awaitRelease(c, packet.packetID) }
         }
@@ -211,14 +214,14 @@ extension Shard {
             topic = Bytes(rebasing: topic[7...])
             message.flags.insert(.local)
             guard topic.count > 0 else {
-                close(c, .topicNameInvalid, counted: "bad_publish")
+                close(c, .topicNameInvalid, "There is no topic behind $local/.", counted: "bad_publish")
                 return .closed
             }
         }
         let mount = c.pointee.mountpoint
         // [MQTT-4.7.3-3]
         guard mount.count + topic.count <= 65_535 else {
-            close(c, .topicNameInvalid, counted: "bad_publish")
+            close(c, .topicNameInvalid, "The topic is too long under its mountpoint.", counted: "bad_publish")
             return .closed
         }
         return withUnsafeTemporaryAllocation(byteCount: mount.count + topic.count, alignment: 1) { buffer in
@@ -292,5 +295,15 @@ extension Shard {
     func nextMessageID() -> UInt64 {
         messageSerial &+= 64
         return messageSerial | UInt64(number)
+    }
+}
+
+extension Refusal {
+    fileprivate static var publishDenied: Refusal {
+        Refusal(.notAuthorized, "The access rules do not allow the client to publish to this topic.")
+    }
+
+    static var tooManyLevels: Refusal {
+        Refusal(.topicNameInvalid, "The topic has more levels than the server allows.")
     }
 }

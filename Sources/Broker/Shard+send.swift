@@ -64,9 +64,12 @@ extension Shard {
     }
 
     /// CONNACK with a failure, then close. [MQTT-3.2.2-7] [MQTT-4.13.2-1] [MQTT311-3.2.2-5]
-    func refuseConnect(_ c: ConnectionRef, _ reason: ReasonCode) {
+    func refuseConnect(_ c: ConnectionRef, _ refusal: Refusal) {
+        // A module may have given any code. [MQTT-3.2.2-8]
+        let reason = c.pointee.isV5 ? refusal.reason.allowed(in: .connack) : refusal.reason
         counters.count(.connectionsRefused)
-        withReference(c, reason) { properties in
+        withProperties(c, refusal) { properties in
+            // Without the words where they would make it larger than the client takes. [MQTT-3.2.2-19]
             var encoder = ConnackEncoder(
                 version: c.pointee.version, reason: reason, properties: properties,
                 maximumPacketSize: Int(c.pointee.maxPacketOut))
@@ -84,14 +87,20 @@ extension Shard {
         linger(c)
     }
 
-    /// The Server Reference goes with the two codes that send a client elsewhere. MQTT 5 §3.2.2.3.16, §3.14.2.2.5
-    private func withReference(_ c: ConnectionRef, _ reason: ReasonCode, _ body: (OutgoingProperties) -> Void) {
-        guard reason == .useAnotherServer || reason == .serverMoved else { return body(.none) }
+    func refuseConnect(_ c: ConnectionRef, _ reason: ReasonCode) { refuseConnect(c, Refusal(reason)) }
+
+    /// The Reason String, and the Server Reference with the two codes that send a client elsewhere.
+    /// MQTT 5 §3.2.2.3.16, §3.14.2.2.5
+    private func withProperties(_ c: ConnectionRef, _ refusal: Refusal, _ body: (OutgoingProperties) -> Void) {
+        var properties = explanation(c, refusal.text)
+        let isRedirected = refusal.reason == .useAnotherServer || refusal.reason == .serverMoved
         let reference = c.pointee.zone.pointee.serverReference
+        guard isRedirected, !reference.isEmpty else { return body(properties) }
         withUnsafeTemporaryAllocation(byteCount: 16 + reference.count, alignment: 1) { buffer in
             var writer = PropertyWriter(buffer)
-            if !reference.isEmpty { reference.withUnsafeBytes { _ = writer.append(.serverReference, $0) } }
-            body(OutgoingProperties(required: writer.block))
+            reference.withUnsafeBytes { _ = writer.append(.serverReference, $0) }
+            properties.required = writer.block
+            body(properties)
         }
     }
 
@@ -107,8 +116,11 @@ extension Shard {
         }
     }
 
-    func sendDisconnect(_ c: ConnectionRef, _ reason: ReasonCode) {
-        withReference(c, reason) { properties in
+    func sendDisconnect(_ c: ConnectionRef, _ refusal: Refusal) {
+        // [MQTT-3.14.2-1]
+        let reason = refusal.reason.allowed(in: .disconnect)
+        withProperties(c, refusal) { properties in
+            // Without the words where they would make it larger than the client takes. [MQTT-3.14.2-3]
             var encoder = DisconnectEncoder(
                 reason: reason, properties: properties, maximumPacketSize: Int(c.pointee.maxPacketOut))
             if encoder.size > Int(c.pointee.maxPacketOut) { encoder = DisconnectEncoder(reason: reason) }
@@ -120,16 +132,22 @@ extension Shard {
         }
     }
 
-    func sendAuth(_ c: ConnectionRef, _ reason: ReasonCode, _ data: [UInt8]) {
+    /// The next step of an exchange, with what the module has to say about it. [MQTT-3.15.2-2] drops the words where
+    /// they would make the packet too large.
+    func sendAuth(_ c: ConnectionRef, _ reason: ReasonCode, _ answer: AuthAnswer) {
         guard let e = c.pointee.enhanced else { return }
+        let data = answer.data
         withUnsafeTemporaryAllocation(byteCount: 16 + e.pointee.method.count + data.count, alignment: 1) { buffer in
             var writer = PropertyWriter(buffer)
             writer.append(.authenticationMethod, e.pointee.method)
             if !data.isEmpty { data.withUnsafeBytes { _ = writer.append(.authenticationData, $0) } }
-            let encoder = DisconnectEncoder(
-                .auth, reason: reason, properties: OutgoingProperties(required: writer.block))
-            let size = encoder.size
-            _ = encoder.encode(into: reserve(c.pointee.transport, size))
+            answer.text.withUnsafeBytes { text in
+                var properties = explanation(c, ReasonText(text))
+                properties.required = writer.block
+                let encoder = DisconnectEncoder(
+                    .auth, reason: reason, properties: properties, maximumPacketSize: Int(c.pointee.maxPacketOut))
+                _ = encoder.encode(into: reserve(c.pointee.transport, encoder.size))
+            }
         }
         counters.count(.packetsAuth)
         counters.count(.packetsSent)
@@ -141,9 +159,8 @@ extension Shard {
         counters.count(.packetsSent)
     }
 
-    /// PUBACK, PUBREC, PUBREL, PUBCOMP in their shortest form, without reason string and user properties, so that
-    /// nobody has to be asked whether it wants them [MQTT-3.1.2-29]. No window holds them back. [MQTT-3.3.4-10]
-    /// [MQTT-4.9.0-3]
+    /// PUBACK, PUBREC, PUBREL, PUBCOMP in their shortest form, without reason string and user properties. No window
+    /// holds them back. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
     @inline(__always)
     func sendAck(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ reason: ReasonCode = .success) {
         let size = c.pointee.isV5 && reason != .success ? 5 : 4
@@ -152,11 +169,27 @@ extension Shard {
         counters.count(.packetsSent)
     }
 
-    func sendCodes(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ codes: [ReasonCode]) {
+    /// An acknowledgement that says no, in words too if the client wants them [MQTT-3.1.2-29] and takes packets as large
+    /// as that. [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.6.2-2] [MQTT-3.7.2-2]
+    @inline(never)
+    func sendRefusal(_ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ refusal: Refusal) {
+        let encoder = AckEncoder(
+            type, packetID: id, reason: refusal.reason, version: c.pointee.version,
+            properties: explanation(c, refusal.text), maximumPacketSize: Int(c.pointee.maxPacketOut))
+        _ = encoder.encode(into: reserve(c.pointee.transport, encoder.size))
+        counters.count(.packetsSent)
+    }
+
+    /// - Parameter text: about the first filter that is refused. [MQTT-3.9.2-1] [MQTT-3.11.2-1]
+    func sendCodes(
+        _ c: ConnectionRef, _ type: PacketType, _ id: UInt16, _ codes: [ReasonCode], _ text: ReasonText = .none
+    ) {
         counters.count(type == .suback ? .packetsSuback : .packetsUnsuback)
         counters.count(.packetsSent)
         codes.withUnsafeBufferPointer { codes in
-            let encoder = SubackEncoder(type, version: c.pointee.version, packetID: id, codes: codes)
+            let encoder = SubackEncoder(
+                type, version: c.pointee.version, packetID: id, codes: codes, properties: explanation(c, text),
+                maximumPacketSize: Int(c.pointee.maxPacketOut))
             let size = encoder.size
             // As if it had been sent. [MQTT-3.1.2-24] [MQTT-3.1.2-25]
             guard size <= Int(c.pointee.maxPacketOut) else { return }

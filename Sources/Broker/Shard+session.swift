@@ -52,18 +52,20 @@ extension Shard {
     private func giveUpMessages(_ s: SessionRef) {
         guard let outbound = s.pointee.outbound else { return }
         s.pointee.outbound = nil
+        let keepsQoS2 = keepsSentQoS2(s)
         outbound.pointee.inflight.removeAll { delivery in
-            redispatchOrDrop(delivery, s)
+            // [MQTT-4.8.2-5]
+            redispatchOrDrop(delivery, s, mayMove: delivery.qos < 2 || !keepsQoS2)
         }
         outbound.pointee.queue.removeAll { delivery in
-            redispatchOrDrop(delivery, s)
+            redispatchOrDrop(delivery, s, mayMove: true)
         }
         outbound.deinitialize(count: 1)
         outbound.deallocate()
     }
 
-    private func redispatchOrDrop(_ delivery: Delivery, _ s: SessionRef) {
-        if delivery.shareGroup == 0 || !redispatch(delivery) {
+    private func redispatchOrDrop(_ delivery: Delivery, _ s: SessionRef, mayMove: Bool) {
+        if delivery.shareGroup == 0 || !mayMove || !redispatch(delivery) {
             drop(delivery.message, .sessionEnd, for: s)
         }
         delivery.discard()

@@ -78,6 +78,8 @@ extension Shard {
 
     /// A message that a leaving member has not acknowledged goes to another. False when there is none.
     func redispatch(_ delivery: Delivery, avoiding: UInt64 = 0) -> Bool {
+        // [MQTT-3.3.2-5]
+        guard !delivery.message.pointee.isExpired(at: unixMS) else { return false }
         guard let g = table.snapshot(delivery.shareGroup, shard: number),
             g.members.contains(where: { $0.session != avoiding })
         else { return false }
@@ -86,6 +88,12 @@ extension Shard {
             delivery.shareGroup, m, Topics.hash(m.pointee.topic, seed: table.seed), from: nil, publisher: 0,
             avoiding: avoiding)
         return true
+    }
+
+    /// Whether nobody else may get a QoS 2 message that was sent to this member, although its session has ended. MQTT 5
+    /// says so [MQTT-4.8.2-5]; the older versions know no shared subscriptions.
+    func keepsSentQoS2(_ s: SessionRef) -> Bool {
+        s.pointee.version == ProtocolVersion.v5.rawValue && !broker.settings.sharedRedispatchesAll
     }
 
     /// The session lost its connection: others take what it has not acknowledged, if there are others online.
@@ -98,7 +106,9 @@ extension Shard {
         for group in groups { table.updateShared(group, session: me) { $0.isOnline = false } }
         guard let outbound = s.pointee.outbound else { return }
         var moving: [Delivery] = []
-        outbound.pointee.takeShared(limits: s.pointee.zone.pointee.queue) { delivery in
+        outbound.pointee.takeShared(
+            limits: s.pointee.zone.pointee.queue, keepingQoS2: !broker.settings.sharedRedispatchesAll
+        ) { delivery in
             let others = table.snapshot(delivery.shareGroup, shard: number)?.members
             guard others?.contains(where: { $0.session != me && $0.isOnline }) == true else { return false }
             moving.append(delivery)
@@ -106,7 +116,10 @@ extension Shard {
         }
         checkQueueAlarm(s)
         for delivery in moving {
-            _ = redispatch(delivery, avoiding: me)
+            if !redispatch(delivery, avoiding: me) {
+                drop(
+                    delivery.message, delivery.message.pointee.isExpired(at: unixMS) ? .expired : .noSubscriber, for: s)
+            }
             delivery.discard()
         }
     }

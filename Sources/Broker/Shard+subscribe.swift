@@ -11,7 +11,7 @@ extension Shard {
         counters.count(.packetsSubscribe)
         let zone = c.pointee.zone
         if packet.subscriptionID != 0 && !zone.pointee.subscriptionIdentifiers {
-            close(c, .subscriptionIdentifiersNotSupported, counted: "bad_subscribe")
+            close(c, Refusal(.subscriptionIdentifiersNotSupported), counted: "bad_subscribe")
             return .closed
         }
         var requests: [Request] = []
@@ -23,7 +23,7 @@ extension Shard {
         }
         // No Local on a shared subscription is a protocol error. [MQTT-3.8.3-4]
         if requests.contains(where: { $0.code == .protocolError }) {
-            close(c, .protocolError, counted: "bad_subscribe")
+            close(c, .protocolError, "No Local is set on a shared subscription.", counted: "bad_subscribe")
             return .closed
         }
         for i in requests.indices where !requests[i].code.isFailure {
@@ -34,7 +34,10 @@ extension Shard {
                 qos: r.options.qos, retain: false)
             {
             case .allowed: break
-            case .denied: requests[i].code = ReasonCode(rawValue: c.pointee.zone.pointee.deniedSubscribeCode)
+            case .denied:
+                requests[i].refuse(
+                    ReasonCode(rawValue: c.pointee.zone.pointee.deniedSubscribeCode),
+                    "The access rules do not allow this subscription.")
             case .wait: return .wait
             }
         }
@@ -50,6 +53,13 @@ extension Shard {
         var identifier: UInt32
         /// Granted QoS, or why not.
         var code: ReasonCode
+        /// The same in words; none: those the code always has.
+        var text = ReasonText.none
+
+        mutating func refuse(_ code: ReasonCode, _ text: ReasonText = .none) {
+            self.code = code
+            self.text = text
+        }
     }
 
     /// Syntax and what the zone allows. A filter that is refused fails alone.
@@ -72,14 +82,14 @@ extension Shard {
         request.code = ReasonCode(rawValue: min(request.options.qos, zone.pointee.maxQoS))
         request.options.rawValue = request.options.rawValue & ~3 | request.code.rawValue
         if zone.pointee.maxTopicLevels > 0 && levelCount(filter) > zone.pointee.maxTopicLevels {
-            request.code = .topicFilterInvalid
+            request.refuse(.topicFilterInvalid, "The filter has more levels than the server allows.")
         } else if request.isShared && request.options.noLocal {
-            request.code = .protocolError
+            request.refuse(.protocolError)
         } else if request.isShared && !zone.pointee.sharedSubscription {
-            request.code = .sharedSubscriptionsNotSupported
+            request.refuse(.sharedSubscriptionsNotSupported)
         } else if !zone.pointee.wildcardSubscription && hasWildcard(filter) {
             // [MQTT311-3.8.3-2]
-            request.code = .wildcardSubscriptionsNotSupported
+            request.refuse(.wildcardSubscriptionsNotSupported)
         }
         return request
     }
@@ -102,9 +112,14 @@ extension Shard {
         var codes: [ReasonCode] = []
         var done: [martlet_sub] = []
         for i in subs.indices {
-            var code = folded == .stop ? ReasonCode.implementationSpecificError : ReasonCode(rawValue: subs[i].qos)
+            // [MQTT-3.9.3-2]: a hook may have put anything there.
+            let given = ReasonCode(rawValue: subs[i].qos).allowed(in: .suback)
+            var code = folded == .stop ? ReasonCode.implementationSpecificError : given
             if requests[i].code.isFailure { code = requests[i].code }
-            if !code.isFailure, limitReached(c, s, subs[i]) { code = .quotaExceeded }
+            if !code.isFailure, limitReached(c, s, subs[i]) {
+                code = .quotaExceeded
+                requests[i].text = "The session has as many subscriptions as the server allows."
+            }
             if !code.isFailure, !isValid(subs[i].topic.bytes, c) { code = .topicFilterInvalid }
             if !code.isFailure {
                 subs[i].is_new = withMounted(subs[i].topic.bytes, c) { addSubscription(s, $0, subs[i]) }
@@ -114,7 +129,7 @@ extension Shard {
             codes.append(code)
         }
         // [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-6] [MQTT-2.2.1-6]
-        sendCodes(c, .suback, packetID, codes)
+        sendCodes(c, .suback, packetID, codes, text(of: codes) { requests[$0].text })
         for sub in done {
             var sub = sub
             withMounted(sub.topic.bytes, c) { topic in
@@ -123,6 +138,13 @@ extension Shard {
             }
         }
         return .done
+    }
+
+    /// What an answer with these codes says in words: why the first of them is a refusal.
+    private func text(of codes: [ReasonCode], _ own: (Int) -> ReasonText = { _ in .none }) -> ReasonText {
+        guard let first = codes.firstIndex(where: \.isFailure) else { return .none }
+        let text = own(first)
+        return text.isEmpty ? ReasonText(codes[first]) : text
     }
 
     func makeSub(
@@ -205,7 +227,7 @@ extension Shard {
             codes.append(found ? .success : .noSubscriptionExisted)
         }
         // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-2.2.1-6]
-        sendCodes(c, .unsuback, packet.packetID, codes)
+        sendCodes(c, .unsuback, packet.packetID, codes, text(of: codes))
         return .done
     }
 }

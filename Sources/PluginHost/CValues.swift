@@ -37,6 +37,19 @@ func readSized<T>(_ pointer: UnsafePointer<T>) -> T? {
     return size >= MemoryLayout<T>.size && size <= 65536 ? pointer.pointee : nil
 }
 
+/// The same for a struct that has grown: one of an older plugin ends before `added`, whose fields are zero then.
+func readSized<T>(_ pointer: UnsafePointer<T>, beforeGrowth added: PartialKeyPath<T>) -> T? {
+    guard Int(bitPattern: pointer) != 0, let first = MemoryLayout<T>.offset(of: added) else { return nil }
+    let size = Int(UnsafeRawPointer(pointer).load(as: UInt32.self))
+    guard size >= first, size <= 65536 else { return nil }
+    return withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { room in
+        let raw = UnsafeMutableRawPointer(room.baseAddress!)
+        raw.initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<T>.size)
+        raw.copyMemory(from: pointer, byteCount: min(size, MemoryLayout<T>.size))
+        return room[0]
+    }
+}
+
 /// Writes a struct that begins with its size, as far as the receiver knows it; its `size` stays what it was.
 func writeSized<T>(_ value: T, to pointer: UnsafeMutablePointer<T>) {
     let size = Int(UnsafeRawPointer(pointer).load(as: UInt32.self))

@@ -38,6 +38,10 @@ public struct AuthAnswer {
     public var mountpoint = Bytes.empty
     /// Enhanced authentication: data for AUTH or CONNACK.
     public var data = Bytes.empty
+    /// What the person at an MQTT 5 client may read about a refusal or a step, where `mqtt.reason_strings` is on: at
+    /// most 1,024 bytes of UTF-8, empty for the broker's own sentence. Never says which of user name and password was
+    /// wrong.
+    public var text = Bytes.empty
 
     @inline(__always) init(_ verdict: Int, reason: UInt8 = 0) {
         self.verdict = Int32(verdict)
@@ -51,6 +55,12 @@ public struct AuthAnswer {
     /// With an MQTT 5 reason code of 0x80 or above (MQTT 5 §3.2.2.2).
     @inline(__always) public static func deny(_ reason: UInt8) -> AuthAnswer {
         AuthAnswer(MARTLET_DENY, reason: reason)
+    }
+    /// The same with words for the person at the client, which outlive the call; see `text`.
+    @inline(__always) public static func deny(_ reason: UInt8, _ text: Bytes) -> AuthAnswer {
+        var answer = AuthAnswer(MARTLET_DENY, reason: reason)
+        answer.text = text
+        return answer
     }
     /// Could not decide: denies, counted and logged as an error.
     @inline(__always) public static var error: AuthAnswer { AuthAnswer(MARTLET_ERROR) }
@@ -69,6 +79,9 @@ public struct AuthAnswer {
         out.pointee.username = username.raw
         out.pointee.mountpoint = mountpoint.raw
         out.pointee.auth_data = data.raw
+        // A broker of before has no room for it.
+        guard Int(out.pointee.size) >= MemoryLayout<martlet_auth_result>.size else { return }
+        out.pointee.reason_string = text.raw
     }
 }
 

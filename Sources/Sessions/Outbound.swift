@@ -38,9 +38,11 @@ public struct Outbound: ~Copyable {
     private var maySendQueued: Bool { inflight.parked == 0 && hasRoom }
 
     /// Takes out the messages of share groups that `body` wants for other members: those waiting, and those sent and
-    /// not received (a QoS 2 message whose PUBREC has come stays [MQTT-4.8.2-4]). Their packet identifiers become free.
-    public mutating func takeShared(limits: QueueLimits, _ body: (Delivery) -> Bool) {
-        inflight.removeUnreceived { $0.shareGroup != 0 && body($0) }
+    /// not received. Their packet identifiers become free.
+    /// - Parameter keepingQoS2: a QoS 2 message that has been sent is completed with this receiver [MQTT-4.8.2-4], not
+    ///   only one whose PUBREC has come.
+    public mutating func takeShared(limits: QueueLimits, keepingQoS2: Bool, _ body: (Delivery) -> Bool) {
+        inflight.removeUnreceived { $0.shareGroup != 0 && !(keepingQoS2 && $0.qos == 2) && body($0) }
         queue.removeWhere(limits: limits) { $0.shareGroup != 0 && body($0) }
     }
 }

@@ -13,6 +13,7 @@ import Reactor
 final class Server {
     let config: ConfigFile
     let root: String
+    private let environment: [String: String]
     let log: Log
     let loop = EventLoop(index: -1)
     let broker: Broker
@@ -32,6 +33,7 @@ final class Server {
     init(config: ConfigFile, root: String, environment: [String: String]) throws {
         self.config = config
         self.root = root
+        self.environment = environment
         log = Log(Log.Options(config))
         let zones = BrokerSettings.zoneNames(config)
         let broker = Broker(settings: BrokerSettings(config, zones: zones))
@@ -168,7 +170,7 @@ final class Server {
     }
 
     /// SIGTERM and SIGINT stop; SIGHUP has listeners read their certificates and plugins their conf files, and the files
-    /// those name, again.
+    /// those name, again, and says what is wrong with martlet.conf or waits there for the next start.
     private func watchSignals() {
         _ = loop.watch(fd: signals, events: UInt32(CR_IN)) { [unowned self] _ in
             let signal = cr_signalfd_read(signals)
@@ -177,7 +179,21 @@ final class Server {
             case SIGHUP:
                 certificates?.reload()
                 host.reconfigureAll()
+                reviewConfig()
             default: break
+            }
+        }
+    }
+}
+
+extension Server {
+    fileprivate func reviewConfig() {
+        let load = CoreConfig.load(path: config.path, environment: environment, root: root)
+        for line in ConfigReview(load, inForce: config).lines {
+            switch line.level {
+            case .notice: log.write(.notice, line.text)
+            case .warning: log.write(.warning, line.text)
+            case .error: log.write(.error, line.text)
             }
         }
     }

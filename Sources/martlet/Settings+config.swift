@@ -35,6 +35,7 @@ extension BrokerSettings {
             case "local": .local
             default: .random
             }
+        sharedRedispatchesAll = config.string("broker.shared_redispatch") == "all"
         zones = names.map { Zone($0, config) }
     }
 
@@ -109,6 +110,7 @@ extension Zone {
             case "server_moved": 0x9D
             default: 0
             }
+        reasonStrings = config.bool(key("reason_strings"))
         serverReference = Array((config.stringIfSet(key("server_reference")) ?? "").utf8)
         keepAliveBackoff = config.decimal(key("keepalive_backoff"))
         idleTimeout = UInt64(config.durationMS(key("idle_timeout")))

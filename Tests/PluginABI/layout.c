@@ -40,7 +40,7 @@ static void values(void) {
   M(martlet_auth_req, step); M(martlet_auth_req, reauthenticate); M(martlet_auth_req, ctx);
   S(martlet_auth_result); M(martlet_auth_result, verdict); M(martlet_auth_result, reason_code);
   M(martlet_auth_result, superuser); M(martlet_auth_result, username); M(martlet_auth_result, mountpoint);
-  M(martlet_auth_result, auth_data);
+  M(martlet_auth_result, auth_data); M(martlet_auth_result, reason_string);
   S(martlet_acl_req); M(martlet_acl_req, client); M(martlet_acl_req, clientid); M(martlet_acl_req, username);
   M(martlet_acl_req, peer); M(martlet_acl_req, topic); M(martlet_acl_req, action); M(martlet_acl_req, qos);
   M(martlet_acl_req, retain); M(martlet_acl_req, ctx);

@@ -2,6 +2,7 @@
  * An auth module that answers later, from a thread of its own. The client identifier says how:
  *   after-300-x  allows after 300 ms        deny-300-x  refuses after 300 ms       never-x   does not answer
  *   twice-50-x   allows after 50 ms and refuses right behind it                    late-600-x answers after its time
+ *   block-200-x  allows after 200 ms in which it blocks the loop, which no plugin may
  * Anybody else is ignored. The command slow_auth tells how the answers were taken.
  */
 #include <martlet/martlet.h>
@@ -65,7 +66,11 @@ static int32_t on_auth(void *user, const martlet_auth_req *request, martlet_auth
   job j = {.s = s, .verdict = MARTLET_ALLOW};
   uint32_t timeout = 0;
   (void)out;
-  if (begins(request->clientid, "never-", &j.delay_ms)) {
+  if (begins(request->clientid, "block-", &j.delay_ms)) {
+    struct timespec delay = {0, j.delay_ms * 1000000};
+    nanosleep(&delay, NULL);
+    return MARTLET_ALLOW;
+  } else if (begins(request->clientid, "never-", &j.delay_ms)) {
     return s->auth->defer(request, LATE_TIMEOUT_MS) == 0 ? MARTLET_ERROR : MARTLET_PENDING;
   } else if (begins(request->clientid, "deny-", &j.delay_ms)) {
     j.verdict = MARTLET_DENY;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * An enhanced authentication of two steps, method "echo": the first data is a name, the answer to it a challenge, and
- * whoever sends the challenge back is let in. With "wrong" as the name re-authentication fails.
+ * whoever sends the challenge back is let in. With "wrong" as the name re-authentication fails. It has words for people
+ * too: with the challenge, and for an echo that is wrong; of code 0x8D for "code", which no CONNACK may have.
  */
 #include <martlet/martlet.h>
 
@@ -19,17 +20,21 @@ static martlet_bytes text(const char *s) { return (martlet_bytes){(const uint8_t
 
 static int32_t on_auth(void *user, const martlet_auth_req *request, martlet_auth_result *out) {
   (void)user;
+  if (is(request->clientid, "plain")) return MARTLET_CONTINUE; /* which a CONNECT without a method cannot */
   if (request->auth_method.len == 0) return MARTLET_IGNORE;
   if (!is(request->auth_method, "echo")) return MARTLET_IGNORE;
   if (request->step == 0 && !is(request->auth_data, "wrong")) {
     out->auth_data = text("challenge");
+    out->reason_string = text("Send it back.");
     return MARTLET_CONTINUE;
   }
   if (request->step == 1 && is(request->auth_data, "challenge")) {
     out->auth_data = text("welcome");
     return MARTLET_ALLOW;
   }
-  out->reason_code = 0x87;
+  out->reason_code = is(request->auth_data, "code") ? 0x8D : 0x87;
+  if (request->step == 1) out->reason_string = text("That was no echo.");
+  if (is(request->auth_data, "bytes")) out->reason_string = text("no \xff text");
   return MARTLET_DENY;
 }
 

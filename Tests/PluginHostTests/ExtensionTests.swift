@@ -50,6 +50,19 @@ extension PluginHostTests {
                 ])
         }
 
+        @Test func aStructOfAnOlderPluginIsReadAsFarAsItReaches() {
+            var result = martlet_auth_result()
+            result.verdict = Int32(MARTLET_DENY)
+            result.reason_string.len = 7
+            let old = UInt32(MemoryLayout<martlet_auth_result>.offset(of: \.reason_string)!)
+            for (size, length) in [(old - 1, nil), (old, 0), (old + 16, 7), (old + 64, 7)] as [(UInt32, Int?)] {
+                result.size = size
+                let read = readSized(&result, beforeGrowth: \.reason_string)
+                #expect(read?.reason_string.len == length)
+                if let read { #expect(read.verdict == Int32(MARTLET_DENY)) }
+            }
+        }
+
         @Test func keysAreFoundByPriorityWhileThePluginRuns() {
             let rig = Rig()
             defer { rig.close() }

@@ -278,26 +278,30 @@ struct OutboundModelTests {
         outbound.inflight.removeAll { $0.discard() }
     }
 
-    @Test("takeShared takes what waits and what was not received, and leaves the rest")
-    func takeShared() {
+    @Test(
+        "takeShared takes what waits and what was not received, and leaves the rest [MQTT-4.8.2-4]",
+        arguments: [true, false])
+    func takeShared(keepingQoS2: Bool) {
         let messages = Messages(payloads: [1])
         let limits = QueueLimits(maxLength: 10)
-        var outbound = Outbound(window: 3)
+        var outbound = Outbound(window: 4)
         _ = outbound.inflight.add(messages.delivery(1, qos: 1, group: 7), now: 0)
         let received = outbound.inflight.add(messages.delivery(2, qos: 2, group: 7), now: 0)
+        _ = outbound.inflight.add(messages.delivery(10, qos: 2, group: 7), now: 0)
         _ = outbound.inflight.add(messages.delivery(3, qos: 1), now: 0)
         if case .accepted(let delivery) = outbound.inflight.pubrec(received, now: 0) { delivery.discard() }
         for value in 4...9 as ClosedRange<UInt32> {
-            outbound.queue.push(messages.delivery(value, qos: 1, group: value % 2 * 7), limits: limits) { _, _ in }
+            let qos: UInt8 = value == 5 ? 2 : 1
+            outbound.queue.push(messages.delivery(value, qos: qos, group: value % 2 * 7), limits: limits) { _, _ in }
         }
         var taken: [UInt32] = []
-        outbound.takeShared(limits: limits) { delivery in
+        outbound.takeShared(limits: limits, keepingQoS2: keepingQoS2) { delivery in
             taken.append(delivery.subscriptionID)
             delivery.discard()
             return true
         }
-        #expect(taken == [1, 5, 7, 9])
-        #expect(outbound.inflight.count == 2)
+        #expect(taken == (keepingQoS2 ? [1, 5, 7, 9] : [1, 10, 5, 7, 9]))
+        #expect(outbound.inflight.count == (keepingQoS2 ? 3 : 2))
         #expect(outbound.queue.count == 3)
         outbound.inflight.removeAll { $0.discard() }
         outbound.queue.removeAll { $0.discard() }

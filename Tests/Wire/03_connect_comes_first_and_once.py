@@ -58,6 +58,11 @@ def test_nothing_behind_a_refused_connect_is_processed(b, v):
     c = b.raw(v)
     c.send(connect(v, b.id(), flags=3 if v > 3 else 2 | 4 | 3 << 3), publish(v, b.topic(), b"sneaked in"))
     c.until_eof()
+    if v < 5:  # refused with a code, not for its format
+        c = b.raw(v)
+        c.send(connect(v, "", clean=0), publish(v, b.topic(), b"sneaked in"))
+        c.expect("CONNACK", code=2)
+        c.expect_eof()
     b.nothing_for(watcher, b.client(4, "publisher"))
 
 

@@ -126,7 +126,7 @@ def test_expiry_for_ever(b):
     """5.0: §3.1.2.11.2: 0xFFFFFFFF does not expire."""
     b.client(5, clean=0, props={"session_expiry_interval": 0xFFFFFFFF}).disconnect()
     b.clock()
-    b.client(5, clean=1, session_present=0)
+    b.client(5, clean=0, session_present=1)
 
 
 def test_expiry_passes(b):

@@ -148,22 +148,75 @@ def test_member_that_leaves_by_disconnect_loses_nothing(b):
     assert set(collect([stays], 20)[stays]) == {str(i).encode() for i in range(20)}
 
 
-def test_qos_2_under_way_stays_with_its_member(b):
-    """5.0: [MQTT-4.8.2-4] [MQTT-4.8.2-5]."""
-    keep = {"clean": 0, "props": {"session_expiry_interval": 60}}
-    first, pub = b.client(5, "first", **keep), b.client(4, "publisher")
+def sent_qos_2(b, first, count=1):
+    """The messages first, alone in its group, was sent at QoS 2; then another member joins it."""
     first.subscribe(share(b), 2)
-    pub.deliver(b.topic(), b"x", 2)
-    pid = first.expect_publish(b.topic(), b"x", qos=2).pid
+    pub = b.client(4, "publisher")
+    for i in range(count):
+        pub.deliver(b.topic(), str(i), 2)
+    pids = [first.expect_publish(b.topic(), str(i), qos=2).pid for i in range(count)]
     second = b.client(5, "second")
     second.subscribe(share(b), 2)
+    return pids, second
+
+
+KEEP = {"clean": 0, "props": {"session_expiry_interval": 60}}
+
+
+def test_qos_2_under_way_stays_with_its_member(b):
+    """5.0: [MQTT-4.8.2-4] [MQTT-4.3.3-6]: whether PUBREC came or not, it is completed when the member is back."""
+    (pid, other), second = sent_qos_2(b, first := b.client(5, "first", **KEEP), 2)
     first.send_ack(PUBREC, pid)
     first.expect("PUBREL", pid=pid)
     first.close()
-    first = b.client(5, "first", session_present=1, **keep)
+    first = b.client(5, "first", session_present=1, **KEEP)
     first.expect("PUBREL", pid=pid)
+    p = first.expect_publish(b.topic(), "1", qos=2, dup=1)
+    assert p.pid == other, p
     first.send_ack(PUBCOMP, pid)
+    first.ack(p)
     first.quiet()
+    second.quiet()
+
+
+@not_on_mosquitto("2.0.11 keeps what was not sent, too")
+def test_qos_2_not_yet_sent_goes_to_another_member(b):
+    """5.0: §4.8.2: beyond the member's receive maximum nothing was sent that had to be completed. [MQTT-4.8.2-4]"""
+    (pid,), second = sent_qos_2(b, first := b.client(5, "first", clean=0,
+                                                     props=KEEP["props"] | {"receive_maximum": 1}))
+    second.disconnect()
+    pub = b.client(4, "publisher2")
+    for i in "ab":
+        pub.deliver(b.topic(), i, 2)
+    second = b.client(5, "second")
+    second.subscribe(share(b), 2)
+    first.close()
+    for i in "ab":
+        second.take(b.topic(), i, qos=2)
+    first = b.client(5, "first", session_present=1, **KEEP)
+    assert first.expect_publish(b.topic(), "0", dup=1).pid == pid
+    second.quiet()
+
+
+@not_on_mosquitto("3.1.1 knows no shared subscriptions")
+@versions(4, 5)
+def test_qos_2_of_a_member_whose_session_ended(b, v):
+    """5.0: [MQTT-4.8.2-5]: nobody else gets it. 3.1.1 says nothing of shared subscriptions: another member does."""
+    _, second = sent_qos_2(b, first := b.client(v, "first"))
+    first.close()
+    if v == 4:
+        second.take(b.topic(), "0", qos=2)
+    b.client(5, "first", session_present=0).quiet()
+    second.quiet()
+
+
+@not_on_mosquitto("3.1.1 knows no shared subscriptions")
+def test_qos_2_of_a_3_1_1_session_that_lives_on(b):
+    """3.1.1: [MQTT-4.4.0-1]: it is sent again to the client it was sent to."""
+    (pid,), second = sent_qos_2(b, first := b.client(4, "first", clean=0))
+    first.close()
+    first = b.client(4, "first", clean=0, session_present=1)
+    assert first.take(b.topic(), "0", dup=1).pid == pid
     second.quiet()
 
 

@@ -55,6 +55,15 @@ def test_refused_at_once(b):
     c.expect_refused(0x87)
 
 
+def test_no_auth_for_a_client_without_a_method(b):
+    """5.0: [MQTT-4.12.0-6]: a module that wants to go on is not let, and CONNACK names no method."""
+    ready(b)
+    c = b.raw(5)
+    c.hello("plain")
+    c.expect("CONNACK", code=0x86, without=["authentication_method", "authentication_data"])
+    c.expect_eof()
+
+
 def test_other_packets_before_connack(b):
     """5.0: [MQTT-3.1.2-30]: only AUTH and DISCONNECT."""
     for data in (publish(5, b.topic(), b"x"), pingreq(), subscribe(5, 1, [("a", 0)])):

@@ -106,3 +106,37 @@ def test_sighup_reads_conf_files_and_rules_again(b):
     assert b.ctl("plugins", "reconfigure", "acl_file").stdout == "Plugin acl_file: acl.file read again.\n"
     pub.deliver(b.topic(), b"x", 1)
     pub.quiet()
+
+
+def test_sighup_checks_the_brokers_own_file(b):
+    """martlet.conf is read at the start; SIGHUP says what is wrong with it, or what waits, and stops nothing."""
+    conf, c = b.dir / "etc/martlet.conf", b.client(5, "c", username="ada", password="lovelace")
+    good = conf.read_text()
+    output = b.dir / "output"
+
+    def said():
+        size = len(output.read_text())
+        os.kill(b.process.pid, signal.SIGHUP)
+        until("nothing is said of martlet.conf",
+              lambda: re.search(r"martlet\.conf is (not )?valid.*\n", output.read_text()[size:]))
+        return output.read_text()[size:]
+
+    assert "martlet.conf is valid and sets what is in force." in said()
+    lines = good.count("\n")
+    conf.write_text(good + "mqtt.max_paket_size = 1KB\nmqtt.retain_available = perhaps\nlog.level = info\n")
+    log = said()
+    assert re.search(rf"error\S* .*martlet\.conf:{lines + 1}: mqtt\.max_paket_size: unknown key; "
+                     r"did you mean mqtt\.max_packet_size\?\n", log), log
+    assert f"martlet.conf:{lines + 2}: mqtt.retain_available: \"perhaps\" is not valid, expected" in log, log
+    assert "martlet.conf is not valid: what it read at its start stays in force" in log, log
+    conf.write_text(good + "mqtt.max_packet_size = 2KB\nmqtt.retain_available = off\n")
+    log = said()
+    assert "mqtt.max_packet_size, mqtt.retain_available changed and wait for the next start." in log, log
+    c.deliver(b.topic(), b"x" * 4096, 1, retain=1)
+    c.deliver(b.topic(), b"", 1, retain=1)
+    conf.unlink()
+    os.kill(b.process.pid, signal.SIGHUP)
+    until("the missing file is not told", lambda: "martlet.conf: cannot be read" in output.read_text())
+    conf.write_text(good)
+    c.quiet()
+    assert b.died() == ""

@@ -15,5 +15,10 @@ extension CoreKeys {
             .enumeration(["random", "round_robin", "sticky", "hash_clientid", "hash_topic", "local"]),
             default: "random", words: ["round_robbin": "round_robin", "hash": "hash_clientid"],
             "Which member of a shared subscription gets a message."),
+        core(
+            section, "broker.shared_redispatch", .enumeration(["standard", "all"]), default: "standard",
+            "What goes to another member when one leaves. standard: what waits for it and QoS 1 it has not "
+                + "acknowledged; a QoS 2 message it was sent stays with its session, as MQTT 5 demands. all: QoS 2 it was "
+                + "sent and has not answered, too, which the group may then see twice."),
     ]
 }

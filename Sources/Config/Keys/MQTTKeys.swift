@@ -41,6 +41,10 @@ extension CoreKeys {
             section, "mqtt.ignore_loop_deliver", .bool, default: "off", aliases: ["mqtt.session.ignore_loop_deliver"],
             "Whether a client is spared the messages it published itself."),
         core(
+            section, "mqtt.reason_strings", .bool, default: "off",
+            "Whether MQTT 5 clients are told in words, too, why something was refused or their connection ended; one "
+                + "that asks for no problem information is not, and no packet grows beyond what the client takes."),
+        core(
             section, "mqtt.use_username_as_clientid", .bool, default: "off",
             "Whether the user name takes the place of the client id."),
     ]

@@ -23,7 +23,7 @@ extension CoreKeys {
         ("session_expiry_interval", "mqtt.session.expiry_interval"), ("max_mqueue_len", "mqtt.mqueue.max_length"),
         ("max_mqueue_bytes", "mqtt.mqueue.max_bytes"), ("mqueue_drop", "mqtt.mqueue.drop"),
         ("mqueue_priorities", "mqtt.mqueue.priority"), ("mqueue_default_priority", "mqtt.mqueue.default_priority"),
-        ("mqueue_store_qos0", "mqtt.mqueue.store_qos0"),
+        ("mqueue_store_qos0", "mqtt.mqueue.store_qos0"), ("reason_strings", "mqtt.reason_strings"),
     ]
 
     static let zone: [ConfigKey] =

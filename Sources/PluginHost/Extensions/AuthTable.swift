@@ -17,16 +17,16 @@ nonisolated(unsafe) let authTable = permanent(
         answer: { host, deferral, result in
             let instance = instance(host)
             guard instance.phase != .gone else { return statusStale }
-            guard let answer = readSized(result) else { return statusInvalid }
+            guard var answer = readSized(result, beforeGrowth: \.reason_string) else { return statusInvalid }
             let known = [MARTLET_IGNORE, MARTLET_ALLOW, MARTLET_DENY, MARTLET_ERROR, MARTLET_CONTINUE]
             guard known.contains(Int(answer.verdict)), answer.username.buffer != nil, answer.mountpoint.buffer != nil,
-                answer.auth_data.buffer != nil
+                answer.auth_data.buffer != nil, answer.reason_string.buffer != nil
             else {
                 instance.complain(
                     "answered an authentication with the verdict \(answer.verdict) or bytes without a pointer")
                 return statusInvalid
             }
-            return instance.host.broker.answerAuth(deferral, result)
+            return instance.host.broker.answerAuth(deferral, &answer)
         }))
 
 /// martlet.acl/1

@@ -43,6 +43,10 @@ typedef struct martlet_auth_result {
   martlet_bytes username;   /**< replaces the user name when not empty                                    */
   martlet_bytes mountpoint; /**< replaces the mountpoint when not empty                                   */
   martlet_bytes auth_data;  /**< enhanced authentication: data for AUTH or CONNACK                        */
+  /** What the person at an MQTT 5 client may read about it, where mqtt.reason_strings is on: UTF-8, at most 1,024
+   *  bytes, with MARTLET_DENY instead of the broker's own sentence, with MARTLET_CONTINUE in AUTH. It must not help to
+   *  guess: never say which of user name and password was wrong. Only when `size` reaches over it. */
+  martlet_bytes reason_string;
 } martlet_auth_result;
 
 typedef struct martlet_acl_req {
