@@ -196,7 +196,7 @@ let package = Package(
         // The store of the retainer plugin, compiled as an ordinary module through a symbolic link.
         .testTarget(
             name: "RetainerTests", dependencies: ["CMartlet", "CLMDB"], path: "Tests/Retainer",
-            exclude: ["Bench", "Image"]),
+            exclude: ["Bench", "Image", "run"]),
         .testTarget(name: "BenchCoreTests", dependencies: ["BenchCore"]),
         .testTarget(name: "WebSocketTests", dependencies: ["WebSocket", "Schedules"]),
     ],
