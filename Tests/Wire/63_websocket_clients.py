@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from pathlib import Path
 
 from wire import *
@@ -151,14 +150,15 @@ def test_haproxy_in_front(b):
 
 
 def through_haproxy(b, port, proxy):
-    end = time.monotonic() + DEADLINE
-    while True:
-        assert proxy.poll() is None and time.monotonic() < end, "haproxy does not listen"
+    def listens():
+        assert proxy.poll() is None, "haproxy ended"
         try:
             plain_socket(port, 1).close()
-            break
+            return True
         except ConnectionRefusedError:
-            time.sleep(0.02)
+            return False
+
+    wait_until(listens, "haproxy to listen")
     clients = []
     for i in range(2, 6):
         c = Client(port, 5, b.trace, f"c{i}", source=f"127.0.0.{i}", web=True)

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 from wire import *
 from wire.certs import Authority
@@ -82,32 +81,20 @@ class Sub:
         return lines
 
 
-def ends(b, name):
-    """shutdown_count of ssl:NAME."""
-    for part in b.ctl("listeners").stdout.split("listener on ")[1:]:
-        rows = dict(re.findall(r"^  (\w+) *: (.*)$", part, re.M))
-        if rows["name"] == f"ssl:{name}":
-            return {k: int(n) for k, n in re.findall(r"\{(\w+),(\d+)\}", rows["shutdown_count"])}
-    raise AssertionError(f"no listener {name}")
-
-
 class Counted:
     """with Counted(b, listener, reason): one more connection of that listener ends for that reason."""
 
     def __init__(self, b, name, reason):
-        self.b, self.name, self.reason = b, name, reason
+        self.b, self.name, self.reason = b, f"ssl:{name}", reason
 
     def __enter__(self):
-        self.before = ends(self.b, self.name).get(self.reason, 0)
+        self.before = self.b.ended(self.name, self.reason)
 
     def __exit__(self, kind, *_):
         if kind:
             return
         # A client that ends by itself may be gone before the broker has read its last word.
-        end = time.monotonic() + 10
-        while (now := ends(self.b, self.name)).get(self.reason, 0) <= self.before and time.monotonic() < end:
-            self.b.client(4).quiet().disconnect()
-        assert now.get(self.reason, 0) == self.before + 1, (self.reason, now)
+        self.b.wait_counted(self.name, self.reason, self.before + 1)
 
 
 def s_client(port, *more, ca=CA, text="Q\n"):

@@ -44,7 +44,7 @@ def test_service_that_moves(b):
             assert fetch(other, url, slow).headers["X-Name"] == "old"
             hosts.write_text("127.0.0.1 localhost\n127.0.0.3 moved.test\n")
             begun = time.monotonic()
-            wait_for(lambda: fetch(other, url, quick).headers["X-Name"] == "new", 10)
+            wait_until(lambda: fetch(other, url, quick).headers["X-Name"] == "new", seconds=10)
             assert time.monotonic() - begun < 4
             assert fetch(other, url, slow).headers["X-Name"] == "old", "it may be believed for a minute"
             assert new.connections == 1
