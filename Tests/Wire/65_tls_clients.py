@@ -2,11 +2,11 @@
 """Clients people use over TLS: mosquitto_pub and mosquitto_sub with certificates and shared keys, openssl s_client."""
 import os
 import re
-import shutil
 import subprocess
 
 from wire import *
 from wire.certs import Authority
+from wire.people import Sub, pub, tool
 
 MARTLET_ONLY = True
 CA, OTHER = Authority("mqtt.example"), Authority("second.example")
@@ -45,40 +45,8 @@ CONFIG = {
 }
 
 
-def tool(name):
-    path = shutil.which(name)
-    if not path:
-        raise Skip(f"there is no {name}")
-    return path
-
-
 def trusting(ca=CA):
     return ["-h", "localhost", "--cafile", ca["cacert.pem"]]
-
-
-def pub(port, *more, ok=True):
-    done = subprocess.run([tool("mosquitto_pub"), "-p", str(port), *more], capture_output=True, text=True, timeout=30)
-    assert (done.returncode == 0) == ok, done
-    return done
-
-
-class Sub:
-    """mosquitto_sub -d, ready when it says Subscribed."""
-
-    def __init__(self, port, *more):
-        command = [tool("stdbuf"), "-oL", tool("mosquitto_sub"), "-d", "-W", "30", "-p", str(port), *more]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
-        seen = []
-        for line in self.process.stdout:
-            seen.append(line)
-            if line.startswith("Subscribed"):
-                return
-        raise AssertionError(f"mosquitto_sub did not subscribe: {seen}")
-
-    def messages(self):
-        lines = [line.rstrip("\n") for line in self.process.stdout if not line.startswith(("Client ", "Subscribed"))]
-        assert self.process.wait(30) == 0, lines
-        return lines
 
 
 class Counted:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from wire import *
 from wire.broker import Martlet
 from wire.httpc import *
+from wire.people import tool
 from wire.webserver import WebServer, make_certificates
 
 MARTLET_ONLY = True
@@ -132,8 +133,7 @@ def test_environment_names_no_proxy(b):
 
 def test_http2_shares_a_connection(b):
     """Against nghttpd: a hundred requests at once, one connection, HTTP/2. RFC 9113."""
-    if not (program := shutil.which("nghttpd")):
-        raise Skip("nghttpd is not installed")
+    program = tool("nghttpd")
     folder = make_certificates(b.dir / "h2certs")
     (folder / "index.html").write_text("over two")
     port = free_port()

@@ -147,6 +147,15 @@ class Broker:
         c = self.raw(v, name)
         return c.connect(self.id(name) if client_id is None else client_id, session_present, code, **connect)
 
+    def visits(self, count=20, **connect):
+        """So many clients, one after the other, come, get what they publish, and go. connect: of their CONNECT."""
+        for i in range(count):
+            c = self.client(4 + i % 2, f"visitor{i}", **connect)
+            c.subscribe(self.topic(), 1)
+            c.deliver(self.topic(), b"x", 1)
+            c.take(self.topic(), b"x")
+            c.disconnect()
+
     def nothing_for(self, subscriber, publisher=None):
         """Nothing is on its way from publisher to subscriber: a marker sent now is what arrives next."""
         self.marks = getattr(self, "marks", 0) + 1
