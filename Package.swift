@@ -107,7 +107,7 @@ let package = Package(
             name: "Broker", dependencies: ["Reactor", "Sessions", "Topics", "MQTTCodec", "CMartlet"],
             swiftSettings: fast),
         .target(
-            name: "Net", dependencies: ["Broker", "Reactor", "TLS", "WebSocket", "CReactor", "CMartlet"],
+            name: "Net", dependencies: ["Broker", "Reactor", "Sockets", "TLS", "WebSocket", "CReactor", "CMartlet"],
             swiftSettings: fast),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CFFI", pkgConfig: "libffi", providers: [.apt(["libffi-dev"])]),
@@ -179,7 +179,8 @@ let package = Package(
             name: "BrokerTests",
             dependencies: ["Broker", "Sessions", "Topics", "Reactor", "CReactor", "CMartlet", "Schedules"]),
         .testTarget(
-            name: "NetTests", dependencies: ["Ports", "Net", "Broker", "Reactor", "CReactor", "Sessions", "MQTTCodec"]),
+            name: "NetTests",
+            dependencies: ["Ports", "Net", "Sockets", "Broker", "Reactor", "CReactor", "Sessions", "MQTTCodec"]),
         .testTarget(
             name: "PluginHostTests",
             dependencies: ["Ports", "PluginHost", "Broker", "Net", "Reactor", "CReactor", "Sessions", "Topics"],
@@ -195,7 +196,7 @@ let package = Package(
         // The store of the retainer plugin, compiled as an ordinary module through a symbolic link.
         .testTarget(
             name: "RetainerTests", dependencies: ["CMartlet", "CLMDB"], path: "Tests/Retainer",
-            exclude: ["Bench", "Image"]),
+            exclude: ["Bench", "Image", "run"]),
         .testTarget(name: "BenchCoreTests", dependencies: ["BenchCore"]),
         .testTarget(name: "WebSocketTests", dependencies: ["WebSocket", "Schedules"]),
     ],

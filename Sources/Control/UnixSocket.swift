@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CtlProtocol
 import Glibc
 
 /// Why the ctl socket cannot be had, in one sentence.
@@ -19,7 +20,7 @@ enum UnixSocket {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | flags, 0)
         guard descriptor >= 0 else { throw failed(path, errno) }
         // Nobody can connect before listen, so the mode is in force from the first client on.
-        guard withAddress(path, { bind(descriptor, $0, $1) }) == 0, chmod(path, 0o600) == 0,
+        guard UnixAddress.with(path, { bind(descriptor, $0, $1) }) == 0, chmod(path, 0o600) == 0,
             Glibc.listen(descriptor, 64) == 0
         else {
             let code = errno
@@ -35,34 +36,10 @@ enum UnixSocket {
         let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | flags, 0)
         guard probe >= 0 else { return false }
         defer { close(probe) }
-        return withAddress(path) { connect(probe, $0, $1) } == 0 || errno == EAGAIN
+        return UnixAddress.with(path) { connect(probe, $0, $1) } == 0 || errno == EAGAIN
     }
 
     private static func failed(_ path: String, _ code: Int32) -> ControlError {
         ControlError(sentence: "the ctl socket \(path) cannot be opened: \(String(cString: strerror(code))).")
-    }
-
-    /// A socket address holds 108 bytes; a longer path is reached through a descriptor of its folder.
-    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        guard path.utf8.count > 107, let slash = path.lastIndex(of: "/") else { return withShort(path, body) }
-        let folder = open(String(path[...slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return -1 }
-        defer { close(folder) }
-        return withShort("/proc/self/fd/\(folder)/\(path[path.index(after: slash)...])", body)
-    }
-
-    private static func withShort(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            errno = ENAMETOOLONG
-            return -1
-        }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
     }
 }

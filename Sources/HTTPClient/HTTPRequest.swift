@@ -84,8 +84,8 @@ public struct HTTPRequest: Sendable {
     }
 }
 
-/// RFC 9110 §5.6.2 tchar.
-func isTokenByte(_ byte: UInt8) -> Bool {
+/// Of a method or a field's name, RFC 9110 §5.6.2 tchar.
+public func isTokenByte(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"):

@@ -3,6 +3,7 @@ import Broker
 import CReactor
 import Glibc
 import Reactor
+import Sockets
 import Synchronization
 import TLS
 import WebSocket
@@ -92,7 +93,11 @@ public final class Listener: @unchecked Sendable {
     /// [main] Binds and listens on every loop. Either all sockets are open afterwards or none.
     /// - Parameter beside: another listener of this broker has the port, perhaps on every interface.
     public func open(beside: Bool = false) throws(ListenerError) {
-        let address = try SocketAddress(options.host, options.port)
+        guard let address = SocketAddress(host: options.host, port: options.port) else {
+            throw ListenerError(
+                description: "\(options.address) is not an address to listen on: give an IPv4 or IPv6 address and a "
+                    + "port.")
+        }
         do { try door?.load() } catch { throw ListenerError(description: "Listener \(options.name): \(error)") }
         if !beside { try probe(address) }
         var fds: [Int32] = []

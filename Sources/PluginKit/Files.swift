@@ -7,43 +7,44 @@ public enum File {
     public static func read<R: ~Copyable>(
         _ path: String, limit: Int = 16 << 20, _ body: (Bytes) throws(PluginError) -> R
     ) throws(PluginError) -> R {
-        var start: UnsafeMutablePointer<UInt8>?
-        var count = 0
-        var terminated = Array(path.utf8)
-        terminated.append(0)
-        let error = terminated.withUnsafeBytes { buffer in
-            guard let text = buffer.baseAddress else { return Int32(-1) }
-            return pluginkit_read_file(text.assumingMemoryBound(to: CChar.self), limit, &start, &count)
-        }
-        defer { pluginkit_free(start) }
-        if error != 0 { throw PluginError(.io, "\(path): \(errorText(error)).") }
-        return try body(Bytes(start: start, count: count))
+        let contents = try load(path, limit)
+        defer { pluginkit_free(contents.baseAddress) }
+        return try body(Bytes(start: contents.baseAddress, count: contents.count))
     }
-}
 
-extension File {
     /// As `read`, for a file with secrets: refused when others than its owner may read or write it, and overwritten in
     /// memory afterwards.
     public static func readSecret<R: ~Copyable>(
         _ path: String, limit: Int = 16 << 20, _ body: (Bytes) throws(PluginError) -> R
     ) throws(PluginError) -> R {
+        let contents = try load(path, limit, isSecret: true)
+        defer {
+            if let start = contents.baseAddress { pluginkit_wipe(start, contents.count) }
+            pluginkit_free(contents.baseAddress)
+        }
+        return try body(Bytes(start: contents.baseAddress, count: contents.count))
+    }
+
+    /// Memory for `pluginkit_free`.
+    private static func load(
+        _ path: String, _ limit: Int, isSecret: Bool = false
+    ) throws(PluginError) -> UnsafeMutableBufferPointer<UInt8> {
         var start: UnsafeMutablePointer<UInt8>?
         var count = 0
         var terminated = Array(path.utf8)
         terminated.append(0)
         let error = terminated.withUnsafeBytes { buffer in
-            guard let text = buffer.baseAddress else { return Int32(-1) }
-            return pluginkit_read_secret(text.assumingMemoryBound(to: CChar.self), limit, &start, &count)
+            guard let base = buffer.baseAddress else { return Int32(-1) }
+            let text = base.assumingMemoryBound(to: CChar.self)
+            return isSecret
+                ? pluginkit_read_secret(text, limit, &start, &count) : pluginkit_read_file(text, limit, &start, &count)
         }
-        defer {
-            if let start { pluginkit_wipe(start, count) }
-            pluginkit_free(start)
-        }
-        if error == notPermitted {
+        if error == 0 { return UnsafeMutableBufferPointer(start: start, count: start == nil ? 0 : count) }
+        pluginkit_free(start)
+        if isSecret, error == notPermitted {
             throw PluginError(.denied, "\(path): others than its owner may read or write it; chmod 600 \(path).")
         }
-        if error != 0 { throw PluginError(.io, "\(path): \(errorText(error)).") }
-        return try body(Bytes(start: start, count: count))
+        throw PluginError(.io, "\(path): \(errorText(error)).")
     }
 
     /// EPERM

@@ -124,7 +124,7 @@ extension EventLoop {
                 t.pointee.lastProgress = now
                 consumeWire(t, layers, sent)
             }
-            guard t.pointee.outHead != nil, layers.isReady else { break }
+            guard t.pointee.outHead != nil, layers.wasReady || layers.isReady else { break }
             encodeHelping(t, layers)
         }
         finishedWritingLayered(t, layers)

@@ -36,7 +36,8 @@ open class StreamLayer: @unchecked Sendable {
     /// Bytes from below. Hands on what they contain with `up`, any number of times, and answers with `down`. They are
     /// borrowed until it returns and may be overwritten in place. Not called again after `.ended` or `.failed`.
     open func receive(_ bytes: UnsafeMutableRawBufferPointer) -> LayerState { .open }
-    /// Bytes from above, at most 64 KiB: encodes them and hands them to `down`. Only while the stack `isReady`.
+    /// Bytes from above, at most 64 KiB: encodes them and hands them to `down`. Not before the stack `isReady`; a layer
+    /// that has given up since then drops them.
     open func send(_ bytes: UnsafeRawBufferPointer) {}
     /// The owner's last bytes have been sent: says goodbye with `down`, if it ever said hello. Called once at most.
     open func finish() {}
@@ -110,6 +111,7 @@ public final class LayerStack: @unchecked Sendable {
     var wireBytes = 0
     /// The first state of a layer that was not `.open`.
     var state = LayerState.open
+    /// `isReady` was told to the owner. It spares every flush the walk over the layers.
     var wasReady = false
     /// Set by the owner before it lets the connection linger.
     public var farewell = Farewell.normal

@@ -28,7 +28,7 @@ extension HTTPListenerOptions {
                     family: family, name: name, host: address.host ?? "0.0.0.0", port: UInt16(address.port))
                 options.setSocket(config, prefix)
                 options.setLimits(config, prefix)
-                if family == "apis" { options.tls = TLSOptions(http: config, prefix) }
+                if family == "apis" { options.setTLS(config, prefix) }
                 return options
             }
         }
@@ -47,6 +47,11 @@ extension HTTPListenerOptions {
         sendTimeout = isGivenUp ? config.durationMS("\(prefix).send_timeout") : 0
     }
 
+    private mutating func setTLS(_ config: ConfigFile, _ prefix: String) {
+        tls = TLSOptions(listener: prefix, config)
+        tls?.protocols = ["http/1.1"]
+    }
+
     private mutating func setLimits(_ config: ConfigFile, _ prefix: String) {
         headerTimeout = config.durationMS("\(prefix).header_timeout")
         idleTimeout = config.durationMS("\(prefix).idle_timeout")
@@ -54,32 +59,6 @@ extension HTTPListenerOptions {
         maxHeader = config.bytes("\(prefix).max_header")
         maxBody = config.bytes("\(prefix).max_body")
         corsOrigins = config.list("\(prefix).cors_origins")
-    }
-}
-
-extension TLSOptions {
-    /// Without what only MQTT has: shared keys, names of users.
-    fileprivate init(http config: ConfigFile, _ prefix: String) {
-        self.init(.server)
-        func key(_ option: String) -> String { "\(prefix).\(option)" }
-        versions = Versions(config.list(key("tls_versions")).map { $0 == "tlsv1.2" ? .tls12 : .tls13 })
-        certificate = Certificate(chain: config.path(key("certfile")), key: config.path(key("keyfile")))
-        named = config.each(prefix: key("sni.")).map { entry in
-            let parts = config.list(entry.key)
-            return Named(
-                host: parts[0],
-                certificate: Certificate(chain: config.absolute(parts[1]), key: config.absolute(parts[2])))
-        }
-        if config.string(key("verify")) == "verify_peer" {
-            verify = config.bool(key("fail_if_no_peer_cert")) ? .required : .optional
-            authorities = config.pathIfSet(key("cacertfile"))
-            revoked = config.pathIfSet(key("crlfile"))
-        }
-        ciphers = config.listIfSet(key("ciphers")) ?? []
-        honorsOwnOrder = config.bool(key("honor_cipher_order"))
-        dhParameters = config.pathIfSet(key("dhfile"))
-        resumes = config.bool(key("reuse_sessions"))
-        protocols = ["http/1.1"]
     }
 }
 

@@ -7,7 +7,9 @@ import TLS
 extension ListenerOptions {
     /// The options that only a listener of TLS clients has.
     mutating func setTLS(_ config: ConfigFile, _ prefix: String) {
-        tls = TLSOptions(config, prefix)
+        tls = TLSOptions(listener: prefix, config)
+        tls?.setSharedKeys(config, prefix)
+        tls?.requiresProtocol = config.bool("\(prefix).alpn_required")
         // RFC 7301; a browser that opens a WebSocket offers http/1.1.
         tls?.protocols = prefix.hasPrefix("listener.wss.") ? ["http/1.1"] : ["mqtt"]
         handshakeTimeout = UInt64(config.durationMS("\(prefix).handshake_timeout"))
@@ -26,21 +28,12 @@ extension ListenerOptions {
 }
 
 extension TLSOptions {
-    init(_ config: ConfigFile, _ prefix: String) {
+    /// What listeners of every family have, those of MQTT and of HTTP.
+    init(listener prefix: String, _ config: ConfigFile) {
         self.init(.server)
         func key(_ option: String) -> String { "\(prefix).\(option)" }
-        let words = config.list(key("tls_versions"))
-        versions = Versions(words.map { $0 == "tlsv1.2" ? .tls12 : .tls13 })
-        sharedKeys =
-            switch config.string(key("psk")) {
-            case "on": .also
-            case "only": .only
-            default: .off
-            }
-        sharedKeyHint = config.stringIfSet(key("psk_hint"))
-        if sharedKeys != .only {
-            certificate = Certificate(chain: config.path(key("certfile")), key: config.path(key("keyfile")))
-        }
+        versions = Versions(words: config.list(key("tls_versions")))
+        certificate = Certificate(chain: config.path(key("certfile")), key: config.path(key("keyfile")))
         named = config.each(prefix: key("sni.")).map { entry in
             let parts = config.list(entry.key)
             return Named(
@@ -56,6 +49,21 @@ extension TLSOptions {
         honorsOwnOrder = config.bool(key("honor_cipher_order"))
         dhParameters = config.pathIfSet(key("dhfile"))
         resumes = config.bool(key("reuse_sessions"))
-        requiresProtocol = config.bool(key("alpn_required"))
     }
+
+    /// A listener or a profile for which nothing but shared keys counts has no certificate.
+    mutating func setSharedKeys(_ config: ConfigFile, _ prefix: String) {
+        sharedKeys =
+            switch config.string("\(prefix).psk") {
+            case "on": .also
+            case "only": .only
+            default: .off
+            }
+        sharedKeyHint = config.stringIfSet("\(prefix).psk_hint")
+        if sharedKeys == .only { certificate = nil }
+    }
+}
+
+extension TLSOptions.Versions {
+    init(words: [String]) { self.init(words.map { $0 == "tlsv1.2" ? .tls12 : .tls13 }) }
 }

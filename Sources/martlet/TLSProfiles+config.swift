@@ -17,7 +17,7 @@ extension TLSProfile {
     fileprivate init(_ config: ConfigFile, _ prefix: String) {
         func key(_ option: String) -> String { "\(prefix).\(option)" }
         var both = TLSOptions(.server)
-        both.versions = .init(config.list(key("tls_versions")).map { $0 == "tlsv1.2" ? .tls12 : .tls13 })
+        both.versions = .init(words: config.list(key("tls_versions")))
         both.ciphers = config.listIfSet(key("ciphers")) ?? []
         both.authorities = config.pathIfSet(key("cacertfile"))
         both.revoked = config.pathIfSet(key("crlfile"))
@@ -36,14 +36,7 @@ extension TLSProfile {
             both.authorities = nil
             both.revoked = nil
         }
-        both.sharedKeys =
-            switch config.string(key("psk")) {
-            case "on": .also
-            case "only": .only
-            default: .off
-            }
-        both.sharedKeyHint = config.stringIfSet(key("psk_hint"))
-        if both.sharedKeys == .only { both.certificate = nil }
+        both.setSharedKeys(config, prefix)
         self.init(server: both, client: client)
     }
 }

@@ -15,7 +15,7 @@ struct Connection {
     init(path: String) throws(NoAnswer) {
         let made = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard made >= 0 else { throw NoAnswer(reason: "no socket: \(systemText(errno))") }
-        guard connectUnix(made, path) == 0 else {
+        guard UnixAddress.with(path, { connect(made, $0, $1) }) == 0 else {
             let code = errno
             close(made)
             throw NoAnswer(reason: Self.reason(code, path))
@@ -63,27 +63,3 @@ struct Connection {
 }
 
 func systemText(_ code: Int32) -> String { String(cString: strerror(code)) }
-
-/// A socket address holds 108 bytes; a longer path is reached through a descriptor of its folder.
-private func connectUnix(_ socketFD: Int32, _ path: String) -> Int32 {
-    guard path.utf8.count > 107, let slash = path.lastIndex(of: "/") else { return connectShort(socketFD, path) }
-    let folder = open(String(path[...slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard folder >= 0 else { return -1 }
-    defer { close(folder) }
-    return connectShort(socketFD, "/proc/self/fd/\(folder)/\(path[path.index(after: slash)...])")
-}
-
-private func connectShort(_ socketFD: Int32, _ path: String) -> Int32 {
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
-        errno = ENAMETOOLONG
-        return -1
-    }
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    return withUnsafePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            connect(socketFD, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-        }
-    }
-}

@@ -166,7 +166,7 @@ private let fakeBroker = #"""
     tail -f /dev/null &
     child=$!
     trap 'rm -f "$root/data/ready"; kill "$child"; exit 0' TERM
-    if [ -e "$root/etc/mute" ]; then echo mute; else echo "log.to=${MARTLET_LOG_TO:-}"; : >"$root/data/ready"; fi
+    if [ -e "$root/etc/mute" ]; then echo mute; : >"$root/data/said"; else echo "log.to=${MARTLET_LOG_TO:-}"; : >"$root/data/ready"; fi
     wait
 
     """#
@@ -184,6 +184,8 @@ private let fakeCtl = #"""
     #!/bin/sh
     root=$(dirname "$(dirname "$0")")
     [ -e "$root/data/ready" ] && [ "$1" = ping ] && echo pong && exit 0
+    # Whoever gives up on a mute broker has its words in the log.
+    [ -e "$root/etc/mute" ] && [ -s "$root/data/martlet.pid" ] && until [ -e "$root/data/said" ]; do :; done
     echo "not responding" >&2
     exit 1
 

@@ -44,15 +44,5 @@ public func fuzzInitialize(_ count: UnsafeMutableRawPointer?, _ arguments: Unsaf
     let seeds =
         validVectors.map { [selector($0.version, $0.sender)] + $0.bytes }
         + invalidVectors.map { [selector($0.version, $0.sender)] + $0.bytes }
-    for (index, seed) in seeds.enumerated() {
-        let path = "\(String(cString: directory))/seed-\(index)"
-        guard let file = fopen(path, "w") else {
-            perror(path)
-            exit(1)
-        }
-        fwrite(seed, 1, seed.count, file)
-        fclose(file)
-    }
-    print("\(seeds.count) seeds written.")
-    exit(0)
+    writeSeeds(seeds, to: directory)
 }

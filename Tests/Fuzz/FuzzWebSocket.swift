@@ -87,15 +87,5 @@ public func fuzzInitialize(_ count: UnsafeMutableRawPointer?, _ arguments: Unsaf
         [0x88, 0x85] + mask + [2, 0xEA, 0x61, 0x62, 0x63],
     ]
     let seeds = [[0, 80] + Array(head.utf8), [1, 90] + stream.joined()] + stream.map { [1, 128] + $0 }
-    for (index, seed) in seeds.enumerated() {
-        let path = "\(String(cString: directory))/seed-\(index)"
-        guard let file = fopen(path, "w") else {
-            perror(path)
-            exit(1)
-        }
-        fwrite(seed, 1, seed.count, file)
-        fclose(file)
-    }
-    print("\(seeds.count) seeds written.")
-    exit(0)
+    writeSeeds(seeds, to: directory)
 }

@@ -9,42 +9,48 @@ import Testing
         TokenBucket(RateLimit(amount: amount, perMS: perMS, burst: burst), now: 1000)
     }
 
-    @Test func itIsFullAtFirstAndNeverFuller() {
-        var b = bucket(100, 1000, 200)
-        #expect(b.available(now: 1000) == 200)
-        #expect(b.available(now: 1_000_000) == 200)
+    /// What a look at a bucket finds at a time in ms.
+    enum Look: Sendable {
+        case has(Int, at: UInt64)
+        case waits(UInt64, at: UInt64)
     }
 
-    @Test func itFillsAtItsRate() {
-        var b = bucket(100, 1000, 200)
-        b.spend(200, now: 1000)
-        #expect(b.available(now: 1000) == 0)
-        #expect(b.available(now: 1009) == 0)
-        #expect(b.available(now: 1010) == 1)
-        #expect(b.available(now: 2000) == 100)
+    /// A bucket of `amount` in `perMS` with a burst, and what is seen of it once `spent` were taken at 1000 ms.
+    struct Course: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var amount, perMS, burst, spent: Int
+        var looks: [Look]
     }
 
-    @Test func debtIsWaitedFor() {
-        var b = bucket(1000, 1000, 1000)
-        b.spend(3000, now: 1000)
-        // 2000 of debt, and 50 ms worth to go on with.
-        #expect(b.wait(now: 1000) == 2050)
-        #expect(b.available(now: 2999) == 0)
-        #expect(b.wait(now: 3050) == 0)
-    }
-
-    @Test func aSlowOneIsWaitedForATokenAtATime() {
-        var b = bucket(3, 60_000, 3)
-        b.spend(3, now: 1000)
-        #expect(b.wait(now: 1000) == 20_000)
-        #expect(b.available(now: 20_999) == 0)
-        #expect(b.available(now: 21_000) == 1)
-    }
-
-    @Test func aBurstSmallerThanFiftyMillisecondsIsNotWaitedForLonger() {
-        var b = bucket(1_000_000, 1000, 10)
-        b.spend(10, now: 1000)
-        #expect(b.wait(now: 1000) == 1)
+    @Test(arguments: [
+        Course(
+            testDescription: "full at first and never fuller", amount: 100, perMS: 1000, burst: 200, spent: 0,
+            looks: [.has(200, at: 1000), .has(200, at: 1_000_000)]),
+        Course(
+            testDescription: "filled at its rate", amount: 100, perMS: 1000, burst: 200, spent: 200,
+            looks: [.has(0, at: 1000), .has(0, at: 1009), .has(1, at: 1010), .has(100, at: 2000)]),
+        Course(
+            testDescription: "debt is waited for, and 50 ms worth to go on with", amount: 1000, perMS: 1000,
+            burst: 1000, spent: 3000, looks: [.waits(2050, at: 1000), .has(0, at: 2999), .waits(0, at: 3050)]),
+        Course(
+            testDescription: "a slow one is waited for a token at a time", amount: 3, perMS: 60_000, burst: 3, spent: 3,
+            looks: [.waits(20_000, at: 1000), .has(0, at: 20_999), .has(1, at: 21_000)]),
+        Course(
+            testDescription: "a burst smaller than 50 ms is not waited for longer", amount: 1_000_000, perMS: 1000,
+            burst: 10, spent: 10, looks: [.waits(1, at: 1000)]),
+        Course(
+            testDescription: "a clock that stands still earns nothing", amount: 1000, perMS: 1000, burst: 1000,
+            spent: 1000, looks: [.has(0, at: 900), .has(0, at: 1000)]),
+    ])
+    func course(_ course: Course) {
+        var b = bucket(course.amount, course.perMS, course.burst)
+        b.spend(course.spent, now: 1000)
+        for look in course.looks {
+            switch look {
+            case .has(let count, let time): #expect(b.available(now: time) == count, "at \(time)")
+            case .waits(let ms, let time): #expect(b.wait(now: time) == ms, "at \(time)")
+            }
+        }
     }
 
     @Test func nothingIsLostBetweenLooks() {
@@ -64,13 +70,6 @@ import Testing
         #expect(b.available(now: .max) == 1 << 31)
         b.spend(1 << 28, now: .max)
         #expect(b.wait(now: .max) == 0)
-    }
-
-    @Test func aClockThatStandsStillEarnsNothing() {
-        var b = bucket(1000, 1000, 1000)
-        b.spend(1000, now: 1000)
-        #expect(b.available(now: 900) == 0)
-        #expect(b.available(now: 1000) == 0)
     }
 }
 

@@ -3,6 +3,7 @@ import CReactor
 import Glibc
 import Ports
 import Reactor
+import Sockets
 import Synchronization
 import Testing
 
@@ -36,7 +37,7 @@ private final class Rig {
         let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        let address = try! SocketAddress("127.0.0.1", port)
+        let address = SocketAddress(host: "127.0.0.1", port: port)!
         precondition(address.withPointer { Glibc.connect(fd, $0, $1) } == 0)
         return fd
     }

@@ -29,10 +29,6 @@ static fake *with_rules(const char *image, const char *rules) {
   CHECK(f->error[0] == 0);
   return f;
 }
-static void end(fake *f) {
-  CHECK(fake_unload(f) == 0);
-  fake_free(f);
-}
 static int ask(fake *f, const char *id, const char *user, const char *peer, int action, const char *topic) {
   return fake_acl(f, (fake_client){id, user, NULL, peer}, action, topic);
 }
@@ -50,7 +46,7 @@ static void shipped_rules(const char *image, const char *shipped) {
   CHECK(ask(f, "c", NULL, AT, SUB, "a/#") == ALLOW); /* {eq, "#"} is # alone */
   CHECK(ask(f, "c", NULL, AT, PUB, "a/b") == ALLOW);
   CHECK(ask(f, "c", NULL, AT, PUB, "$SYS/x") == ALLOW); /* the third rule is about subscribe */
-  end(f);
+  fake_end(f);
 }
 
 static void whom_a_rule_is_about(const char *image) {
@@ -84,7 +80,7 @@ static void whom_a_rule_is_about(const char *image) {
   CHECK(ask(f, "c9", NULL, AT, PUB, "or") == ALLOW && ask(f, "c8", NULL, AT, PUB, "or") == DENY);
   CHECK(ask(f, "y", "alice", AT, PUB, "deep") == ALLOW && ask(f, "x", "bob", AT, PUB, "deep") == DENY);
   CHECK(ask(f, "z", "alice", AT, PUB, "deep") == DENY);
-  end(f);
+  fake_end(f);
 }
 
 static void what_a_filter_covers(const char *image) {
@@ -116,16 +112,16 @@ static void what_a_filter_covers(const char *image) {
   CHECK(ask(f, "+", NULL, AT, SUB, "id/+/x") == NONE && ask(f, "#", NULL, AT, SUB, "id/#") == NONE);
   CHECK(ask(f, "c", NULL, AT, SUB, "p1/x") == ALLOW && ask(f, "c", NULL, AT, SUB, "p1/#") == NONE);
   CHECK(ask(f, "c", NULL, AT, SUB, "d1/#") == DENY && ask(f, "c", NULL, AT, SUB, "d1/+") == DENY);
-  end(f);
+  fake_end(f);
 }
 
 static void the_dollar_guard_is_off(const char *image) {
   fake *f = with_rules(image, "{deny, all, pubsub, [\"#\"]}.\n");
   CHECK(ask(f, "c", NULL, AT, PUB, "$SYS/x") == DENY && ask(f, "c", NULL, AT, SUB, "$SYS/#") == DENY);
-  end(f);
+  fake_end(f);
   f = with_rules(image, "");
   CHECK(ask(f, "c", NULL, AT, PUB, "x") == NONE);
-  end(f);
+  fake_end(f);
 }
 
 static void refused(const char *image, const char *rules, int line, const char *sentence) {
@@ -180,7 +176,7 @@ static void reload(const char *image) {
   CHECK(strstr(f->error, ": No such file or directory.") != NULL);
   CHECK(ask(f, "c", NULL, AT, PUB, "x") == ALLOW);
   CHECK(fake_ctl(f, "acl") == MARTLET_E_INVAL && f->error[0] == 0);
-  end(f);
+  fake_end(f);
 }
 
 int main(int argc, char **argv) {

@@ -29,10 +29,6 @@ static fake *with_keys(const char *image, const char *keys) {
   CHECK(f->error[0] == 0);
   return f;
 }
-static void end(fake *f) {
-  CHECK(fake_unload(f) == 0);
-  fake_free(f);
-}
 
 static void keys_are_found(const char *image) {
   char longest[600] = "# a comment\n\n  a:b : c:00fF7e  \r\nsensor-1:2b7e151628aed2a6abf7158809cf4f3c\nmax:";
@@ -46,7 +42,7 @@ static void keys_are_found(const char *image) {
   CHECK(fake_ctl(f, "psk list") == MARTLET_OK && strcmp(f->out, "a:b : c\nmax\nsensor-1\n") == 0);
   CHECK(fake_ctl(f, "psk") == MARTLET_E_INVAL && f->error[0] == 0);
   CHECK(strstr(f->log, "2b7e") == NULL);
-  end(f);
+  fake_end(f);
 }
 
 static void refused(const char *image, const char *keys, mode_t mode, martlet_status status, const char *sentence) {
@@ -90,7 +86,7 @@ static void reload(const char *image) {
   unlink(file);
   CHECK(fake_ctl(f, "psk reload") == MARTLET_E_IO && strstr(f->error, ": No such file or directory.") != NULL);
   CHECK(fake_psk(f, "c", key) == 1);
-  end(f);
+  fake_end(f);
 }
 
 int main(int argc, char **argv) {

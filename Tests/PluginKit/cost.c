@@ -79,9 +79,9 @@ int main(int argc, char **argv) {
                              .action = MARTLET_ACL_PUBLISH, .ctx = f};
   fake_current = 0;
   for (int i = 0; i < FAKE_MAX; i++) {
-    if (f->regs[i].kind == FAKE_HOOK && f->regs[i].hook == MARTLET_HOOK_MESSAGE_PUBLISH)
-      measure("message.publish", &f->regs[i], call_hook, &event);
-    if (f->regs[i].kind == FAKE_ACL) measure("acl", &f->regs[i], call_acl, &request);
+    if (f->now.regs[i].kind == FAKE_HOOK && f->now.regs[i].hook == MARTLET_HOOK_MESSAGE_PUBLISH)
+      measure("message.publish", &f->now.regs[i], call_hook, &event);
+    if (f->now.regs[i].kind == FAKE_ACL) measure("acl", &f->now.regs[i], call_acl, &request);
   }
   fake_current = MARTLET_ON_MAIN;
   messages->release(msg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * exec, kv, metrics, client and pubsub of the host in miniature, and the list of all its extensions.
+ * exec, kv, metrics and client of the host in miniature, and the list of all its extensions.
  */
 #define _GNU_SOURCE
 #include "fakehost.h"
@@ -68,9 +68,9 @@ static martlet_status timer(const martlet_host *host, int32_t where, uint32_t fi
 }
 void fake_timers(fake *f) {
   for (int i = 0; i < FAKE_MAX; i++)
-    if (f->regs[i].kind == FAKE_TIMER) {
-      fake_current = f->regs[i].where;
-      ((martlet_task)f->regs[i].fn)(f->regs[i].user);
+    if (f->now.regs[i].kind == FAKE_TIMER) {
+      fake_current = f->now.regs[i].where;
+      ((martlet_task)f->now.regs[i].fn)(f->now.regs[i].user);
       fake_current = MARTLET_ON_MAIN;
     }
   fake_pump(f);
@@ -152,14 +152,22 @@ static martlet_status kv_scan(const martlet_host *host, martlet_bytes table, mar
 }
 static const martlet_kv_v1 kv = {sizeof kv, kv_put, kv_get, kv_del, kv_scan};
 
-/* ---- metrics, client, pubsub */
+/* ---- metrics, client */
 
 static martlet_status metric_define(const martlet_host *host, int32_t kind, const char *name, const char *help,
                                     martlet_token *out) {
   (void)kind, (void)help;
   fake_reg *reg = fake_add(FAKE(host), FAKE_METRIC, (void (*)(void))metric_define, NULL, out);
   snprintf(reg->text, sizeof reg->text, "%s", name);
+  FAKE(host)->metric[reg->token % FAKE_MAX] = 0;
   return MARTLET_OK;
+}
+int64_t fake_metric(fake *f, const char *name) {
+  for (int i = 0; i < FAKE_MAX; i++)
+    if (f->now.regs[i].kind == FAKE_METRIC && strcmp(f->now.regs[i].text, name) == 0)
+      return f->metric[f->now.regs[i].token % FAKE_MAX];
+  CHECK(!"no such metric");
+  return -1;
 }
 static void metric_add(const martlet_host *host, martlet_token token, int64_t delta) {
   FAKE(host)->metric[token % FAKE_MAX] += delta;
@@ -193,62 +201,6 @@ static martlet_client by_clientid(const martlet_host *host, martlet_bytes id) {
 }
 static const martlet_client_v1 client = {sizeof client, client_get, client_copy, client_kick, by_clientid};
 
-static martlet_msg_fields fields_of(const martlet_msg *m) {
-  martlet_msg_fields fields = {.size = sizeof fields};
-  fake_message_table.read(m, &fields);
-  return fields;
-}
-static void remember(fake *f, const martlet_msg *m) {
-  martlet_msg_fields fields = fields_of(m);
-  size_t used = strlen(f->delivered);
-  snprintf(f->delivered + used, sizeof f->delivered - used, "%.*s=%.*s;", (int)fields.topic.len, fields.topic.ptr,
-           (int)fields.payload.len, fields.payload.ptr);
-}
-static martlet_status publish(const martlet_host *host, martlet_msg *m, bool run_hooks) {
-  (void)run_hooks;
-  remember(FAKE(host), m);
-  for (int i = 0; i < FAKE_MAX; i++) {
-    fake_reg *reg = &FAKE(host)->regs[i];
-    if (reg->kind == FAKE_SUB && same(reg->text, strlen(reg->text), fields_of(m).topic))
-      ((martlet_deliver_fn)reg->fn)(reg->user, m, fake_bytes(reg->text));
-  }
-  fake_message_table.release(m);
-  return MARTLET_OK;
-}
-static martlet_status subscribe(const martlet_host *host, martlet_bytes filter, uint8_t qos, martlet_deliver_fn fn,
-                                void *user,
-                                martlet_token *out) {
-  (void)qos;
-  fake_reg *reg = fake_add(FAKE(host), FAKE_SUB, (void (*)(void))fn, user, out);
-  snprintf(reg->text, sizeof reg->text, "%.*s", (int)filter.len, filter.ptr);
-  return MARTLET_OK;
-}
-static martlet_status session_subscribe(const martlet_host *host, martlet_session s, const martlet_sub *sub, size_t n) {
-  (void)host, (void)sub;
-  return s == 8 && n == 1 ? MARTLET_OK : MARTLET_E_STALE;
-}
-static martlet_status session_deliver(const martlet_host *host, martlet_session s, martlet_msg *m, uint8_t qos,
-                                      bool retain) {
-  (void)qos, (void)retain;
-  if (s == 8) remember(FAKE(host), m);
-  fake_message_table.release(m);
-  return s == 8 ? MARTLET_OK : MARTLET_E_STALE;
-}
-static martlet_status session_feed(const martlet_host *host, martlet_session s, const martlet_feed *feed) {
-  bool more = true;
-  if (s != 8) return MARTLET_E_STALE;
-  while (more) {
-    martlet_msg *m = feed->next(feed->user, &more);
-    if (m == NULL) continue;
-    remember(FAKE(host), m);
-    fake_message_table.release(m);
-  }
-  feed->end(feed->user);
-  return MARTLET_OK;
-}
-static const martlet_pubsub_v1 pubsub = {sizeof pubsub, publish, subscribe, fake_forget, session_subscribe,
-    session_deliver, session_feed};
-
 /* ---- all of them */
 
 const void *fake_extension(const martlet_host *host, const char *id) {
@@ -260,7 +212,7 @@ const void *fake_extension(const martlet_host *host, const char *id) {
       {MARTLET_EXT_PSK, &fake_psk_table},
       {MARTLET_EXT_CTL, &fake_ctl_table},    {MARTLET_EXT_EXEC, &exec},
       {MARTLET_EXT_KV, &kv},                 {MARTLET_EXT_METRICS, &metrics},
-      {MARTLET_EXT_CLIENT, &client},         {MARTLET_EXT_PUBSUB, &pubsub},
+      {MARTLET_EXT_CLIENT, &client},         {MARTLET_EXT_PUBSUB, &fake_pubsub_table},
       {MARTLET_EXT_HTTPC, &fake_httpc},
       {MARTLET_EXT_HTTP, &fake_http_table}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)

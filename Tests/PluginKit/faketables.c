@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * message, hooks, auth, acl and ctl of the host in miniature, and the calls that drive a plugin through them.
+ * hooks, auth, acl, psk and ctl of the host in miniature, and the calls that drive a plugin through them.
  * What a plugin borrows lives in one heap block per call that is overwritten and freed afterwards: a plugin that keeps
  * borrowed bytes reads 0xDB, and valgrind tells where.
  */
@@ -10,22 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-long fake_live_messages;
-
 fake_reg *fake_add(fake *f, int32_t kind, void (*fn)(void), void *user, martlet_token *out) {
   CHECK(fake_current == MARTLET_ON_MAIN);
   for (int i = 0; i < FAKE_MAX; i++)
-    if (f->regs[i].fn == NULL) {
-      f->regs[i] = (fake_reg){.token = ++f->next_token, .kind = kind, .fn = fn, .user = user};
+    if (f->now.regs[i].fn == NULL) {
+      f->now.regs[i] = (fake_reg){.token = ++f->next_token, .kind = kind, .fn = fn, .user = user};
       if (out != NULL) *out = f->next_token;
-      return &f->regs[i];
+      return &f->now.regs[i];
     }
   CHECK(!"too many registrations");
   return NULL;
 }
 fake_reg *fake_find(fake *f, martlet_token token) {
-  for (int i = 0; i < FAKE_MAX; i++)
-    if (f->regs[i].fn != NULL && f->regs[i].token == token) return &f->regs[i];
+  for (int i = 0; i < 2 * FAKE_MAX; i++) {
+    fake_reg *reg = i < FAKE_MAX ? &f->now.regs[i] : &f->other.regs[i - FAKE_MAX];
+    if (reg->fn != NULL && reg->token == token) return reg;
+  }
   return NULL;
 }
 martlet_status fake_forget(const martlet_host *host, martlet_token token) {
@@ -52,46 +52,6 @@ static void take_back(lent *l) {
   memset(l->memory, 0xDB, LENT_BYTES);
   free(l->memory);
 }
-
-/* ---- message */
-
-struct martlet_msg { long count; martlet_msg_fields fields; char topic[256], payload[256]; };
-static martlet_msg *make(const char *topic, const char *payload) {
-  martlet_msg *m = calloc(1, sizeof *m);
-  snprintf(m->topic, sizeof m->topic, "%s", topic);
-  snprintf(m->payload, sizeof m->payload, "%s", payload);
-  m->count = 1;
-  m->fields = (martlet_msg_fields){.size = sizeof m->fields, .qos = 1, .topic = fake_bytes(m->topic),
-                                   .payload = fake_bytes(m->payload), .from_clientid = fake_bytes("sender")};
-  fake_live_messages++;
-  return m;
-}
-static void msg_read(const martlet_msg *m, martlet_msg_fields *out) {
-  CHECK(out->size >= sizeof *out);
-  *out = m->fields;
-}
-static martlet_msg *msg_make(const martlet_host *host, const martlet_msg_fields *fields) {
-  (void)host;
-  if (fields->topic.len == 0) return NULL;
-  char topic[256], payload[256];
-  snprintf(topic, sizeof topic, "%.*s", (int)fields->topic.len, fields->topic.ptr);
-  snprintf(payload, sizeof payload, "%.*s", (int)fields->payload.len, fields->payload.ptr);
-  martlet_msg *m = make(topic, payload);
-  m->fields.qos = fields->qos;
-  m->fields.retain = fields->retain;
-  return m;
-}
-static martlet_msg *msg_retain(const martlet_msg *m) {
-  ((martlet_msg *)m)->count++;
-  return (martlet_msg *)m;
-}
-static void msg_release(martlet_msg *m) {
-  CHECK(m->count > 0);
-  if (--m->count > 0) return;
-  fake_live_messages--;
-  free(m);
-}
-const martlet_message_v1 fake_message_table = {sizeof fake_message_table, msg_read, msg_make, msg_retain, msg_release};
 
 /* ---- hooks */
 
@@ -131,7 +91,7 @@ static martlet_status settle(fake *f, martlet_deferred id, int32_t verdict) {
 }
 static martlet_status hook_resume(const martlet_host *host, martlet_deferred id, int32_t verdict,
                                   martlet_msg *replacement) {
-  if (replacement != NULL) msg_release(replacement);
+  if (replacement != NULL) fake_message_table.release(replacement);
   return settle(FAKE(host), id, verdict);
 }
 const martlet_hooks_v1 fake_hooks_table = {sizeof fake_hooks_table, hook_add, fake_forget, hook_set_topic,
@@ -142,23 +102,28 @@ static int32_t run_hooks(fake *f, martlet_event *ev) {
   owner = f;
   fake_current = 0;
   for (int i = 0; i < FAKE_MAX && verdict == MARTLET_NEXT; i++)
-    if (f->regs[i].kind == FAKE_HOOK && f->regs[i].hook == ev->hook)
-      verdict = ((martlet_hook_fn)f->regs[i].fn)(f->regs[i].user, ev);
+    if (f->now.regs[i].kind == FAKE_HOOK && f->now.regs[i].hook == ev->hook)
+      verdict = ((martlet_hook_fn)f->now.regs[i].fn)(f->now.regs[i].user, ev);
   fake_current = MARTLET_ON_MAIN;
   return verdict;
 }
-int32_t fake_message(fake *f, int32_t hook, const char *topic, const char *payload, char *seen, size_t cap) {
+int32_t fake_message_of(fake *f, int32_t hook, const martlet_msg_fields *fields, char *seen, size_t cap) {
   lent l = lend();
-  martlet_msg *original = make(topic, payload);
+  martlet_msg *original = fake_message_table.make(&f->host, fields);
   martlet_event ev = {.size = sizeof ev, .hook = hook, .client = 7, .session = 8, .clientid = borrow(&l, "c1"),
                       .msg = original, .code = hook == MARTLET_HOOK_MESSAGE_DROPPED ? MARTLET_DROP_SLOW : 0};
   int32_t verdict = run_hooks(f, &ev);
-  if (seen != NULL) snprintf(seen, cap, "%s", ev.msg->payload);
-  if (ev.msg != original) msg_release(ev.msg);
+  if (seen != NULL) snprintf(seen, cap, "%s", (const char *)ev.msg->fields.payload.ptr);
+  if (ev.msg != original) fake_message_table.release(ev.msg);
   CHECK(original->count >= 1);
-  msg_release(original);
+  fake_message_table.release(original);
   take_back(&l);
   return verdict;
+}
+int32_t fake_message(fake *f, int32_t hook, const char *topic, const char *payload, char *seen, size_t cap) {
+  martlet_msg_fields fields = {.size = sizeof fields, .qos = 1, .topic = fake_bytes(topic),
+                               .payload = fake_bytes(payload), .from_clientid = fake_bytes("sender")};
+  return fake_message_of(f, hook, &fields, seen, cap);
 }
 int32_t fake_client_hook(fake *f, int32_t hook, const char *clientid, int32_t code) {
   lent l = lend();
@@ -168,14 +133,20 @@ int32_t fake_client_hook(fake *f, int32_t hook, const char *clientid, int32_t co
   take_back(&l);
   return verdict;
 }
-int32_t fake_subscribe(fake *f, int32_t hook, const char *clientid, const char *filter, martlet_sub *out) {
+int32_t fake_subscribe_of(fake *f, int32_t hook, const char *clientid, const char *filter, martlet_sub *sub) {
   lent l = lend();
-  martlet_sub sub = {.size = sizeof sub, .topic = borrow(&l, filter), .qos = 1, .is_new = true};
+  sub->size = sizeof *sub;
+  sub->topic = borrow(&l, filter);
   martlet_event ev = {.size = sizeof ev, .hook = hook, .client = 7, .session = 8, .clientid = borrow(&l, clientid),
-                      .subs = &sub, .nsubs = 1};
+                      .subs = sub, .nsubs = 1};
   int32_t verdict = run_hooks(f, &ev);
-  if (out != NULL) *out = sub;
   take_back(&l);
+  return verdict;
+}
+int32_t fake_subscribe(fake *f, int32_t hook, const char *clientid, const char *filter, martlet_sub *out) {
+  martlet_sub sub = {.qos = 1, .is_new = true};
+  int32_t verdict = fake_subscribe_of(f, hook, clientid, filter, &sub);
+  if (out != NULL) *out = sub;
   return verdict;
 }
 
@@ -202,14 +173,14 @@ int32_t fake_auth_direct(fake *f, fake_client c) {
   int32_t verdict = MARTLET_IGNORE;
   fake_current = 0;
   for (int i = 0; i < FAKE_MAX && verdict == MARTLET_IGNORE; i++)
-    if (f->regs[i].kind == FAKE_AUTH) {
+    if (f->now.regs[i].kind == FAKE_AUTH) {
       lent l = lend();
       martlet_auth_req request = {.size = sizeof request, .client = 7, .clientid = borrow(&l, c.clientid),
                                   .username = borrow(&l, c.username), .password = borrow(&l, c.password),
                                   .peer = borrow(&l, c.peer), .has_username = c.username != NULL,
                                   .has_password = c.password != NULL, .ctx = f};
       martlet_auth_result out = {.size = sizeof out};
-      verdict = ((martlet_auth_fn)f->regs[i].fn)(f->regs[i].user, &request, &out);
+      verdict = ((martlet_auth_fn)f->now.regs[i].fn)(f->now.regs[i].user, &request, &out);
       if (verdict != MARTLET_PENDING) f->answer_reason = out.reason_code;
       take_back(&l);
     }
@@ -233,14 +204,14 @@ int32_t fake_auth_step(fake *f, fake_step s) {
   int32_t verdict = MARTLET_IGNORE;
   fake_current = 0;
   for (int i = 0; i < FAKE_MAX && verdict == MARTLET_IGNORE; i++)
-    if (f->regs[i].kind == FAKE_AUTH) {
+    if (f->now.regs[i].kind == FAKE_AUTH) {
       lent l = lend();
       martlet_auth_req request = {.size = sizeof request, .client = s.client, .clientid = borrow(&l, "c1"),
                                   .username = borrow(&l, s.username), .has_username = s.username != NULL,
                                   .auth_method = borrow(&l, s.method), .auth_data = borrow(&l, s.data),
                                   .step = s.step, .reauthenticate = s.reauthenticate, .ctx = f};
       martlet_auth_result out = {.size = sizeof out};
-      verdict = ((martlet_auth_fn)f->regs[i].fn)(f->regs[i].user, &request, &out);
+      verdict = ((martlet_auth_fn)f->now.regs[i].fn)(f->now.regs[i].user, &request, &out);
       f->answer_reason = out.reason_code;
       take_back(&l);
       terminated(f->auth_data, sizeof f->auth_data, out.auth_data);
@@ -273,12 +244,12 @@ int32_t fake_acl(fake *f, fake_client c, int action, const char *topic) {
   int32_t verdict = MARTLET_IGNORE;
   fake_current = 0;
   for (int i = 0; i < FAKE_MAX && verdict == MARTLET_IGNORE; i++)
-    if (f->regs[i].kind == FAKE_ACL) {
+    if (f->now.regs[i].kind == FAKE_ACL) {
       lent l = lend();
       martlet_acl_req request = {.size = sizeof request, .client = 7, .clientid = borrow(&l, c.clientid),
                                  .username = borrow(&l, c.username), .peer = borrow(&l, c.peer),
                                  .topic = borrow(&l, topic), .action = (uint8_t)action, .ctx = f};
-      verdict = ((martlet_acl_fn)f->regs[i].fn)(f->regs[i].user, &request);
+      verdict = ((martlet_acl_fn)f->now.regs[i].fn)(f->now.regs[i].user, &request);
       take_back(&l);
     }
   fake_current = MARTLET_ON_MAIN;
@@ -298,9 +269,9 @@ size_t fake_psk(fake *f, const char *identity, uint8_t key[MARTLET_PSK_MAX_KEY])
   size_t count = 0;
   fake_current = 0;
   for (int i = 0; i < FAKE_MAX && count == 0; i++)
-    if (f->regs[i].kind == FAKE_PSK) {
+    if (f->now.regs[i].kind == FAKE_PSK) {
       lent l = lend();
-      count = ((martlet_psk_fn)f->regs[i].fn)(f->regs[i].user, borrow(&l, identity), key, MARTLET_PSK_MAX_KEY);
+      count = ((martlet_psk_fn)f->now.regs[i].fn)(f->now.regs[i].user, borrow(&l, identity), key, MARTLET_PSK_MAX_KEY);
       take_back(&l);
     }
   fake_current = MARTLET_ON_MAIN;
@@ -313,7 +284,7 @@ static martlet_status ctl_command(const martlet_host *host, const char *name, co
                                   martlet_ctl_fn fn, void *user, martlet_token *out) {
   CHECK(n > 0 && strncmp(usage[0].synopsis, name, strlen(name)) == 0);
   for (int i = 0; i < FAKE_MAX; i++)
-    if (FAKE(host)->regs[i].kind == FAKE_CTL && strcmp(FAKE(host)->regs[i].text, name) == 0) return MARTLET_E_EXISTS;
+    if (FAKE(host)->now.regs[i].kind == FAKE_CTL && strcmp(FAKE(host)->now.regs[i].text, name) == 0) return MARTLET_E_EXISTS;
   fake_reg *reg = fake_add(FAKE(host), FAKE_CTL, (void (*)(void))fn, user, out);
   snprintf(reg->text, sizeof reg->text, "%s", name);
   return MARTLET_OK;
@@ -337,9 +308,9 @@ martlet_status fake_ctl(fake *f, const char *command) {
   martlet_ctl_out out = {sizeof out, f, print};
   martlet_status status = MARTLET_E_NOTFOUND;
   for (int i = 0; i < FAKE_MAX; i++)
-    if (f->regs[i].kind == FAKE_CTL && strlen(f->regs[i].text) == argv[0].len &&
-        memcmp(f->regs[i].text, argv[0].ptr, argv[0].len) == 0)
-      status = ((martlet_ctl_fn)f->regs[i].fn)(f->regs[i].user, argv, argc, &out);
+    if (f->now.regs[i].kind == FAKE_CTL && strlen(f->now.regs[i].text) == argv[0].len &&
+        memcmp(f->now.regs[i].text, argv[0].ptr, argv[0].len) == 0)
+      status = ((martlet_ctl_fn)f->now.regs[i].fn)(f->now.regs[i].user, argv, argc, &out);
   take_back(&l);
   fake_pump(f);
   return status;

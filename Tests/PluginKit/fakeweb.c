@@ -124,9 +124,9 @@ const martlet_http_v1 fake_http_table = {
 
 static martlet_http_route *route_of(fake *f, const char *route) {
   for (int i = 0; i < FAKE_MAX; i++) {
-    if (f->regs[i].fn == NULL || f->regs[i].kind != FAKE_HTTP || strcmp(f->regs[i].text, route) != 0) continue;
+    if (f->now.regs[i].fn == NULL || f->now.regs[i].kind != FAKE_HTTP || strcmp(f->now.regs[i].text, route) != 0) continue;
     for (size_t r = 0; r < nroutes; r++)
-      if (routes[r].token == f->regs[i].token) return &routes[r].route;
+      if (routes[r].token == f->now.regs[i].token) return &routes[r].route;
   }
   return NULL;
 }
@@ -174,7 +174,7 @@ const char *fake_http_gone(fake *f, const char *route) {
 }
 const char *fake_http_auth(fake *f, const char *username, const char *password, const char *token) {
   for (int i = 0; i < FAKE_MAX; i++) {
-    if (f->regs[i].fn == NULL || f->regs[i].kind != FAKE_HTTP_AUTH) continue;
+    if (f->now.regs[i].fn == NULL || f->now.regs[i].kind != FAKE_HTTP_AUTH) continue;
     asked.text[0] = 0;
     asked.id = 4711;
     martlet_http_credentials credentials = {
@@ -182,7 +182,7 @@ const char *fake_http_auth(fake *f, const char *username, const char *password, 
         .username = fake_bytes(username ? username : ""), .password = fake_bytes(password ? password : ""),
         .token = fake_bytes(token ? token : ""), .method = fake_bytes("GET"), .path = fake_bytes("/path")};
     martlet_http_auth_result result = {.size = sizeof result};
-    int32_t verdict = ((martlet_http_auth_fn)f->regs[i].fn)(f->regs[i].user, &credentials, &result);
+    int32_t verdict = ((martlet_http_auth_fn)f->now.regs[i].fn)(f->now.regs[i].user, &credentials, &result);
     char line[32];
     put(line, (size_t)snprintf(line, sizeof line, "%d ", verdict));
     put_bytes(result.user);

@@ -65,8 +65,8 @@ int main(int argc, char **argv) {
   CHECK(strstr(f->log, "client.subscribe c1 to sensor/#") != NULL);
   CHECK(strstr(f->log, "acl c1 publish a/b") != NULL);
   for (int i = 0; i < FAKE_MAX; i++)
-    if (f->regs[i].kind == FAKE_HOOK && f->regs[i].hook >= MARTLET_HOOK_MESSAGE_PUBLISH)
-      CHECK(strcmp(f->regs[i].text, "sensor/#") == 0);
+    if (f->now.regs[i].kind == FAKE_HOOK && f->now.regs[i].hook >= MARTLET_HOOK_MESSAGE_PUBLISH)
+      CHECK(strcmp(f->now.regs[i].text, "sensor/#") == 0);
 
   CHECK(fake_change(f, "template.greeting", "good day") == MARTLET_OK);
   CHECK(fake_ctl(f, argv[2]) == MARTLET_OK && strncmp(f->out, "good day\n", 9) == 0);

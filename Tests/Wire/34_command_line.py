@@ -4,6 +4,7 @@ import os
 import re
 import stat
 import subprocess
+from pathlib import Path
 
 from wire import *
 
@@ -100,3 +101,28 @@ def test_without_a_broker(b):
     done = b.ctl("status")
     b.start()
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) >= 1, done
+
+
+def documented():
+    """Each `martlet_ctl WORDS` in the text or a command block of the documents."""
+    root = Path(__file__).resolve().parents[2]
+    for path in (root / "README.md", *root.glob("docs/*.md"), *root.glob("Plugins/*/README.md")):
+        for words in re.findall(r"(?:^ {4}|`)(?:\S*/)?martlet_ctl +([a-z][^`\n#]*)", path.read_text(), re.M):
+            yield path.relative_to(root), words.split()
+
+
+def test_documented_commands_exist(b):
+    """What the documents tell to type begins with a command that help names once all plugins are loaded."""
+    keys = b.dir / "etc/psk.conf"
+    keys.touch(0o600)
+    for image in (b.dir / "plugins").glob("*.so"):
+        if f"Plugin({image.stem}, " in b.ctl("plugins", "list").stdout:
+            b.ctl("plugins", "load", image.stem)
+    commands = []
+    for line in lines(b, "help"):
+        literal = re.match(r"[a-z][\w-]*(?: +[a-z][\w-]*)*(?= |$)", line.split("#")[0])
+        commands += [literal[0].split()] if literal else []
+    assert len(commands) > 40, commands
+    commands.append(["greeter"])  # the guide's example
+    for path, words in documented():
+        assert any(all(w == c for w, c in zip(words, command)) for command in commands), f"{path}: {words}"

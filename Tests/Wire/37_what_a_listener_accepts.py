@@ -34,17 +34,6 @@ CONFIG = {
 }
 
 
-def block(b, name):
-    """What `listeners` says about tcp:NAME: a dictionary, shutdown_count decoded."""
-    text = b.ctl("listeners").stdout
-    for part in text.split("listener on ")[1:]:
-        rows = dict(re.findall(r"^  (\w+) *: (.*)$", part, re.M))
-        if rows["name"] == f"tcp:{name}":
-            rows["shutdown_count"] = {k: int(n) for k, n in re.findall(r"\{(\w+),(\d+)\}", rows["shutdown_count"])}
-            return rows
-    raise AssertionError(f"no listener {name} in {text}")
-
-
 def refused_silently(c):
     """The broker closes and sends nothing, whatever it is sent."""
     c.try_send(connect(c.v, "x"))
@@ -54,11 +43,11 @@ def refused_silently(c):
 def test_access_rules_in_the_order_of_their_numbers(b):
     """The first that fits decides: access.1 before access.2, and 10 behind both."""
     b.raw(4, "three", port=RULED, source="127.0.0.3").connect(b.id("three")).quiet()
-    before = block(b, "ruled")["shutdown_count"].get("access_denied", 0)
+    before = b.ended("tcp:ruled", "access_denied")
     for source in ("127.0.0.1", "127.0.0.2", "127.0.0.15"):
         refused_silently(b.raw(4, source, port=RULED, source=source))
     b.raw(4, "sixteen", port=RULED, source="127.0.0.16").connect(b.id("sixteen")).quiet()
-    assert block(b, "ruled")["shutdown_count"]["access_denied"] == before + 3
+    assert b.ended("tcp:ruled", "access_denied") == before + 3
 
 
 def test_access_rules_for_ipv6_and_where_none_fits(b):
@@ -83,15 +72,13 @@ def test_denied_before_a_byte_is_read(b):
 
 def until_connected(b, name, count):
     """The broker has seen all ends: this many connections have a place."""
-    end = time.monotonic() + DEADLINE
-    while (rows := block(b, name))["current_clients"] != str(count):
-        assert time.monotonic() < end, rows
+    wait_until(lambda: b.current(f"tcp:{name}") == count, lambda: f"{count} connections: {b.listener(f'tcp:{name}')}")
 
 
 def test_never_more_connections_than_places(b):
     """60 at once on four loops: exactly max_connections get in, the others are closed and counted."""
     until_connected(b, "full", 0)
-    before = block(b, "full")["shutdown_count"].get("maxlimit", 0)
+    before = b.ended("tcp:full", "maxlimit")
     answers, socks, gate = [None] * 60, [None] * 60, threading.Barrier(60)
 
     def come(i):
@@ -109,7 +96,7 @@ def test_never_more_connections_than_places(b):
     for thread in threads:
         thread.join()
     assert sorted(answers) == [b""] * 55 + [b"\x20\x02\0\0"] * 5, answers
-    rows = block(b, "full")
+    rows = b.listener("tcp:full")
     assert rows["current_clients"] == "5" and rows["shutdown_count"]["maxlimit"] == before + 55, rows
     for sock in socks:
         sock.close()
@@ -128,7 +115,7 @@ def test_a_place_becomes_free(b):
 @limit(90)
 def test_connection_rate_makes_the_rest_wait(b):
     """12 at once at 5 a second: the last of them wait two seconds in the backlog, none is refused."""
-    before = int(block(b, "rated")["accept_pauses"])
+    before = int(b.listener("tcp:rated")["accept_pauses"])
     begun, served = time.monotonic(), []
 
     def come(i):
@@ -150,7 +137,7 @@ def test_connection_rate_makes_the_rest_wait(b):
     served.sort()
     assert len(served) == 12, served
     assert served[4] < 1 <= served[5] and served[9] < 2 <= served[10] and served[11] < 4, served
-    assert int(block(b, "rated")["accept_pauses"]) > before
+    assert int(b.listener("tcp:rated")["accept_pauses"]) > before
 
 
 @versions(3, 4, 5)
@@ -206,11 +193,11 @@ def test_stop_leaves_clients_connected(b):
     assert gone(STOPPED)
     a.deliver(b.topic(), b"still here", 1)
     c.take(b.topic(), b"still here")
-    rows = block(b, "stopped")
+    rows = b.listener("tcp:stopped")
     assert rows["running"] == "false" and rows["acceptors"] == "0" and rows["current_clients"] == "2", rows
     assert said(b, "start", "tcp:stopped") == (0, f"Start mqtt:tcp listener on {where} successfully.\n")
     b.raw(4, "new", port=STOPPED).connect(b.id("new")).quiet()
-    assert block(b, "stopped")["running"] == "true"
+    assert b.listener("tcp:stopped")["running"] == "true"
     a.quiet()
 
 
@@ -321,4 +308,4 @@ def test_out_of_descriptors(b):
     for c in waiting:
         c.expect("CONNACK", code=0)
     assert (b.dir / "output").read_text().count("cannot accept connections: Too many open files") == 1
-    assert int(block(b, "test")["accept_pauses"]) > 1
+    assert int(b.listener("tcp:test")["accept_pauses"]) > 1

@@ -89,34 +89,23 @@ def peer(b, name):
     return re.search(r"peername=([^,]+),", b.ctl("clients", "show", b.id(name)).stdout)[1]
 
 
-def count(b, name, reason):
-    text = b.ctl("listeners").stdout.split(f": tcp:{name}\n")[1].split("listener on")[0]
-    found = re.search(rf"\{{{reason},(\d+)\}}", text)
-    return int(found[1]) if found else 0
-
-
-def current(b, name):
-    return int(re.search(r"current_clients *: (\d+)", b.ctl("listeners").stdout.split(f": tcp:{name}\n")[1])[1])
-
-
 def consumed(c, port):
     """Returns once the broker has taken everything c sent out of the kernel's buffer."""
     own = c.sock.getsockname()[1]
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
+
+    def is_read():
         for line in open("/proc/net/tcp").read().splitlines()[1:]:
             fields = line.split()
             if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{own:04X}"):
-                if int(fields[4].split(":")[1], 16) == 0 and fields[3] == "01":
-                    return
-    raise AssertionError("the broker does not read")
+                return int(fields[4].split(":")[1], 16) == 0 and fields[3] == "01"
+        return False
+
+    wait_until(is_read, "the broker to read")
 
 
 def none_left(b):
     """The broker has seen the ends of all earlier connections."""
-    end = time.monotonic() + DEADLINE
-    while current(b, "open"):
-        assert time.monotonic() < end, "connections stay"
+    wait_until(lambda: b.current("tcp:open") == 0, "the end of all connections")
 
 
 def test_every_form_of_header(b):
@@ -158,12 +147,12 @@ def test_header_in_two_pieces_at_every_byte(b):
 
 def test_malformed_headers(b):
     """Closed without a byte, and counted."""
-    before = count(b, "closed", "proxy_malformed")
+    before = b.ended("tcp:closed", "proxy_malformed")
     for data in BAD:
         c = b.raw(4, port=CLOSED)
         c.try_send(data)
         assert c.until_eof() == b"", data
-    assert count(b, "closed", "proxy_malformed") == before + len(BAD)
+    assert b.ended("tcp:closed", "proxy_malformed") == before + len(BAD)
 
 
 def test_no_header_in_time(b):
@@ -174,7 +163,7 @@ def test_no_header_in_time(b):
         c.sock.sendall(begin)
         assert c.until_eof() == b""
         assert 0.9 < time.monotonic() - begun < 2.5, begin
-    assert count(b, "open", "proxy_timeout") >= 4
+    assert b.ended("tcp:open", "proxy_timeout") >= 4
     for _ in range(20):
         b.raw(4, port=OPEN).close()
         c = b.raw(4, port=OPEN)
@@ -214,13 +203,13 @@ def test_a_ban_holds_for_the_client(b):
 
 def test_access_rules_hold_for_the_client(b):
     """Once the header is read, before a byte is answered."""
-    before = count(b, "ruled", "access_denied")
+    before = b.ended("tcp:ruled", "access_denied")
     denied = (tcp4("203.0.113.9", 1), tcp6("2001:db8:dead:beef::1", 1), b"PROXY TCP4 203.0.113.1 127.0.0.1 1 1\r\n")
     for header in denied:
         c = b.raw(4, port=RULED)
         c.try_send(header + connect(4, b.id()))
         assert c.until_eof() == b""
-    assert count(b, "ruled", "access_denied") == before + 3
+    assert b.ended("tcp:ruled", "access_denied") == before + 3
     c = b.raw(4, port=RULED)
     c.sock.sendall(tcp4("203.0.114.9", 1) + connect(4, b.id()))
     c.expect("CONNACK", code=0)

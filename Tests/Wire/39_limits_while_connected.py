@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a client may send and must take: rate_limit, publish_limit, send_timeout, output bounds; resending to 3.x."""
 import re
-import socket
 import threading
 import time
 
@@ -48,12 +47,6 @@ CONFIG = {
 
 def metric(b, name):
     return int(re.search(rf"^{name} *: (\d+)$", b.ctl("broker", "metrics").stdout, re.M)[1])
-
-
-def closed_for(b, listener, reason):
-    text = b.ctl("listeners").stdout.split(f": tcp:{listener}\n")[1].split("listener on")[0]
-    found = re.search(rf"\{{{reason},(\d+)\}}", text)
-    return int(found[1]) if found else 0
 
 
 def gently(clients, seconds):
@@ -236,7 +229,7 @@ def test_who_takes_nothing_is_closed(b):
     """send_timeout 2s: closed, counted, its will goes out; send_timeout_close off leaves it; a slow reader stays."""
     watcher, pub = b.client(4, "watcher"), b.client(4, "pub")
     watcher.subscribe(b.topic("will/+"), 0)
-    before = closed_for(b, "impatient", "send_timeout")
+    before = b.ended("tcp:impatient", "send_timeout")
     deaf(b, "deaf", IMPATIENT, will=Will(b.topic("will/deaf"), b"gone"))
     spared = deaf(b, "spared", PATIENT, will=Will(b.topic("will/spared"), b"gone"))
     reader = deaf(b, "reader", IMPATIENT, will=Will(b.topic("will/reader"), b"gone"))
@@ -252,8 +245,8 @@ def test_who_takes_nothing_is_closed(b):
         except AssertionError as error:
             assert "nothing arrived" in str(error), error
     assert died and 1.9 < died < 4.5, died
-    assert closed_for(b, "impatient", "send_timeout") == before + 1
-    assert closed_for(b, "patient", "send_timeout") == 0
+    assert b.ended("tcp:impatient", "send_timeout") == before + 1
+    assert b.ended("tcp:patient", "send_timeout") == 0
     for name in ("spared", "reader"):
         shown = b.ctl("clients", "show", b.id(name)).stdout
         assert int(re.search(r"output_pending +: (\d+)", shown)[1]) > 0, (name, shown)

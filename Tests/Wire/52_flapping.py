@@ -78,8 +78,7 @@ def test_failures_and_sessions_count_too(b):
         c = b.client(5, props={"session_expiry_interval": 100}, clean=0)
         c.quiet()
         c.reset()
-        while f"Client({b.id()}," in b.ctl("clients", "list").stdout:
-            pass
+        wait_until(lambda: f"Client({b.id()}," not in b.ctl("clients", "list").stdout)
     is_out(b, 5)
 
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The opening handshake of WebSocket: every request gets the HTTP answer it deserves, and its reason is counted."""
-import time
 
 from wire import *
 from wire.ws import *
@@ -34,7 +33,7 @@ def opened(port=WEB, protocol="mqtt", **more):
 
 def refused(b, status, reason, data=None, port=WEB, name="ws:web", body=None, **more):
     """The request gets this answer, the connection ends, and the reason is counted once. Returns the fields."""
-    before = b.listener(name)["shutdown_count"].get(reason, 0)
+    before = b.ended(name, reason)
     f = Frames(plain_socket(port, DEADLINE), opens=False)
     f.sock.sendall(data or request(**more))
     got, fields, text = f.read_answer()
@@ -188,12 +187,9 @@ def test_header_of_a_proxy_nobody_trusts(b):
 
 
 def test_connection_that_ends_in_its_request(b):
-    before = b.listener("ws:web")
+    before = b.current("ws:web")
     for length in (0, 1, 10, 100):
         sock = plain_socket(WEB, DEADLINE)
         sock.sendall(request()[:length])
         sock.close()
-    end = time.monotonic() + DEADLINE
-    while b.listener("ws:web")["current_clients"] != before["current_clients"]:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: b.current("ws:web") == before, "the end of the connections")

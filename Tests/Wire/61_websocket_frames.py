@@ -27,7 +27,7 @@ def alive(f):
 
 def fails(b, code, reason, data, v=4):
     """The bytes end the connection with this close code, and the reason is counted once."""
-    before = b.listener("ws:web")["shutdown_count"].get(reason, 0)
+    before = b.ended("ws:web", reason)
     f = connected(b, v)
     f.sock.sendall(data)
     f.expect_close(code)
@@ -106,7 +106,7 @@ def test_close_frames_that_are_wrong(b):
 # -- what is right -----------------------------------------------------------------------------------------------
 
 def test_close_is_answered_with_its_code(b):
-    before = b.listener("ws:web")["shutdown_count"].get("closed", 0)
+    before = b.ended("ws:web", "closed")
     codes = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999)
     for code in codes:
         f = connected(b)

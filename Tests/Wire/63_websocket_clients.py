@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""paho-mqtt and aiomqtt through WebSocket, where they are installed. WIRE_PYTHON names a Python that has them.
-(Debian 12's mosquitto_pub and mosquitto_sub do not speak it.) And haproxy in front."""
+"""paho-mqtt and aiomqtt through WebSocket, where they are installed, and haproxy in front. (Debian 12's mosquitto_pub
+and mosquitto_sub do not speak it.)"""
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
-import textwrap
-import time
 from pathlib import Path
 
 from wire import *
+from wire.people import AIOMQTT, PAHO, python, tool
 from wire.ws import *
 
 MARTLET_ONLY = True
-PYTHON = os.environ.get("WIRE_PYTHON", sys.executable)
 WEB, OTHER, PROXIED = (free_port() for _ in range(3))
 CONFIG = {
     "listener.ws.web": f"127.0.0.1:{WEB}",
@@ -24,83 +20,21 @@ CONFIG = {
     "listener.ws.proxied.proxy_address_header": "X-Forwarded-For",
 }
 
-PAHO = """
-    import threading
-    import paho.mqtt.client as mqtt
-    from paho.mqtt.enums import CallbackAPIVersion
-    for version in (mqtt.MQTTv31, mqtt.MQTTv311, mqtt.MQTTv5):
-        got, ready, done = [], threading.Event(), threading.Event()
-        def on_message(client, userdata, message):
-            got.append((message.qos, message.payload))
-            if len(got) == 301:
-                done.set()
-        c = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"paho{version}", protocol=version,
-                        transport="websockets")
-        if PATH:
-            c.ws_set_options(path=PATH)
-        c.on_subscribe = lambda *_: ready.set()
-        c.on_connect = lambda client, *_: client.subscribe(TOPIC, 2)
-        c.on_message = on_message
-        c.connect("127.0.0.1", PORT)
-        c.loop_start()
-        assert ready.wait(20)
-        big = bytes(range(256)) * 2000
-        sent = [c.publish(TOPIC, f"{qos} {i}", qos) for i in range(100) for qos in (0, 1, 2)]
-        sent.append(c.publish(TOPIC, big, 1))
-        for one in sent:
-            one.wait_for_publish(20)
-        assert done.wait(20), len(got)
-        for qos in (0, 1, 2):
-            mine = [p for q, p in got if q == qos and len(p) < 100]
-            assert mine == [f"{qos} {i}".encode() for i in range(100)], mine[:5]
-        assert (1, big) in got
-        c.disconnect()
-        c.loop_stop()
-    print("OK")
-"""
-
 REFUSED = """
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
-    c = mqtt.Client(CallbackAPIVersion.VERSION2, transport="websockets")
-    c.ws_set_options(path="/nowhere")
+    c = mqtt.Client(CallbackAPIVersion.VERSION2, transport=TRANSPORT)
+    c.ws_set_options(path=PATH)
     try:
         c.connect("127.0.0.1", PORT)
     except mqtt.WebsocketConnectionError:
         print("OK")
 """
 
-AIOMQTT = """
-    import asyncio, aiomqtt
-    async def main():
-        for protocol in (aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5):
-            async with aiomqtt.Client("127.0.0.1", PORT, protocol=protocol, transport="websockets",
-                                      websocket_path="/mqtt") as c:
-                await c.subscribe(TOPIC, qos=2)
-                for i in range(12):
-                    await c.publish(TOPIC, str(i), qos=i % 3)
-                got = []
-                async for message in c.messages:
-                    got.append(int(message.payload))
-                    if len(got) == 12:
-                        break
-                assert sorted(got) == list(range(12))
-    asyncio.run(main())
-    print("OK")
-"""
-
-
-def python(b, module, script, port=WEB, path=""):
-    if subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True).returncode:
-        raise Skip(f"{module} is not installed for {PYTHON}")
-    head = f"PORT, TOPIC, PATH = {port}, {b.topic()!r}, {path!r}\n"
-    done = subprocess.run([PYTHON, "-c", head + textwrap.dedent(script)], capture_output=True, text=True, timeout=50)
-    assert done.stdout.endswith("OK\n"), f"{done.stdout}{done.stderr}"
-
 
 def test_paho(b):
     """paho-mqtt in 3.1, 3.1.1 and 5, on the path it takes by itself."""
-    python(b, "paho.mqtt.enums", PAHO)
+    python(b, "paho.mqtt.enums", PAHO, WEB, "")
 
 
 def test_paho_on_a_path(b):
@@ -108,12 +42,12 @@ def test_paho_on_a_path(b):
 
 
 def test_paho_is_refused_on_another_path(b):
-    python(b, "paho.mqtt.enums", REFUSED)
+    python(b, "paho.mqtt.enums", REFUSED, WEB, "/nowhere")
     b.wait_counted("ws:web", "ws_not_found", 1)
 
 
 def test_aiomqtt(b):
-    python(b, "aiomqtt", AIOMQTT)
+    python(b, "aiomqtt", AIOMQTT, WEB, "/mqtt")
 
 
 HAPROXY = """
@@ -134,9 +68,7 @@ backend broker
 
 def test_haproxy_in_front(b):
     """It passes the upgrade on, and what it says of the client is believed: clients keep their own addresses."""
-    program = shutil.which("haproxy") or "/usr/sbin/haproxy"
-    if not os.access(program, os.X_OK):
-        raise Skip("there is no haproxy")
+    program = tool("haproxy")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="mw-haproxy-") as folder:
         path = Path(folder, "haproxy.cfg")
@@ -151,14 +83,7 @@ def test_haproxy_in_front(b):
 
 
 def through_haproxy(b, port, proxy):
-    end = time.monotonic() + DEADLINE
-    while True:
-        assert proxy.poll() is None and time.monotonic() < end, "haproxy does not listen"
-        try:
-            plain_socket(port, 1).close()
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.02)
+    wait_listening(proxy, port)
     clients = []
     for i in range(2, 6):
         c = Client(port, 5, b.trace, f"c{i}", source=f"127.0.0.{i}", web=True)

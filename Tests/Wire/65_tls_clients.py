@@ -2,12 +2,11 @@
 """Clients people use over TLS: mosquitto_pub and mosquitto_sub with certificates and shared keys, openssl s_client."""
 import os
 import re
-import shutil
 import subprocess
-import time
 
 from wire import *
 from wire.certs import Authority
+from wire.people import Sub, pub, tool
 
 MARTLET_ONLY = True
 CA, OTHER = Authority("mqtt.example"), Authority("second.example")
@@ -46,68 +45,24 @@ CONFIG = {
 }
 
 
-def tool(name):
-    path = shutil.which(name)
-    if not path:
-        raise Skip(f"there is no {name}")
-    return path
-
-
 def trusting(ca=CA):
     return ["-h", "localhost", "--cafile", ca["cacert.pem"]]
-
-
-def pub(port, *more, ok=True):
-    done = subprocess.run([tool("mosquitto_pub"), "-p", str(port), *more], capture_output=True, text=True, timeout=30)
-    assert (done.returncode == 0) == ok, done
-    return done
-
-
-class Sub:
-    """mosquitto_sub -d, ready when it says Subscribed."""
-
-    def __init__(self, port, *more):
-        command = [tool("stdbuf"), "-oL", tool("mosquitto_sub"), "-d", "-W", "30", "-p", str(port), *more]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
-        seen = []
-        for line in self.process.stdout:
-            seen.append(line)
-            if line.startswith("Subscribed"):
-                return
-        raise AssertionError(f"mosquitto_sub did not subscribe: {seen}")
-
-    def messages(self):
-        lines = [line.rstrip("\n") for line in self.process.stdout if not line.startswith(("Client ", "Subscribed"))]
-        assert self.process.wait(30) == 0, lines
-        return lines
-
-
-def ends(b, name):
-    """shutdown_count of ssl:NAME."""
-    for part in b.ctl("listeners").stdout.split("listener on ")[1:]:
-        rows = dict(re.findall(r"^  (\w+) *: (.*)$", part, re.M))
-        if rows["name"] == f"ssl:{name}":
-            return {k: int(n) for k, n in re.findall(r"\{(\w+),(\d+)\}", rows["shutdown_count"])}
-    raise AssertionError(f"no listener {name}")
 
 
 class Counted:
     """with Counted(b, listener, reason): one more connection of that listener ends for that reason."""
 
     def __init__(self, b, name, reason):
-        self.b, self.name, self.reason = b, name, reason
+        self.b, self.name, self.reason = b, f"ssl:{name}", reason
 
     def __enter__(self):
-        self.before = ends(self.b, self.name).get(self.reason, 0)
+        self.before = self.b.ended(self.name, self.reason)
 
     def __exit__(self, kind, *_):
         if kind:
             return
         # A client that ends by itself may be gone before the broker has read its last word.
-        end = time.monotonic() + 10
-        while (now := ends(self.b, self.name)).get(self.reason, 0) <= self.before and time.monotonic() < end:
-            self.b.client(4).quiet().disconnect()
-        assert now.get(self.reason, 0) == self.before + 1, (self.reason, now)
+        self.b.wait_counted(self.name, self.reason, self.before + 1)
 
 
 def s_client(port, *more, ca=CA, text="Q\n"):

@@ -47,27 +47,6 @@ install(FIRST)
 CONTEXT = CA.context()
 
 
-def rows(b, name):
-    """What `listeners` says about ssl:NAME."""
-    for part in b.ctl("listeners").stdout.split("listener on ")[1:]:
-        found = dict(re.findall(r"^  (\w+) *: (.*)$", part, re.M))
-        if found["name"] == f"ssl:{name}":
-            return found
-    raise AssertionError(f"no listener {name}")
-
-
-def ends(b, name):
-    return {k: int(n) for k, n in re.findall(r"\{(\w+),(\d+)\}", rows(b, name)["shutdown_count"])}
-
-
-def until(what, wanted):
-    """Waits until what() is as wanted(what()) says."""
-    end = time.monotonic() + DEADLINE
-    while not wanted(now := what()):
-        assert time.monotonic() < end, now
-        time.sleep(0.02)
-
-
 def hello(context=CONTEXT):
     """The first flight of a client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -157,25 +136,25 @@ def test_a_receiver_that_reads_slowly(b):
 def test_other_protocols(b):
     """Plain MQTT, HTTP, nonsense: closed, counted as what they are, nobody else is disturbed."""
     for text in (connect(5, "x"), b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100, os.urandom(5000)):
-        before = sum(ends(b, "plain").values())
+        before = b.ended("ssl:plain")
         c = b.raw(4, "garbage", port=PLAIN)
         c.try_send(text)
         assert len(c.until_eof()) <= 7  # an alert, or nothing
-        until(lambda: sum(ends(b, "plain").values()), lambda n: n == before + 1)
-    assert ends(b, "plain")["tls_not_tls"] >= 3
+        wait_until(lambda: b.ended("ssl:plain") == before + 1, "its end")
+    assert b.ended("ssl:plain", "tls_not_tls") >= 3
 
 
 def test_garbage_after_the_handshake(b):
     """Bytes that are no record end the connection."""
     c = b.raw(4, "damaged", port=PLAIN, tls=CONTEXT).connect(b.id())
-    before = ends(b, "plain").get("tls_bad_record", 0)
+    before = b.ended("ssl:plain", "tls_bad_record")
     os.write(c.sock.fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
-    until(lambda: ends(b, "plain").get("tls_bad_record", 0), lambda n: n == before + 1)
+    b.wait_counted("ssl:plain", "tls_bad_record", before + 1)
 
 
 def test_handshake_timeout(b):
     """Silence, half a first flight, a first flight and no more: each ends in time and is counted."""
-    before = ends(b, "quick").get("tls_handshake_timeout", 0)
+    before = b.ended("ssl:quick", "tls_handshake_timeout")
     whole = hello()
     clients = []
     begun = time.monotonic()
@@ -185,25 +164,25 @@ def test_handshake_timeout(b):
     for c in clients:
         c.until_eof()
     assert 0.8 < time.monotonic() - begun < 5
-    until(lambda: ends(b, "quick").get("tls_handshake_timeout", 0), lambda n: n == before + 3)
+    b.wait_counted("ssl:quick", "tls_handshake_timeout", before + 3)
 
 
 def test_connect_has_its_own_time(b):
     """After the handshake mqtt.idle_timeout counts, not what was left of the handshake's."""
     c = b.raw(4, "late", port=QUICK, tls=CONTEXT)
-    time.sleep(1.5)  # longer than this listener's handshake_timeout
+    b.clock()  # longer than this listener's handshake_timeout
     c.connect(b.id())
 
 
 def test_too_many_handshakes(b):
     """Beyond max_handshakes (one for each loop here) the oldest ends, and who goes on with its own comes in."""
-    before = ends(b, "few").get("tls_handshakes_full", 0)
+    before = b.ended("ssl:few", "tls_handshakes_full")
     waiting = [b.raw(4, f"half{i}", port=FEW) for i in range(40)]
     flight = hello()
     for c in waiting:
         c.send(flight)
     # Four loops with a place each: at least 36 had to go.
-    until(lambda: ends(b, "few").get("tls_handshakes_full", 0), lambda n: n >= before + 36)
+    wait_until(lambda: b.ended("ssl:few", "tls_handshakes_full") >= before + 36, "the end of the oldest")
     for i in range(8):
         b.raw(4, "good", port=FEW, tls=CONTEXT).connect(b.id(f"good{i}"))
 
@@ -255,7 +234,7 @@ def test_new_certificates_under_a_thousand_clients(b):
     clients = [b.raw(4, f"kept{i}", port=FILES, tls=CONTEXT) for i in range(1000)]
     for i, c in enumerate(clients):
         c.connect(b.id(f"kept{i}"), keepalive=0)
-    assert rows(b, "files")["current_clients"] == "1000"
+    assert b.listener("ssl:files")["current_clients"] == "1000"
     assert served(FILES) == "first"
     install(SECOND)
     assert served(FILES) == "first"
@@ -274,18 +253,18 @@ def test_new_certificates_under_a_thousand_clients(b):
     # By signal, with the outcome in the log.
     install(FIRST)
     os.kill(b.process.pid, signal.SIGHUP)
-    until(lambda: served(FILES), lambda name: name == "first")
+    wait_until(lambda: served(FILES) == "first", "the first certificate")
     assert "The certificates of ssl:files are loaded." in (b.dir / "output").read_text()
     for c in clients:
         c.send(pingreq())
     for c in clients:
         c.expect("PINGRESP")
-    assert rows(b, "files")["current_clients"] == "1000"
+    assert b.listener("ssl:files")["current_clients"] == "1000"
 
 
 def test_the_end_of_a_certificate_is_shown(b):
     """listeners tells the day."""
     from datetime import datetime, timedelta, timezone
     wanted = (datetime.now(timezone.utc) + timedelta(days=825)).date().isoformat()
-    assert rows(b, "plain")["cert_not_after"] == wanted
+    assert b.listener("ssl:plain")["cert_not_after"] == wanted
     assert "cert_not_after" not in b.ctl("listeners").stdout.split("listener on ")[1]  # tcp:test

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thousands of connections to a TLS listener that say nothing, or begin a handshake and leave it at that."""
 import os
-import re
 import resource
 import socket
 import ssl
@@ -32,20 +31,6 @@ def room_for(count):
         if hard < count + 200:
             raise Skip(f"a process may open {hard} files here")
         resource.setrlimit(resource.RLIMIT_NOFILE, (count + 200, hard))
-
-
-def ends(b, name):
-    for part in b.ctl("listeners").stdout.split("listener on ")[1:]:
-        if f"ssl:{name}" in part:
-            return {k: int(n) for k, n in re.findall(r"\{(\w+),(\d+)\}", part)}
-    raise AssertionError(name)
-
-
-def until(what, wanted, seconds=30):
-    end = time.monotonic() + seconds
-    while not wanted(now := what()):
-        assert time.monotonic() < end, now
-        time.sleep(0.05)
 
 
 def hello():
@@ -84,7 +69,7 @@ def test_connections_that_never_speak(b):
     others_are_served(b, PORT)
     each = (b.memory() - before) / MANY
     assert each < 4096, f"{each:.0f} bytes for each silent connection"
-    until(lambda: ends(b, "quick").get("tls_handshake_timeout", 0), lambda n: n >= MANY)
+    wait_until(lambda: b.ended("ssl:quick", "tls_handshake_timeout") >= MANY, "their end", 30)
     for sock in socks:
         sock.close()
 
@@ -99,7 +84,7 @@ def test_handshakes_left_half_way(b):
     full = b.memory()
     socks += come(PATIENT, MANY - PLACES // 2, flight)
     others_are_served(b, PATIENT)
-    until(lambda: ends(b, "patient").get("tls_handshakes_full", 0), lambda n: n >= MANY - PLACES - 4)
+    wait_until(lambda: b.ended("ssl:patient", "tls_handshakes_full") >= MANY - PLACES - 4, "their end", 30)
     grown = b.memory() - full
     # The other half of the places, and sockets that linger.
     assert grown < PLACES // 2 * 80_000 + MANY * 8192, f"{grown} bytes more"

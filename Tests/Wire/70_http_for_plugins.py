@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP for plugins: routes, bodies, streams, credentials, files, limits. martlet.http/1"""
-import hashlib
 import os
 import re
 import socket
-import subprocess
 import threading
 
 from wire import *
@@ -52,17 +50,6 @@ def counts(b):
     return {k: int(v) for k, v in (line.split("=") for line in listed.stdout.split())}
 
 
-def listener(b, name):
-    """The rows that `listeners` prints for one listener."""
-    blocks = b.ctl("listeners").stdout.split("listener on ")
-    block = next(x for x in blocks if re.search(rf"name\s*: {re.escape(name)}\n", x))
-    return dict(re.split(r"\s*: ", line.strip(), maxsplit=1) for line in block.splitlines()[1:])
-
-
-def shutdowns(b, name):
-    return {k: int(v) for k, v in re.findall(r"\{(\w+),(\d+)\}", listener(b, name)["shutdown_count"])}
-
-
 # -- the host's own ------------------------------------------------------------------------------------------------
 
 
@@ -88,12 +75,12 @@ def test_what_is_not_there_is_one_line_of_json(b):
 
 
 def test_listeners_shows_and_commands_it(b):
-    row = listener(b, "api:short")
+    row = b.listener("api:short")
     assert row["running"] == "true" and row["max_clients"] == "8" and row["current_clients"] == "0", row
     done = b.ctl("listeners", "stop", "api:short")
     assert done.stdout == f"Stop http:api listener on 127.0.0.1:{SHORT} successfully.\n", done
     assert curl(SHORT, "/status").exit == 7
-    assert listener(b, "api:short")["running"] == "false"
+    assert b.listener("api:short")["running"] == "false"
     taken = socket.create_server(("127.0.0.1", SHORT))
     done = b.ctl("listeners", "start", "api:short")
     assert done.returncode == 1 and "another program uses this address" in done.stderr, done
@@ -118,7 +105,7 @@ def test_stop_lets_clients_finish(b):
 def test_access_rules(b):
     got = curl(RULED, "/status")
     assert got.exit in (52, 56) and got.raw == b"", got
-    assert shutdowns(b, "api:ruled")["access_denied"] >= 1
+    assert b.ended("api:ruled", "access_denied") >= 1
 
 
 def test_a_port_in_use_costs_one_door(b):
@@ -132,7 +119,7 @@ def test_a_port_in_use_costs_one_door(b):
         said = (other.dir / "output").read_text()
         assert f"Listener api:management on 127.0.0.1:{port}: it could not be bound: another program uses this " \
             "address." in said, said
-        assert listener(other, "api:management")["running"] == "false"
+        assert other.listener("api:management")["running"] == "false"
         taken.close()
         assert other.ctl("listeners", "start", "api:management").returncode == 0
         assert curl(port, "/status").status == 200
@@ -244,7 +231,7 @@ def test_wrong_requests(b):
         assert got.startswith(b"HTTP/1.1 %d" % status), (request[:60], got[:100])
     got = Raw(DOOR, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n\x00\x01nonsense\r\n\r\n").eof()
     assert got.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 400" in got, got
-    assert shutdowns(b, "api:management")["bad_request"] >= len(wrong)
+    assert b.ended("api:management", "bad_request") >= len(wrong)
 
 
 # -- answers --------------------------------------------------------------------------------------------------------
@@ -274,7 +261,7 @@ def test_a_client_that_takes_nothing(b):
     """It is closed after send_timeout, and the plugin told so."""
     loaded(b)
     r = Raw(CORS, b"GET /flood/64 HTTP/1.1\r\nHost: a\r\n\r\n")
-    wait_until(lambda: shutdowns(b, "api:mgmt").get("send_timeout"), "its end")
+    wait_until(lambda: b.ended("api:mgmt", "send_timeout"), "its end")
     assert counts(b)["timeouts"] == 1
     assert len(r.eof()) < 64 << 20
 
@@ -556,10 +543,10 @@ def test_headers_that_never_end(b):
         if n % 50 == 0:
             assert curl(SHORT, "/status").status == 200, n
     # Its eight places, and for a moment those that are being put out of them.
-    now = int(listener(b, "api:short")["current_clients"])
+    now = b.current("api:short")
     assert now <= 16, now
-    wait_until(lambda: listener(b, "api:short")["current_clients"] == "0", "their end")
-    reasons = shutdowns(b, "api:short")
+    wait_until(lambda: b.current("api:short") == 0, "their end")
+    reasons = b.listener("api:short")["shutdown_count"]
     assert reasons["evicted"] + reasons["header_timeout"] >= 290, reasons
     assert b.memory() - before < 16 << 20
     for r in open_:
@@ -569,7 +556,7 @@ def test_headers_that_never_end(b):
 def test_a_kept_connection_ends(b):
     r = Raw(SHORT, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
     assert r.eof().startswith(b"HTTP/1.1 200")
-    assert shutdowns(b, "api:short")["idle_timeout"] >= 1
+    assert b.ended("api:short", "idle_timeout") >= 1
 
 
 def test_all_places_taken_by_requests(b):
@@ -579,7 +566,7 @@ def test_all_places_taken_by_requests(b):
     wait_until(lambda: counts(b)["held"] + counts(b)["streams"] == 64, "64 requests")
     got = curl(CORS, "/status")
     assert got.exit in (52, 56), got
-    assert shutdowns(b, "api:mgmt")["maxlimit"] >= 1
+    assert b.ended("api:mgmt", "maxlimit") >= 1
     b.ctl("http", "answer")
     assert curl(CORS, "/status").status == 200
     for stream in streams:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS for plugins: the same routes behind TLS, with the certificates and options of the MQTT listeners."""
 import os
-import re
 import socket
 import ssl
 import subprocess
@@ -44,11 +43,6 @@ def https(b, path, *words, port=DOOR, data=None):
     done = subprocess.run(curl_command("--cacert", str(b.dir / "etc/certs/cacert.pem"), *words,
                                        f"https://localhost:{port}{path}"), input=data, capture_output=True)
     return Answer(done.stdout, done.returncode)
-
-
-def shutdowns(b, name):
-    block = next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {name}\n" in x)
-    return {k: int(v) for k, v in re.findall(r"\{(\w+),(\d+)\}", block)}
 
 
 def loaded(b):
@@ -119,18 +113,18 @@ def test_client_certificates(b):
     got = https(b, "/status", "--cert", str(folder / "client-cert.pem"), "--key", str(folder / "client-key.pem"),
                 port=MUTUAL)
     assert got.status == 200, got
-    assert shutdowns(b, "apis:mgmt"), b.ctl("listeners").stdout
+    assert b.ended("apis:mgmt"), b.ctl("listeners").stdout
 
 
 def test_what_is_no_tls(b):
     certificates(b)
-    before = sum(shutdowns(b, "apis:management").values())
+    before = b.ended("apis:management")
     assert Raw(DOOR, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n").eof().find(b"running") == -1
     silent = Raw(DOOR)
     half = Raw(DOOR, b"\x16\x03\x01\x02\x00\x01")
     assert silent.eof() == half.eof() == b""
-    wait_until(lambda: sum(shutdowns(b, "apis:management").values()) >= before + 3, "three ends")
-    assert shutdowns(b, "apis:management")["header_timeout"] >= 2
+    wait_until(lambda: b.ended("apis:management") >= before + 3, "three ends")
+    assert b.ended("apis:management", "header_timeout") >= 2
     assert https(b, "/status").status == 200
 
 

@@ -135,7 +135,7 @@ def test_queue_is_bounded(b):
         counts = [dict(line.split("=") for line in text.splitlines()) for text in (before, after)]
         assert int(counts[1]["accepted"]) - int(counts[0]["accepted"]) == 10, counts
         assert int(counts[1]["busy"]) - int(counts[0]["busy"]) == 15, counts
-        stats = wait_for(lambda: (s := shown(b, "bounded"))["queued"] == 8 and s)
+        stats = wait_until(lambda: (s := shown(b, "bounded"))["queued"] == 8 and s)
         assert stats["open"] == 10 and stats["busy"] == 15, stats
         assert web.connections <= 2
         assert {r.http for r in collect(b, 10)} == {200}
@@ -158,7 +158,7 @@ def test_cancel(b):
     with WebServer() as web:
         loaded(b)
         token = b.ctl("httpc", "one", "GET", web.url("/slow/300")).stdout.strip().split("=")[1]
-        wait_for(lambda: web.requests)
+        wait_until(lambda: web.requests)
         assert b.ctl("httpc", "cancel", token).returncode == 0
         assert b.ctl("httpc", "cancel", token).returncode == 1
         assert fetch(b, web.url("/slow/400")).http == 200, "by now the cancelled one would have been answered"
@@ -207,7 +207,7 @@ def test_server_that_comes_back(b):
     c = client(b, "name=back")
     port = free_port()
     b.ctl("httpc", "send", "1", "GET", f"http://127.0.0.1:{port}/ok", "retries=10", c)
-    wait_for(lambda: shown(b, "back")["retries"] > 0)
+    wait_until(lambda: shown(b, "back")["retries"] > 0)
     with WebServer(port=port):
         r = collect(b, 1)[0]
         assert r.http == 200 and r.attempts > 1, r
@@ -282,7 +282,7 @@ def test_clients_are_bounded_and_end(b):
         done = b.ctl("httpc", "client")
         assert done.returncode == 1 and "16 clients are the limit" in done.stderr, done
         b.ctl("httpc", "send", "3", "GET", web.url("/slow/200"), made[0])
-        wait_for(lambda: len(web.requests) == 3)
+        wait_until(lambda: len(web.requests) == 3)
         for one in made:
             assert b.ctl("httpc", "close", one.split("=")[1]).returncode == 0
         assert b.ctl("httpc", "close", made[0].split("=")[1]).returncode == 1
@@ -307,7 +307,7 @@ def test_unload_with_a_hundred_under_way(b):
         loaded(b)
         b.ctl("httpc", "send", "100", "GET", web.url("/slow/300"), client(b, "hosts=200"))
         b.ctl("httpc", "send", "50", "GET", web.url("/slow/300"), "from=0")
-        wait_for(lambda: len(web.requests) >= 100)
+        wait_until(lambda: len(web.requests) >= 100)
         begun = time.monotonic()
         done = b.ctl("plugins", "unload", "httpc")
         assert done.returncode == 0 and time.monotonic() - begun < 1, done

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from wire import *
 from wire.broker import Martlet
 from wire.httpc import *
+from wire.people import tool
 from wire.webserver import WebServer, make_certificates
 
 MARTLET_ONLY = True
@@ -44,7 +45,7 @@ def test_service_that_moves(b):
             assert fetch(other, url, slow).headers["X-Name"] == "old"
             hosts.write_text("127.0.0.1 localhost\n127.0.0.3 moved.test\n")
             begun = time.monotonic()
-            wait_for(lambda: fetch(other, url, quick).headers["X-Name"] == "new", 10)
+            wait_until(lambda: fetch(other, url, quick).headers["X-Name"] == "new", seconds=10)
             assert time.monotonic() - begun < 4
             assert fetch(other, url, slow).headers["X-Name"] == "old", "it may be believed for a minute"
             assert new.connections == 1
@@ -132,8 +133,7 @@ def test_environment_names_no_proxy(b):
 
 def test_http2_shares_a_connection(b):
     """Against nghttpd: a hundred requests at once, one connection, HTTP/2. RFC 9113."""
-    if not (program := shutil.which("nghttpd")):
-        raise Skip("nghttpd is not installed")
+    program = tool("nghttpd")
     folder = make_certificates(b.dir / "h2certs")
     (folder / "index.html").write_text("over two")
     port = free_port()

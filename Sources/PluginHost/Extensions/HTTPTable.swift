@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
 import Glibc
+import HTTPClient
 
 /// martlet.http/1
 nonisolated(unsafe) let httpTable = permanent(
@@ -129,16 +130,6 @@ extension HTTPHead {
             if ownHeaders.contains(text.lowercased()) { continue }
             fields.append(HTTPPair(text, String(decoding: value, as: UTF8.self)))
         }
-    }
-}
-
-/// RFC 9110 §5.6.2
-private func isTokenByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"):
-        true
-    default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
     }
 }
 

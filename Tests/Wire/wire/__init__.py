@@ -8,3 +8,4 @@ from .client import DEADLINE, Client, Closed
 from .marks import Skip, limit, martlet_only, not_on_mosquitto, versions
 from .parse import Violation, parse
 from .props import encode, utf8, varint
+from .waiting import wait_listening, wait_until

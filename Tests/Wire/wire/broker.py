@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .certs import Authority
 from .client import Client, DEADLINE
+from .waiting import wait_until
 
 CRASH = re.compile(r"Fatal error|AddressSanitizer|ThreadSanitizer|LeakSanitizer|Program crashed|panicked")
 
@@ -45,20 +46,21 @@ class Broker:
         self.output = open(self.dir / "output", "ab")
         self.process = subprocess.Popen([*self.wrap, *command], cwd=self.dir, stdout=self.output, stderr=self.output,
                                         stdin=subprocess.DEVNULL, start_new_session=True)
-        end = time.monotonic() + 30 * max(1, DEADLINE / 10)
-        while True:
-            if self.process.poll() is not None:
-                raise AssertionError(f"the broker did not start: {self.tail()}")
-            try:
-                for port in filter(None, (self.port, self.door)):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > end:
-                    raise AssertionError(f"the broker does not accept connections: {self.tail()}") from None
-                time.sleep(0.01)
+        wait_until(self.accepts, lambda: f"a broker that accepts connections: {self.tail()}",
+                   30 * max(1, DEADLINE / 10))
         self.started()
         return self
+
+    def accepts(self):
+        """Whether it accepts connections; that it has ended is a failure."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"the broker did not start: {self.tail()}")
+        try:
+            for port in filter(None, (self.port, self.door)):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            return True
+        except OSError:
+            return False
 
     def started(self):
         """What has to be done once it accepts connections."""
@@ -144,6 +146,15 @@ class Broker:
         """A connected client called name, whose client identifier is id(name)."""
         c = self.raw(v, name)
         return c.connect(self.id(name) if client_id is None else client_id, session_present, code, **connect)
+
+    def visits(self, count=20, **connect):
+        """So many clients, one after the other, come, get what they publish, and go. connect: of their CONNECT."""
+        for i in range(count):
+            c = self.client(4 + i % 2, f"visitor{i}", **connect)
+            c.subscribe(self.topic(), 1)
+            c.deliver(self.topic(), b"x", 1)
+            c.take(self.topic(), b"x")
+            c.disconnect()
 
     def nothing_for(self, subscriber, publisher=None):
         """Nothing is on its way from publisher to subscriber: a marker sent now is what arrives next."""
@@ -234,10 +245,9 @@ class Martlet(Broker):
         path.write_text("".join(f"{key} = {value}\n" for key, value in keys.items()))
 
     def started(self):
-        end = time.monotonic() + 20
-        while (listed := self.ctl("plugins", "list")).returncode:  # its socket opens after the listeners
-            assert time.monotonic() < end, f"plugins list: {listed.stderr}"
-        active = listed.stdout
+        # Its socket opens after the listeners.
+        active = wait_until(lambda: (listed := self.ctl("plugins", "list")).returncode == 0 and listed, "plugins list",
+                            20).stdout
         for name in self.plugins:
             if not re.search(rf"Plugin\({name},.*active=true\)", active):
                 self.load(name)
@@ -256,12 +266,24 @@ class Martlet(Broker):
                 return {**rows, "shutdown_count": {reason: int(n) for reason, n in counts}}
         raise AssertionError(f"no listener {name} in {text}")
 
+    def current(self, name):
+        """How many connections a listener has."""
+        return int(self.listener(name)["current_clients"])
+
+    def ended(self, name, reason=None):
+        """How many connections of a listener have ended, for this reason or at all."""
+        counts = self.listener(name)["shutdown_count"]
+        return counts.get(reason, 0) if reason else sum(counts.values())
+
     def wait_counted(self, name, reason, count):
         """Until so many connections of a listener have ended for this reason."""
-        end = time.monotonic() + DEADLINE
-        while (got := self.listener(name)["shutdown_count"].get(reason, 0)) != count:
-            assert time.monotonic() < end and got < count, f"{reason} of {name}: {got}, not {count}"
-            time.sleep(0.02)
+
+        def counted():
+            got = self.ended(name, reason)
+            assert got <= count, f"{reason} of {name}: {got}, not {count}"
+            return got == count
+
+        wait_until(counted, lambda: f"{count} {reason} of {name}: {self.ended(name, reason)}")
 
     def ctl(self, *words, timeout=30):
         """bin/martlet_ctl WORDS: returncode, stdout, stderr."""

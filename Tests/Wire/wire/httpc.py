@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests/PluginABI/httpc.c from outside: requests through a plugin, and what its callbacks were told."""
 import re
-import time
 
 from .cplugin import compile_plugin
+from .waiting import wait_until
 
 LINE = re.compile(r"status=(-?\d+) failure=(\d+) http=(\d+) version=(\d+) attempts=(\d+) where=(-?\d+) length=(\d+) "
                   r"sum=(\d+) headers=(.*?) body=(.*?) error=(.*)")
@@ -30,14 +30,6 @@ def loaded(b):
         b.load("httpc")
 
 
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.005)
-    return value
-
-
 def collect(b, count, seconds=20):
     """The next count results, in the order of their callbacks."""
     found = []
@@ -46,7 +38,7 @@ def collect(b, count, seconds=20):
         found.extend(Response(line) for line in b.ctl("httpc", "results").stdout.splitlines())
         return len(found) >= count
 
-    wait_for(more, seconds)
+    wait_until(more, "the results", seconds)
     assert len(found) == count, found
     return found
 

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 
 from .client import DEADLINE
 from .marks import Skip
@@ -117,12 +116,3 @@ class Raw:
 
     def close(self):
         self.socket.close()
-
-
-def wait_until(check, what, seconds=None):
-    """Ask until the answer is true: for what the broker notices by itself and tells nobody."""
-    end = time.monotonic() + (seconds or max(10, DEADLINE))
-    while not (value := check()):
-        assert time.monotonic() < end, f"{what} did not come true"
-        time.sleep(0.01)
-    return value
