@@ -149,7 +149,9 @@ public final class LayerStack: @unchecked Sendable {
     func up(_ bytes: UnsafeMutableRawBufferPointer, from position: Int) {
         guard bytes.count > 0 else { return }
         if position + 1 < layers.count { return feed(bytes, to: position + 1) }
-        guard let loop, let transport, !isDeaf else { return }
+        guard let loop, let transport else { return }
+        loop.noteReady(transport, self)
+        guard !isDeaf else { return }
         loop.deliverDecoded(transport, UnsafeRawBufferPointer(bytes))
     }
 
