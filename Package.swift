@@ -172,6 +172,7 @@ let package = Package(
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "Topics", "Reactor", "Schedules"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CReactor", "Schedules"]),
         .testTarget(name: "TLSTests", dependencies: ["TLS", "CTLS", "Reactor"]),
+        .testTarget(name: "SocketsTests", dependencies: ["Sockets", "TLS", "Reactor"]),
         .testTarget(name: "ConfigTests", dependencies: ["Config"]),
         .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
         .testTarget(name: "CtlProtocolTests", dependencies: ["CtlProtocol", "martlet_ctl"]),

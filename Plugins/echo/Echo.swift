@@ -10,11 +10,13 @@ final class Echo: Plugin {
     override func start() throws(PluginError) {
         let options = try configure()
         let counts = counts
+        let greets = try host.config.bool("echo.greet")
         if let address = try host.config.optionalString("echo.tcp") {
             try host.net.listenTCP(
                 "tcp", on: address, options, rebound: { _, _, state in EchoPeer(counts, state) }
-            ) { _, _ in
+            ) { connection, _ in
                 counts.accepted.add(1, ordering: .relaxed)
+                if greets { connection.send(greeting { connection.proof($0) }) }
                 return EchoPeer(counts)
             }
         }
@@ -25,7 +27,13 @@ final class Echo: Plugin {
             let net = host.net
             let registration = try host.net.listenUDP("udp", on: address, options) { peer, bytes in
                 counts.datagrams.add(1, ordering: .relaxed)
-                if let from = listener.registration { net.send(bytes, to: peer, from: from) }
+                guard let from = listener.registration else { return }
+                guard greets, bytes == "who\n" else {
+                    net.send(bytes, to: peer, from: from)
+                    return
+                }
+                greeting { net.proof($0, of: peer, from: from) }
+                    .withBytes { _ = net.send($0, to: peer, from: from) }
             }
             listener.registration = registration
             udp = registration
@@ -59,6 +67,11 @@ final class Echo: Plugin {
             .string(
                 "echo.dtls", .immutable, example: "gateway",
                 help: "The NAME of tls.NAME.* with which datagrams are encrypted (DTLS 1.2); plain if not set."),
+            .bool(
+                "echo.greet", default: "off", .immutable,
+                help:
+                    "Tell a TCP client first, in one line, whom TLS has shown it to be; with DTLS, who sends \"who\" alone in a line."
+            ),
             .string(
                 "echo.access", default: "allow all", .immutable,
                 help: "Who may come: allow or deny, then all, an address or a network; several are separated by commas."
@@ -79,6 +92,14 @@ final class Echo: Plugin {
         out.line("bytes         : \(counts.bytes.load(ordering: .relaxed))")
         out.line("datagrams     : \(counts.datagrams.load(ordering: .relaxed))")
     }
+}
+
+/// "CN=device-1,O=Acme 9f86d081…", "psk sensor-1" or "nobody": what a peer has proven.
+private func greeting(_ proof: (PeerProof) -> [UInt8]) -> String {
+    let name = proof(.distinguishedName)
+    let key = proof(.sharedKey)
+    let bytes = !key.isEmpty ? Array("psk ".utf8) + key : !name.isEmpty ? name + [0x20] + proof(.fingerprint) : []
+    return bytes.isEmpty ? "nobody\n" : String(decoding: bytes, as: UTF8.self) + "\n"
 }
 
 /// All loops count here; an echo is no benchmark.

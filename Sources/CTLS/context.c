@@ -34,6 +34,7 @@ static ctls_context *make(bool is_server, const SSL_METHOD *method) {
   SSL_CTX_set_dh_auto(c->ssl, 1);
   SSL_CTX_set_verify(c->ssl, is_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
   ctls_install_callbacks(c);
+  if (is_server) ctls_install_verification(c);
   return c;
 }
 
@@ -43,11 +44,14 @@ ctls_context *ctls_context_new(bool is_server) {
   return c;
 }
 
-ctls_context *ctls_context_new_datagram(void) {
-  ctls_context *c = make(true, DTLS_server_method());
+ctls_context *ctls_context_new_datagram(bool is_server) {
+  ctls_context *c = make(is_server, is_server ? DTLS_server_method() : DTLS_client_method());
   if (!c) return NULL;
   c->is_datagram = true;
-  if (SSL_CTX_set_min_proto_version(c->ssl, DTLS1_2_VERSION) && ctls_install_cookies(c)) return c;
+  if (SSL_CTX_set_min_proto_version(c->ssl, DTLS1_2_VERSION) && (!is_server || ctls_install_cookies(c))) {
+    SSL_CTX_set_options(c->ssl, SSL_OP_NO_QUERY_MTU);
+    return c;
+  }
   ctls_context_free(c);
   return NULL;
 }

@@ -34,11 +34,20 @@ bool ctls_install_cookies(ctls_context *c) {
   if (RAND_bytes(c->cookie_key, sizeof c->cookie_key) != 1) return false;
   SSL_CTX_set_cookie_generate_cb(c->ssl, bake);
   SSL_CTX_set_cookie_verify_cb(c->ssl, taste);
-  SSL_CTX_set_options(c->ssl, SSL_OP_COOKIE_EXCHANGE | SSL_OP_NO_QUERY_MTU);
+  SSL_CTX_set_options(c->ssl, SSL_OP_COOKIE_EXCHANGE);
   return true;
 }
 
 void ctls_limit_datagrams(SSL *ssl) { SSL_set_mtu(ssl, PATH); }
+
+void ctls_lend_buffers(ctls_stream *s) {
+  if (s->context->is_datagram) SSL_alloc_buffers(s->ssl);
+}
+
+/* Refused while something lies in them. */
+void ctls_take_buffers(ctls_stream *s) {
+  if (s->context->is_datagram) SSL_free_buffers(s->ssl);
+}
 
 /* ---- Streams ------------------------------------------------------------------------------------------------------ */
 
@@ -68,6 +77,8 @@ int64_t ctls_stream_timeout(ctls_stream *s) {
 int ctls_stream_expire(ctls_stream *s) {
   if (s->state != CTLS_OPEN) return s->state;
   ERR_clear_error();
+  ctls_lend_buffers(s);
   int answer = (int)DTLSv1_handle_timeout(s->ssl);
+  ctls_take_buffers(s);
   return answer < 0 ? ctls_settle(s, answer) : CTLS_OPEN;
 }

@@ -42,6 +42,9 @@ struct ctls_stream {
   uint8_t peer[CTLS_LONGEST_PEER];
   size_t peer_count;
   char *identity;
+  /* Of a client, DER, from the end of the handshake on. */
+  uint8_t *certificate;
+  size_t certificate_count;
   int state;
   bool is_finished;
   bool identity_unknown;
@@ -57,6 +60,14 @@ bool ctls_install_cookies(ctls_context *);
 size_t ctls_find_key(SSL *, const uint8_t *identity, size_t count, uint8_t *key, size_t room);
 ctls_stream *ctls_stream_of(const SSL *);
 void ctls_limit_datagrams(SSL *);
+/* Around everything that receives or sends: memory for a record each way, only as long as it is needed. A stream lets go
+   of it by itself (SSL_MODE_RELEASE_BUFFERS), an association would keep 33 KB. */
+void ctls_lend_buffers(ctls_stream *);
+void ctls_take_buffers(ctls_stream *);
+/* The verification of a client's certificate without what it would keep. */
+void ctls_install_verification(ctls_context *);
+/* After the handshake: lets go of what only it needed. */
+void ctls_slim(ctls_stream *);
 /* What an answer of OpenSSL means for the stream. */
 int ctls_settle(ctls_stream *, int answer);
 

@@ -73,6 +73,7 @@ void ctls_stream_free(ctls_stream *s) {
   if (!s) return;
   SSL_free(s->ssl);
   ctls_context_free(s->context);
+  free(s->certificate);
   free(s->identity);
   free(s->failure_text);
   free(s);
@@ -136,26 +137,29 @@ static bool is_still_known(ctls_stream *s) {
 int ctls_stream_begin(ctls_stream *s) {
   if (s->context->is_server || s->state != CTLS_OPEN) return s->state;
   ERR_clear_error();
-  return ctls_settle(s, SSL_do_handshake(s->ssl));
+  ctls_lend_buffers(s);
+  int answer = SSL_do_handshake(s->ssl);
+  int state = ctls_settle(s, answer);
+  ctls_take_buffers(s);
+  return state;
 }
 
-int ctls_stream_receive(ctls_stream *s, const uint8_t *bytes, size_t count, uint8_t *plain, size_t room,
-                        size_t *written) {
-  *written = 0;
-  if (s->state != CTLS_OPEN) return s->state;
-  if (count > 0) {
-    s->in = bytes;
-    s->in_count = count;
+static int shake_hands(ctls_stream *s) {
+  int answer = SSL_do_handshake(s->ssl);
+  if (answer != 1) return ctls_settle(s, answer);
+  if (is_still_known(s)) {
+    ctls_slim(s);
+    return CTLS_OPEN;
   }
-  ERR_clear_error();
+  s->failure = CTLS_FAILURE_IDENTITY;
+  s->failure_text = strdup("the identity of its ticket is not known any more");
+  return s->state = CTLS_FAILED;
+}
+
+static int read_records(ctls_stream *s, uint8_t *plain, size_t room, size_t *written) {
   if (!SSL_is_init_finished(s->ssl)) {
-    int answer = SSL_do_handshake(s->ssl);
-    if (answer != 1) return ctls_settle(s, answer);
-    if (!is_still_known(s)) {
-      s->failure = CTLS_FAILURE_IDENTITY;
-      s->failure_text = strdup("the identity of its ticket is not known any more");
-      return s->state = CTLS_FAILED;
-    }
+    int state = shake_hands(s);
+    if (state != CTLS_OPEN || !SSL_is_init_finished(s->ssl)) return state;
   }
   while (*written < room) {
     size_t n = 0;
@@ -167,20 +171,40 @@ int ctls_stream_receive(ctls_stream *s, const uint8_t *bytes, size_t count, uint
   return CTLS_OPEN;
 }
 
+int ctls_stream_receive(ctls_stream *s, const uint8_t *bytes, size_t count, uint8_t *plain, size_t room,
+                        size_t *written) {
+  *written = 0;
+  if (s->state != CTLS_OPEN) return s->state;
+  if (count > 0) {
+    s->in = bytes;
+    s->in_count = count;
+  }
+  ERR_clear_error();
+  ctls_lend_buffers(s);
+  int state = read_records(s, plain, room, written);
+  ctls_take_buffers(s);
+  return state;
+}
+
 int ctls_stream_send(ctls_stream *s, const uint8_t *bytes, size_t count) {
   if (s->state == CTLS_FAILED) return CTLS_FAILED;
   if (count == 0) return s->state;
   ERR_clear_error();
+  ctls_lend_buffers(s);
   size_t n;
   int answer = SSL_write_ex(s->ssl, bytes, count, &n);
-  return answer == 1 ? s->state : ctls_settle(s, answer);
+  int state = answer == 1 ? s->state : ctls_settle(s, answer);
+  ctls_take_buffers(s);
+  return state;
 }
 
 void ctls_stream_finish(ctls_stream *s) {
   if (s->is_finished || s->state == CTLS_FAILED || !SSL_is_init_finished(s->ssl)) return;
   s->is_finished = true;
   ERR_clear_error();
+  ctls_lend_buffers(s);
   SSL_shutdown(s->ssl);
+  ctls_take_buffers(s);
   ERR_clear_error();
 }
 
@@ -198,50 +222,3 @@ size_t ctls_stream_protocol(const ctls_stream *s, const uint8_t **out) {
 }
 
 const char *ctls_stream_identity(const ctls_stream *s) { return s->identity; }
-
-static size_t put(char *out, size_t room, const char *text, size_t count) {
-  if (memchr(text, 0, count)) return 0;
-  memcpy(out, text, count < room ? count : room);
-  return count;
-}
-
-static size_t common_name(X509_NAME *name, char *out, size_t room) {
-  int last = -1, next;
-  while ((next = X509_NAME_get_index_by_NID(name, NID_commonName, last)) >= 0) last = next;
-  if (last < 0) return 0;
-  unsigned char *text = NULL;
-  int count = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
-  size_t result = count > 0 ? put(out, room, (const char *)text, (size_t)count) : 0;
-  OPENSSL_free(text);
-  return result;
-}
-
-static size_t whole_name(X509_NAME *name, char *out, size_t room) {
-  BIO *bio = BIO_new(BIO_s_mem());
-  if (!bio) return 0;
-  /* UTF-8 as it is, control characters and separators escaped. */
-  X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-  char *text;
-  long count = BIO_get_mem_data(bio, &text);
-  size_t result = put(out, room, text, (size_t)count);
-  BIO_free(bio);
-  return result;
-}
-
-size_t ctls_stream_peer_name(const ctls_stream *s, int which, char *out, size_t room) {
-  X509 *certificate = SSL_get0_peer_certificate(s->ssl);
-  if (!certificate) return 0;
-  X509_NAME *name = X509_get_subject_name(certificate);
-  size_t count = 0;
-  if (which == CTLS_NAME_COMMON) {
-    count = common_name(name, out, room);
-  } else if (which == CTLS_NAME_DN) {
-    count = whole_name(name, out, room);
-  } else {
-    char *text = X509_NAME_oneline(name, NULL, 0);
-    if (text) count = put(out, room, text, strlen(text));
-    OPENSSL_free(text);
-  }
-  ERR_clear_error();
-  return count;
-}

@@ -92,6 +92,13 @@ public struct Net {
         return Status(table.pointee.sendto(tables.host, listener.token, &address, bytes.raw))
     }
 
+    /// [loop] What a peer of a UDP listener with DTLS has proven, inside the call with its datagram; empty: no such thing.
+    public func proof(_ what: PeerProof, of peer: Address, from listener: Registration) -> [UInt8] {
+        guard let table = tables.pointee.net else { return [] }
+        var address = peer.raw
+        return copied { table.pointee.dgram_proof(tables.host, listener.token, &address, what.rawValue, $0, $1) }
+    }
+
     /// [any] "192.0.2.7:1883", "[2001:db8::7]:1883"; nil: it is none.
     public func address(_ text: String) -> Address? {
         var raw = martlet_addr()
@@ -195,6 +202,11 @@ public struct Connection: Equatable {
         guard let table = tables.pointee.net, table.pointee.conn_stats(tables.host, id, &stats) == 0 else { return nil }
         return stats
     }
+    /// [loop] What the peer has proven by TLS; empty: no such thing. A certificate is parsed for every call.
+    public func proof(_ what: PeerProof) -> [UInt8] {
+        guard let table = tables.pointee.net else { return [] }
+        return copied { table.pointee.conn_proof(tables.host, id, what.rawValue, $0, $1) }
+    }
     /// [loop] From here on the connection is an MQTT client's, under the rules of a zone.
     @discardableResult public func adoptMQTT(zone: String = "") -> Status {
         guard let table = tables.pointee.net else { return .unsupported }
@@ -202,6 +214,17 @@ public struct Connection: Equatable {
     }
 
     public static func == (left: Connection, right: Connection) -> Bool { left.id == right.id }
+}
+
+/// What a TLS or DTLS peer can be asked about: whom it has proven to be.
+public enum PeerProof: Int32 {
+    /// "device-1"; "CN=device-1,O=Acme"; "/O=Acme/CN=device-1"
+    case commonName, distinguishedName, subject
+    /// SHA-256 of its certificate, 64 digits in lower case.
+    case fingerprint
+    case der, pem
+    /// The identity of its shared key, instead of a certificate.
+    case sharedKey
 }
 
 /// A plugin's side of one connection: subclass it and keep the connection's state in it. Everything on the connection's
@@ -223,6 +246,19 @@ open class Peer {
 }
 
 // MARK: - Behind the table
+
+/// The bytes of a call that says how many there are.
+private func copied(_ call: (UnsafeMutablePointer<UInt8>?, Int) -> Int) -> [UInt8] {
+    // Most names fit at once.
+    var bytes = [UInt8](repeating: 0, count: 256)
+    var count = call(&bytes, bytes.count)
+    if count > bytes.count {
+        bytes = [UInt8](repeating: 0, count: count)
+        count = min(count, call(&bytes, bytes.count))
+    }
+    bytes.removeLast(bytes.count - count)
+    return bytes
+}
 
 private func withText(
     _ name: String, _ address: String, _ body: (UnsafePointer<CChar>, Bytes) -> martlet_status

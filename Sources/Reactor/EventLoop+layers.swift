@@ -42,12 +42,8 @@ extension EventLoop {
     }
 
     private func afterLayers(_ t: TransportRef, _ layers: LayerStack) {
+        noteReady(t, layers)
         guard t.pointee.isOpen else { return }
-        if !layers.wasReady, layers.isReady {
-            layers.wasReady = true
-            tellReady(t)
-            markDirty(t)
-        }
         switch layers.state {
         case .open: break
         case .ended:
@@ -56,6 +52,14 @@ extension EventLoop {
             end(t, .peer)
         case .failed(let reason): gaveUp(t, reason)
         }
+    }
+
+    /// Once, and before the owner gets what came together with the last bytes of the handshakes.
+    func noteReady(_ t: TransportRef, _ layers: LayerStack) {
+        guard !layers.wasReady, t.pointee.isOpen, layers.isReady else { return }
+        layers.wasReady = true
+        tellReady(t)
+        if t.pointee.isOpen { markDirty(t) }
     }
 
     func gaveUp(_ t: TransportRef, _ reason: StaticString) {

@@ -49,6 +49,8 @@ open class StreamLayer: @unchecked Sendable {
     open var waitsFor: StaticString { "handshake_timeout" }
     /// Who the peer has proven to be, where the layer knows.
     open var certificate: PeerCertificate? { nil }
+    /// One of the things by which it has; nil: no such thing.
+    open func proof(_ what: PeerProof) -> [UInt8]? { nil }
     /// Whom the peer says it speaks for, where the layer was told to believe it.
     open var forwarded: ForwardedPeer? { nil }
 
@@ -87,6 +89,18 @@ public struct PeerCertificate: Sendable, Equatable {
         self.subject = subject
         self.sharedKey = sharedKey
     }
+}
+
+/// What a peer can be asked about that has proven who it is. The numbers are those of `martlet/net.h`.
+public enum PeerProof: Int32, Sendable {
+    /// The names of `PeerCertificate`.
+    case commonName, distinguishedName, subject
+    /// SHA-256 of the certificate, 64 hexadecimal digits.
+    case fingerprint
+    /// The certificate itself.
+    case der, pem
+    /// The identity of its shared key.
+    case sharedKey
 }
 
 /// The client behind a proxy, as the proxy names it.
@@ -137,6 +151,7 @@ public final class LayerStack: @unchecked Sendable {
     /// The lowest layer that is not ready gives up.
     public func expire() { layers.first { !$0.isReady }?.expire() }
     public var certificate: PeerCertificate? { layers.lazy.compactMap(\.certificate).first }
+    public func proof(_ what: PeerProof) -> [UInt8]? { layers.lazy.compactMap { $0.proof(what) }.first }
     public var forwarded: ForwardedPeer? { layers.lazy.compactMap(\.forwarded).first }
 
     var isDeaf: Bool { transport.map { !$0.pointee.isOpen } ?? true }
@@ -151,7 +166,9 @@ public final class LayerStack: @unchecked Sendable {
     func up(_ bytes: UnsafeMutableRawBufferPointer, from position: Int) {
         guard bytes.count > 0 else { return }
         if position + 1 < layers.count { return feed(bytes, to: position + 1) }
-        guard let loop, let transport, !isDeaf else { return }
+        guard let loop, let transport else { return }
+        loop.noteReady(transport, self)
+        guard !isDeaf else { return }
         loop.deliverDecoded(transport, UnsafeRawBufferPointer(bytes))
     }
 

@@ -124,6 +124,9 @@ final class Associations {
         return true
     }
 
+    /// What a peer has proven; nil: no such thing, or no association with it here.
+    func proof(_ what: PeerProof, of peer: SocketAddress) -> [UInt8]? { all[peer]?.session.proof(what) }
+
     private func take(_ bytes: UnsafeRawBufferPointer, _ association: Association, _ peer: SocketAddress) {
         let state = association.session.receive(bytes, room: room) { plain in
             enter(association, peer)

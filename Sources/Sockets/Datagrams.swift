@@ -81,6 +81,13 @@ public final class DatagramListener: @unchecked Sendable {
         return sockets[here >= 0 && here < sockets.count ? here : 0].send(bytes, to: peer) ? .taken : .busy
     }
 
+    /// [loop] Of the peer's datagrams: what it has proven by DTLS; nil: no such thing.
+    public func proof(_ what: PeerProof, of peer: SocketAddress) -> [UInt8]? {
+        let here = Int(cr_current_loop())
+        guard sockets.indices.contains(here) else { return nil }
+        return sockets[here].associations?.proof(what, of: peer)
+    }
+
     /// [any]
     public var associationCounts: AssociationCounts { associations.counts }
 
@@ -124,7 +131,7 @@ final class DatagramSocket: @unchecked Sendable {
     private let book: AssociationBook
     private let number: Int
     /// Nil: plain datagrams.
-    private var associations: Associations?
+    private(set) var associations: Associations?
     private let limit: Atomic<Int>
     private var watch: UInt64?
     private var isBlocked = false

@@ -220,8 +220,8 @@ public final class Stream: TransportOwner, @unchecked Sendable {
     /// Our end of it.
     public var local: SocketAddress? { transport.flatMap { SocketAddress.of($0.pointee.fd) } }
 
-    /// What the layers know of the peer.
-    public var certificate: PeerCertificate? { transport?.pointee.stack?.certificate }
+    /// What the peer has proven to the layers.
+    public func proof(_ what: PeerProof) -> [UInt8]? { transport?.pointee.stack?.proof(what) }
 
     // MARK: - On the loop: beginning
 

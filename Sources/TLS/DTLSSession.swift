@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import CTLS
+public import Reactor
 
-/// A server's end of one DTLS association, on datagrams that somebody else carries. RFC 6347
+/// One end of a DTLS association, on datagrams that somebody else carries. RFC 6347
 ///
-/// It begins as one that listens: any number of peers may try, and nothing is kept of them, until one shows that it
+/// A server's begins as one that listens: any number of peers may try, and nothing is kept of them, until one shows that it
 /// receives what is sent to its address. From then on it is that peer's. Not safe for concurrent use; nothing may be
 /// called from within `write` or `plain`.
 public final class DTLSSession {
@@ -32,6 +33,9 @@ public final class DTLSSession {
     deinit { if let stream { ctls_stream_free(stream) } }
 
     public var isReady: Bool { ctls_stream_is_ready(stream) }
+
+    /// As a client: the first words.
+    public func begin() { _ = ctls_stream_begin(stream) }
 
     /// True: it is this peer's now; `receive` of nothing goes on with the handshake. RFC 6347 §4.2.1
     /// - Parameter peer: the address as bytes, 32 at most.
@@ -71,6 +75,9 @@ public final class DTLSSession {
 
     /// Says goodbye, if the handshake is over.
     public func finish() { ctls_stream_finish(stream) }
+
+    /// What the peer has proven; nil: no such thing, or the handshake is not over.
+    public func proof(_ what: PeerProof) -> [UInt8]? { TLS.proof(what, of: stream) }
 
     /// Milliseconds until `expire` is due; nil: nothing waits for an answer.
     public var timeout: UInt64? {

@@ -16,8 +16,8 @@ public final class TLSContext: @unchecked Sendable {
     /// Reads the files.
     /// - Parameter scope: sessions are resumed at the door of this name only.
     public init(_ options: TLSOptions, scope: String = "", keys: KeyLookup? = nil) throws(TLSError) {
-        guard let raw = options.isDatagram ? ctls_context_new_datagram() : ctls_context_new(options.role == .server)
-        else {
+        let isServer = options.role == .server
+        guard let raw = options.isDatagram ? ctls_context_new_datagram(isServer) : ctls_context_new(isServer) else {
             throw TLSError(description: "OpenSSL has no memory for a TLS context.")
         }
         self.options = options

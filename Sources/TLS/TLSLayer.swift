@@ -126,19 +126,12 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
     public final override var certificate: PeerCertificate? {
         guard let stream, phase == .ready else { return nil }
         if let identity = sharedKeyIdentity { return PeerCertificate(sharedKey: identity) }
-        guard let dn = peerName(stream, CTLS_NAME_DN) else { return nil }
-        return PeerCertificate(
-            commonName: peerName(stream, CTLS_NAME_COMMON) ?? "", distinguishedName: dn,
-            subject: peerName(stream, CTLS_NAME_SUBJECT) ?? "")
+        return CertificateReader(stream)?.names
     }
 
-    private func peerName(_ stream: OpaquePointer, _ which: Int) -> String? {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 2048) { buffer in
-            let count = ctls_stream_peer_name(stream, Int32(which), buffer.baseAddress, buffer.count)
-            // A longer one, cut, might be somebody else's.
-            guard count > 0, count <= buffer.count else { return nil }
-            return String(validating: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
-        }
+    public final override func proof(_ what: PeerProof) -> [UInt8]? {
+        guard let stream, phase == .ready else { return nil }
+        return TLS.proof(what, of: stream)
     }
 
     /// "TLSv1.3"; nil before the handshake.

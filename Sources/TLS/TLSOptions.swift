@@ -47,7 +47,7 @@ public struct TLSOptions: Sendable, Equatable {
     }
 
     public var role: Role
-    /// DTLS 1.2 over datagrams instead of TLS over a stream; of a server.
+    /// DTLS 1.2 over datagrams instead of TLS over a stream.
     public var isDatagram = false
     public var versions: Versions = [.tls12, .tls13]
     public var certificate: Certificate?

@@ -142,6 +142,7 @@ static void net(void) {
   M(martlet_net_v1, pause); M(martlet_net_v1, resume); M(martlet_net_v1, peer); M(martlet_net_v1, local);
   M(martlet_net_v1, conn_stats); M(martlet_net_v1, listener_stats); M(martlet_net_v1, sendto);
   M(martlet_net_v1, adopt_mqtt); M(martlet_net_v1, format_addr); M(martlet_net_v1, parse_addr);
+  M(martlet_net_v1, conn_proof); M(martlet_net_v1, dgram_proof);
 }
 
 int main(void) {

@@ -76,6 +76,19 @@ static void fill(one *o) {
   say(o, "full\n");
 }
 
+/* What TLS has proven of the peer: its length, and the bytes; first with too little room. */
+static void who(one *o, int32_t what) {
+  uint8_t bytes[4096], few[3] = {0};
+  size_t n = o->m->net->conn_proof(o->m->h, o->c, what, bytes, sizeof bytes);
+  if (o->m->net->conn_proof(o->m->h, o->c, what, few, 2) != n || few[2] != 0 || (n > 1 && memcmp(few, bytes, 2))) n = 0;
+  if (o->m->net->conn_proof(o->m->h, o->c, what, NULL, 0) != n || n > sizeof bytes) n = 0;
+  char length[32];
+  snprintf(length, sizeof length, "%zu\n", n);
+  say(o, length);
+  martlet_bytes b = {bytes, n};
+  if (n) o->m->net->send(o->m->h, o->c, b);
+}
+
 static void act(one *o, martlet_bytes line) {
   me *m = o->m;
   char reply[64];
@@ -112,6 +125,8 @@ static void act(one *o, martlet_bytes line) {
     size_t n = m->net->format_addr(&a, where, sizeof where);
     snprintf(reply, sizeof reply, "in=%llu %.*s\n", (unsigned long long)s.bytes_in, (int)n, (const char *)where);
     say(o, reply);
+  } else if (line.len == 5 && memcmp(line.ptr, "who ", 4) == 0) {
+    who(o, line.ptr[4] - '0');
   } else if (is(line, "lines")) {
     snprintf(reply, sizeof reply, VERSION " %ld\n", o->lines);
     say(o, reply);
@@ -215,7 +230,13 @@ static const martlet_conn_cb out_calls = {sizeof out_calls, out_opened, out_data
 
 static void dgram(void *u, const martlet_addr *peer, martlet_bytes b) {
   me *m = u;
+  uint8_t bytes[4096];
   INC(m->dgrams);
+  if (b.len == 6 && memcmp(b.ptr, "who ", 4) == 0) {
+    size_t n = m->net->dgram_proof(m->h, m->udp, peer, b.ptr[4] - '0', bytes, sizeof bytes - 1);
+    bytes[n] = '\n';
+    b = (martlet_bytes){bytes, n + 1};
+  }
   m->net->sendto(m->h, m->udp, peer, b);
 }
 
@@ -246,6 +267,7 @@ static martlet_status command(void *u, const martlet_bytes *a, size_t argc, mart
     martlet_net_options rule = {.size = sizeof rule, .access = text("allow nobody")};
     martlet_conn_cb empty = {.size = sizeof empty};
     martlet_conn_stats stats = {.size = sizeof stats};
+    martlet_addr addr = {.version = 4};
     out_number(out, "address", m->net->listen_tcp(m->h, "x", text("nowhere"), NULL, &calls, m, NULL));
     out_number(out, "twice", m->net->listen_tcp(m->h, "tcp", text("127.0.0.1:0"), NULL, &calls, m, NULL));
     out_number(out, "empty", m->net->listen_tcp(m->h, "x", text("127.0.0.1:0"), NULL, &empty, m, NULL));
@@ -255,6 +277,8 @@ static martlet_status command(void *u, const martlet_bytes *a, size_t argc, mart
     out_number(out, "stale", m->net->send(m->h, 12345, text("x")));
     out_number(out, "how", m->net->close(m->h, LOAD(m->last), 7));
     out_number(out, "thread", m->net->conn_stats(m->h, LOAD(m->last), &stats));
+    out_number(out, "proof", (long long)m->net->conn_proof(m->h, LOAD(m->last), MARTLET_PROOF_CN, NULL, 0));
+    out_number(out, "dgram_proof", (long long)m->net->dgram_proof(m->h, m->udp, &addr, MARTLET_PROOF_CN, NULL, 0));
     return MARTLET_OK;
   }
   martlet_addr addr = {0};
@@ -287,11 +311,17 @@ static martlet_status start(void *state) {
 #ifdef IDLE
   options.idle_timeout_ms = IDLE;
 #endif
+#ifdef CONNECT_TIMEOUT
+  options.connect_timeout_ms = CONNECT_TIMEOUT;
+#endif
 #ifdef ACCESS
   options.access = text(ACCESS);
 #endif
+#ifdef SECURE
+  options.tls_profile = text(SECURE);
+#endif
   martlet_status s = m->net->listen_tcp(m->h, "tcp", text(TCP), &options, &calls, m, &m->tcp);
-  if (!s) s = m->net->listen_udp(m->h, "udp", text("127.0.0.1:0"), NULL, dgram, m, &m->udp);
+  if (!s) s = m->net->listen_udp(m->h, "udp", text("127.0.0.1:0"), &options, dgram, m, &m->udp);
 #ifdef CLAIM
   martlet_conn c;
   if (!s) s = m->net->connect(m->h, "peer", text(CLAIM), NULL, &out_calls, m, &c);

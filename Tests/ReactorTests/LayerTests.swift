@@ -60,6 +60,16 @@ struct LayerTests {
     /// The patterns hold neither of the two bytes that mean something to `Shift` once encoded.
     private func plain(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 100) } }
 
+    @Test("The owner hears that the handshakes are over before it gets what came with their last bytes")
+    func readyFirst() {
+        let pair = pair(greets: true) { loop in
+            loop.onFrame = { [unowned loop] _, _ in loop.readiesAtFrames.append(loop.readies) }
+        }
+        pair.peer.send([9] + encoded(frame([1]) + frame([2])))
+        #expect(pair.wait(2))
+        #expect(pair.read { loop, _ in loop.readiesAtFrames } == [1, 1])
+    }
+
     @Test("Frames arrive decoded, whole although layers bring them in pieces")
     func decodes() {
         let pair = pair()

@@ -14,6 +14,7 @@ final class TestLoop: EventLoop, @unchecked Sendable {
     var closings: [CloseReason] = []
     var failures: [String] = []
     var readies = 0
+    var readiesAtFrames: [Int] = []
     var drains = 0
     var largestNeeded = 0
     var pausesAfterEachFrame = false

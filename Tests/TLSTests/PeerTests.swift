@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Reactor
 import Testing
 
 @testable import TLS
@@ -22,6 +24,59 @@ struct PeerTests {
         #expect(peer.commonName == "client")
         #expect(peer.distinguishedName == "CN=client,O=Martlet")
         #expect(peer.subject == "/O=Martlet/CN=client")
+    }
+
+    @Test(
+        "Of a client's certificate the server keeps the bytes, and reads all out of them that can be asked",
+        arguments: [TLSOptions.Versions.tls12, .tls13])
+    func proofs(_ version: TLSOptions.Versions) throws {
+        let link = try link(server(.required, version), .client { $0.certificate = certificates.client })
+        let tls = link.server.tls
+        let pem = try String(contentsOfFile: certificates.path("client-cert.pem"), encoding: .utf8)
+        let der = try #require(Data(base64Encoded: pem.split(separator: "\n").dropFirst().dropLast().joined()))
+        #expect(tls.proof(.der) == Array(der))
+        #expect(tls.proof(.pem) == Array(pem.utf8))
+        #expect(tls.proof(.fingerprint) == certificates.fingerprint("client-cert.pem"))
+        #expect(tls.proof(.commonName) == Array("client".utf8))
+        #expect(tls.proof(.distinguishedName) == Array("CN=client,O=Martlet".utf8))
+        #expect(tls.proof(.subject) == Array("/O=Martlet/CN=client".utf8))
+        #expect(tls.proof(.sharedKey) == nil)
+        #expect(link.server.stack.proof(.commonName) == Array("client".utf8))
+        // The server's, for the client.
+        #expect(link.client.tls.proof(.fingerprint) == certificates.fingerprint("cert.pem"))
+    }
+
+    @Test(
+        "What the server has let go of is missed neither by the records that follow nor by a resumption",
+        arguments: [TLSOptions.Versions.tls12, .tls13])
+    func slim(_ version: TLSOptions.Versions) throws {
+        let options = server(.required, version)
+        let context = try TLSContext(options)
+        var session: [UInt8]?
+        for round in 0..<3 {
+            let client = TLSOptions.client { $0.certificate = certificates.client }
+            let link = Link(End(try TLSContext(client), host: "localhost", session: session), End(context))
+            link.pump()
+            link.client.send(Array("to the server".utf8))
+            link.server.send(Array("to the client".utf8))
+            link.pump()
+            #expect(link.server.owner.received == Array("to the server".utf8))
+            #expect(link.client.owner.received == Array("to the client".utf8))
+            #expect(link.server.tls.isResumed == (round > 0))
+            #expect(link.server.tls.certificate?.commonName == "client")
+            #expect(link.server.tls.proof(.fingerprint) == certificates.fingerprint("client-cert.pem"))
+            session = link.client.tls.session
+        }
+    }
+
+    @Test("Before the handshake is over, and of a peer without a certificate, nothing is proven")
+    func nothing() throws {
+        let link = try link(server(.optional), .client())
+        for what in [PeerProof.commonName, .fingerprint, .der, .pem, .sharedKey] {
+            #expect(link.server.tls.proof(what) == nil)
+        }
+        let new = End(try TLSContext(server(.required)))
+        #expect(new.tls.proof(.der) == nil)
     }
 
     @Test("A client without a certificate is let in only where it may", arguments: [TLSOptions.Versions.tls12, .tls13])

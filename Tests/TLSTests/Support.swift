@@ -37,6 +37,14 @@ struct Certificates {
         .init(chain: path("other/client-cert.pem"), key: path("other/client-key.pem"))
     }
 
+    /// SHA-256 of a certificate, by openssl.
+    func fingerprint(_ name: String) -> [UInt8] {
+        let out = path(name + ".sha256")
+        Self.run("sh", "-c", "openssl x509 -in '\(path(name))' -noout -fingerprint -sha256 > '\(out)'")
+        let line = (try? String(contentsOfFile: out, encoding: .utf8)) ?? ""
+        return line.drop { $0 != "=" }.lowercased().utf8.filter { $0 != 0x3A && $0 != 0x3D && $0 != 0x0A }
+    }
+
     /// One end of a revocation list that names the client's certificate, signed by its authority.
     func revocationList() -> String {
         let script = """

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 from wire import *
 from wire.broker import free_port
@@ -23,11 +24,16 @@ CONFIG = {
     **{f"tls.gateway.{k}": v for k, v in FILES.items()},
     **{f"tls.mutual.{k}": v for k, v in FILES.items()},
     "tls.mutual.verify": "verify_peer", "tls.mutual.fail_if_no_peer_cert": "on",
+    **{f"tls.shared.{k}": v for k, v in FILES.items()}, "tls.shared.psk": "on",
     "tls.strange.cacertfile": OTHER["cacert.pem"],
     "tls.keys.psk_identity": "gateway-1", "tls.keys.psk_key": KEY, "tls.keys.tls_versions": "tlsv1.2",
 }
-PLUGINS = ["echo"]
-PLUGIN_CONFIG = {"echo": {"echo.tcp": f"127.0.0.1:{PORT}", "echo.udp": f"127.0.0.1:{PORT}", "echo.tls": "gateway"}}
+KEYS = CA["psk.conf"]
+with open(os.open(KEYS, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as keys:
+    keys.write(f"sensor-1:{KEY}\n")
+PLUGINS = ["auth_psk", "echo"]
+ECHO = {"echo.tcp": f"127.0.0.1:{PORT}", "echo.udp": f"127.0.0.1:{PORT}", "echo.tls": "gateway"}
+PLUGIN_CONFIG = {"auth_psk": {"auth.psk.file": KEYS}, "echo": ECHO}
 
 
 def tls(port=PORT, context=None):
@@ -95,7 +101,127 @@ def test_a_profile_may_ask_for_certificates(b):
             assert s.recv(1) == b""
     except (ssl.SSLError, ConnectionError):
         pass
-    assert ends(b, "echo:tcp").get("tls_no_peer_cert") == "1", ends(b, "echo:tcp")
+    end = time.monotonic() + DEADLINE
+    while ends(b, "echo:tcp").get("tls_no_peer_cert") != "1":
+        assert time.monotonic() < end, ends(b, "echo:tcp")
+
+
+COMMON, DN, SUBJECT, SHA256, DER, PEM, IDENTITY = range(7)
+
+
+def net_plugin(b, profile, name="net"):
+    """A test plugin with a TLS listener and a DTLS one: their ports."""
+    compile_plugin(b, "net", name, [quoted("ID", name), quoted("SECURE", profile)])
+    b.load(name)
+    out = b.ctl(name).stdout
+    return (int(re.search(rf"^{kind}=(\d+)", out, re.M)[1]) for kind in ("tcp", "udp"))
+
+
+def proof(s, what):
+    """What the plugin is told of this peer."""
+    s.sendall(b"who %d\n" % what)
+    line = b""
+    while not line.endswith(b"\n"):
+        more = s.recv(1)
+        assert more, line
+        line += more
+    count, got = int(line), b""
+    while len(got) < count:
+        got += s.recv(count - len(got))
+    return got
+
+
+def openssl(*words):
+    return subprocess.run(["openssl", *words], capture_output=True, check=True).stdout
+
+
+def expected(certificate):
+    """By openssl: each proof of a certificate in a file."""
+    def x509(*more):
+        return openssl("x509", "-in", certificate, "-noout", *more).decode().strip().partition("=")[2]
+    return {
+        COMMON: b"client", DN: x509("-subject", "-nameopt", "RFC2253").encode(), SUBJECT: b"/O=Martlet/CN=client",
+        SHA256: x509("-fingerprint", "-sha256").replace(":", "").lower().encode(),
+        DER: openssl("x509", "-in", certificate, "-outform", "DER"),
+        PEM: openssl("x509", "-in", certificate, "-outform", "PEM"), IDENTITY: b""}
+
+
+def test_what_a_client_has_proven(b):
+    """net.h MARTLET_PROOF_*: names, fingerprint, DER and PEM of its certificate, before and after an upgrade."""
+    port, _ = net_plugin(b, "mutual")
+    wanted = expected(CA.client[0])
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with tls(port, CA.context(CA.client, version=version)) as s:
+            assert {what: proof(s, what) for what in wanted} == wanted
+            assert proof(s, 7) == b"" and proof(s, 9) == b""
+            done = b.ctl("plugins", "reload", "net")
+            assert done.returncode == 0, done
+            assert proof(s, SHA256) == wanted[SHA256]
+    out = b.ctl("net", "bad").stdout
+    assert "proof=0\ndgram_proof=0" in out, out
+    b.ctl("plugins", "unload", "net")
+
+
+def test_first_words_with_the_end_of_the_handshake(b):
+    """A TLS 1.3 client may send both in one segment: the plugin hears `opened` before `data`."""
+    port, _ = net_plugin(b, "gateway")
+    for context in (CA.context(version=ssl.TLSVersion.TLSv1_2), CA.context(version=ssl.TLSVersion.TLSv1_3)):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        c = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", port), DEADLINE) as s:
+            while True:
+                try:
+                    c.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    s.sendall(outgoing.read())
+                    incoming.write(s.recv(1 << 16))
+            c.write(b"lines\nhello\n")
+            s.sendall(outgoing.read())
+            got = b""
+            while len(got) < 14:
+                try:
+                    got += c.read(100)
+                except ssl.SSLWantReadError:
+                    more = s.recv(1 << 16)
+                    assert more, got
+                    incoming.write(more)
+            assert got == b"1.0.0 1\nhello\n", got
+    b.ctl("plugins", "unload", "net")
+
+
+def test_a_client_without_a_certificate_has_proven_nothing(b):
+    port, _ = net_plugin(b, "gateway")
+    with tls(port) as s:
+        assert [proof(s, what) for what in range(7)] == [b""] * 7
+    b.ctl("plugins", "unload", "net")
+
+
+def test_a_client_with_a_shared_key_has_proven_its_identity(b):
+    port, _ = net_plugin(b, "shared")
+    for version in ("-tls1_2", "-tls1_3"):
+        done = subprocess.run(
+            ["openssl", "s_client", version, "-quiet", "-connect", f"127.0.0.1:{port}", "-psk", KEY,
+             "-psk_identity", "sensor-1", *(["-cipher", "PSK"] if version == "-tls1_2" else [])],
+            input=b"who 6\nwho 0\nwho 3\nclose\n", capture_output=True, timeout=DEADLINE)
+        assert done.stdout == b"8\nsensor-10\n0\nbye\n", done
+    b.ctl("plugins", "unload", "net")
+
+
+def test_the_kit_says_it_in_swift(b):
+    """The echo plugin greets by Connection.proof."""
+    wanted = expected(CA.client[0])
+    b.configure_plugin("echo", {"echo.tcp": f"127.0.0.1:{MUTUAL}", "echo.tls": "mutual", "echo.greet": "on"})
+    assert b.ctl("plugins", "reload", "echo").returncode == 0
+    with tls(MUTUAL, CA.context(CA.client)) as s:
+        line = wanted[DN] + b" " + wanted[SHA256] + b"\n"
+        got = b""
+        while len(got) < len(line):
+            got += s.recv(len(line) - len(got))
+        assert got == line
+        same(s, b"and then what comes")
+    b.configure_plugin("echo", {"echo.tcp": f"127.0.0.1:{MUTUAL}", "echo.tls": "mutual"})
+    assert b.ctl("plugins", "reload", "echo").returncode == 0
 
 
 def test_profiles_that_are_not_there(b):

@@ -14,7 +14,7 @@ from wire import *
 from wire.broker import free_port
 from wire.certs import Authority
 from wire.client import DEADLINE
-from wire.cplugin import install
+from wire.cplugin import compile_plugin, install, quoted
 
 MARTLET_ONLY = True
 CA = Authority("gateway.example")
@@ -49,7 +49,7 @@ class Client:
              *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
-    def same(self, text):
+    def same(self, text, answer=None):
         """Also right after the start: openssl reads its input once the handshake is over."""
         self.process.stdin.write(text + b"\n")
         self.process.stdin.flush()
@@ -59,7 +59,7 @@ class Client:
                 more = os.read(self.process.stdout.fileno(), 65536)
                 assert more, f"openssl ended: {self.process.wait()}"
                 got += more
-        assert got == text + b"\n", got
+        assert got == (text if answer is None else answer) + b"\n", got
 
     def fails(self):
         assert self.process.wait(DEADLINE) != 0
@@ -78,16 +78,16 @@ class Client:
         self.process.stdout.close()
 
 
-def block(b):
-    return next(x for x in b.ctl("listeners").stdout.split("listener on ") if ": echo:udp\n" in x)
+def block(b, plugin="echo"):
+    return next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {plugin}:udp\n" in x)
 
 
-def ends(b, reason):
-    return int(dict(re.findall(r"\{(\w+),(\d+)\}", block(b))).get(reason, 0))
+def ends(b, reason, plugin="echo"):
+    return int(dict(re.findall(r"\{(\w+),(\d+)\}", block(b, plugin))).get(reason, 0))
 
 
-def current(b):
-    return int(re.search(r"current_clients *: (\d+)", block(b))[1])
+def current(b, plugin="echo"):
+    return int(re.search(r"current_clients *: (\d+)", block(b, plugin))[1])
 
 
 def until(done, text):
@@ -134,11 +134,11 @@ def test_garbage_is_counted_and_keeps_nothing(b):
 class Proxy:
     """Passes datagrams on between one client and the broker, but for those that `drops` says."""
 
-    def __init__(self, drops=lambda number, from_client: False):
+    def __init__(self, drops=lambda number, from_client: False, port=PORT):
         self.drops, self.seen, self.client = drops, [0, 0], None
         self.front, self.back = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
         self.front.bind(("127.0.0.1", 0))
-        self.back.connect(("127.0.0.1", PORT))
+        self.back.connect(("127.0.0.1", port))
         self.port, self.first = self.front.getsockname()[1], []
         self.end, self.wake = socket.socketpair()
         self.thread = threading.Thread(target=self.run)
@@ -251,6 +251,61 @@ def test_a_profile_may_ask_for_certificates(b):
     with Client(*CERTIFICATE) as s:
         s.fails()
     until(lambda: ends(b, "tls_no_peer_cert") == 1, lambda: block(b))
+
+
+def dtls_net(b, profile, *defines):
+    """A test plugin with a DTLS listener: its port."""
+    compile_plugin(b, "net", "net", [quoted("ID", "net"), quoted("SECURE", profile), *defines])
+    b.load("net")
+    return int(re.search(r"^udp=(\d+)", b.ctl("net").stdout, re.M)[1])
+
+
+def test_what_a_peer_has_proven(b):
+    """net.h dgram_proof: names and fingerprint of its certificate, or the identity of its key, in its callback."""
+    port = dtls_net(b, "mutual")
+    digest = subprocess.run(["openssl", "x509", "-in", CA["client-cert.pem"], "-noout", "-fingerprint", "-sha256"],
+                            capture_output=True, text=True, check=True).stdout.strip().partition("=")[2]
+    wanted = [b"client", b"CN=client,O=Martlet", b"/O=Martlet/CN=client", digest.replace(":", "").lower().encode()]
+    with Client(*CERTIFICATE, "-cert", CA["client-cert.pem"], "-key", CA["client-key.pem"], port=port) as s:
+        for what, text in enumerate(wanted):
+            s.same(b"who %d" % what, text)
+        s.same(b"who 6", b"")
+    b.ctl("plugins", "unload", "net")
+    port = dtls_net(b, "gateway")
+    with Client(*SHARED, port=port) as s:
+        s.same(b"who 6", b"sensor-1")
+        s.same(b"who 0", b"")
+    with Client(*CERTIFICATE, port=port) as s:
+        s.same(b"who 0", b"")
+    b.ctl("plugins", "unload", "net")
+
+
+def test_the_kit_says_it_in_swift(b):
+    b.configure_plugin("echo", {**ECHO, "echo.greet": "on"})
+    assert b.ctl("plugins", "reload", "echo").returncode == 0
+    with Client(*SHARED) as s:
+        s.same(b"hello")
+        s.same(b"who", b"psk sensor-1")
+    until(lambda: current(b) == 0, lambda: block(b))
+
+
+def test_a_handshake_has_its_time(b):
+    """options.connect_timeout_ms: who answers our cookie and hears nothing more of us is gone in time."""
+    port = dtls_net(b, "gateway", "CONNECT_TIMEOUT=700")
+    before = ends(b, "tls_handshake_timeout", "net")
+    proxy = Proxy(lambda number, from_client: not from_client and number > 1, port)
+    begun = time.monotonic()
+    with proxy:
+        client = Client(*CERTIFICATE, port=proxy.port)
+        try:
+            until(lambda: current(b, "net") == 1, lambda: block(b, "net"))
+            until(lambda: ends(b, "tls_handshake_timeout", "net") == before + 1, lambda: block(b, "net"))
+            assert time.monotonic() - begun >= 0.7
+        finally:
+            client.process.kill()
+            with client:
+                pass
+    b.ctl("plugins", "unload", "net")
 
 
 def test_a_profile_of_tls13_alone_is_refused(b):

@@ -25,8 +25,8 @@ enum { CTLS_TLS12 = 1, CTLS_TLS13 = 2 };
 
 /* NULL when the library cannot make one. Compression and renegotiation are off. */
 ctls_context *ctls_context_new(bool is_server);
-/* A server's for DTLS 1.2, RFC 6347. Its streams are associations; each call of `ctls_out` is one datagram. */
-ctls_context *ctls_context_new_datagram(void);
+/* For DTLS 1.2, RFC 6347. Its streams are associations; each call of `ctls_out` is one datagram. */
+ctls_context *ctls_context_new_datagram(bool is_server);
 /* A context lives until its owner and the last of its streams have let go. */
 void ctls_context_free(ctls_context *);
 
@@ -142,13 +142,21 @@ const char *ctls_stream_version(const ctls_stream *);
 const char *ctls_stream_cipher(const ctls_stream *);
 size_t ctls_stream_protocol(const ctls_stream *, const uint8_t **out);
 
+/* The certificate the peer has proven to have; NULL: none, or the handshake is not over. To be freed. */
+typedef struct x509_st ctls_certificate;
+ctls_certificate *ctls_stream_certificate(const ctls_stream *);
+void ctls_certificate_free(ctls_certificate *);
+
 enum {
-  CTLS_NAME_COMMON, /* device-1 : the last CN                            */
-  CTLS_NAME_DN,     /* RFC 2253: CN=device-1,O=Acme                      */
-  CTLS_NAME_SUBJECT /* in the certificate's order: /O=Acme/CN=device-1   */
+  CTLS_NAME_COMMON,  /* device-1 : the last CN                            */
+  CTLS_NAME_DN,      /* RFC 2253: CN=device-1,O=Acme                      */
+  CTLS_NAME_SUBJECT, /* in the certificate's order: /O=Acme/CN=device-1   */
+  CTLS_SHA256,       /* of the DER bytes, 64 hexadecimal digits           */
+  CTLS_DER,
+  CTLS_PEM
 };
-/* A name out of the peer's certificate, UTF-8 without NUL: its length, 0 when there is none. At most `room` bytes. */
-size_t ctls_stream_peer_name(const ctls_stream *, int which, char *out, size_t room);
+/* One of these: its length, 0 when there is no such name. Text is UTF-8 without NUL. At most `room` bytes are written. */
+size_t ctls_certificate_get(ctls_certificate *, int which, uint8_t *out, size_t room);
 /* The PSK identity the peer came with, or NULL. */
 const char *ctls_stream_identity(const ctls_stream *);
 #endif

@@ -2,6 +2,7 @@
 import CMartlet
 import CReactor
 import Glibc
+import Reactor
 import Sockets
 
 /// martlet.net/1
@@ -168,7 +169,34 @@ nonisolated(unsafe) let netTable = permanent(
             guard let address = SocketAddress(text.line(limit: 64)) else { return statusInvalid }
             out.pointee = martlet_addr(address)
             return statusOK
+        },
+        conn_proof: { host, connection, what, to, capacity in
+            var proof: [UInt8]?
+            _ = onItsLoop(host, "net.conn_proof", connection) { stream, _ in
+                proof = PeerProof(rawValue: what).flatMap { stream.proof($0) }
+                return statusOK
+            }
+            return copy(proof, to: to, capacity)
+        },
+        dgram_proof: { host, token, peer, what, to, capacity in
+            let instance = instance(host)
+            guard cr_current_loop() >= 0 else {
+                _ = instance.wrongThread("net.dgram_proof", wanted: "the loop of the peer's datagrams")
+                return 0
+            }
+            guard let peer = peer.pointee.socketAddress, let what = PeerProof(rawValue: what) else { return 0 }
+            let listener = instance.net.datagrams.withLock { $0[token] }
+            return copy(listener?.proof(what, of: peer), to: to, capacity)
         }))
+
+/// Returns the length of all of them.
+private func copy(_ bytes: [UInt8]?, to: UnsafeMutablePointer<UInt8>?, _ capacity: Int) -> Int {
+    guard let bytes else { return 0 }
+    if let to, capacity > 0 {
+        UnsafeMutableRawPointer(to).copyMemory(from: bytes, byteCount: min(bytes.count, capacity))
+    }
+    return bytes.count
+}
 
 // MARK: - Listeners
 

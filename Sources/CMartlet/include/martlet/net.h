@@ -94,6 +94,18 @@ typedef struct martlet_listener_stats {
   uint64_t dropped_out; /**< datagrams the queue or the kernel did not take */
 } martlet_listener_stats;
 
+/** What a TLS or DTLS peer can be asked about: whom it has proven to be. A certificate is one that tls.NAME.cacertfile
+ *  vouches for; a server asks for one with tls.NAME.verify = verify_peer. All but DER is text. */
+enum {
+  MARTLET_PROOF_CN = 0,      /**< "device-1": the last common name of its certificate                 */
+  MARTLET_PROOF_DN = 1,      /**< RFC 2253: "CN=device-1,O=Acme"                                      */
+  MARTLET_PROOF_SUBJECT = 2, /**< in the order of the certificate: "/O=Acme/CN=device-1"              */
+  MARTLET_PROOF_SHA256 = 3,  /**< the fingerprint of its certificate, 64 digits in lower case         */
+  MARTLET_PROOF_DER = 4,     /**< its certificate, without those between it and its authority         */
+  MARTLET_PROOF_PEM = 5,     /**< the same as text                                                    */
+  MARTLET_PROOF_PSK = 6      /**< the identity of its shared key; who has one has no certificate      */
+};
+
 typedef struct martlet_net_v1 {
   uint32_t size;
   /** [main] Accept TCP connections on addr: "host:port" with a numeric host, "[::1]:port", "*:port", or a port alone;
@@ -138,6 +150,12 @@ typedef struct martlet_net_v1 {
   size_t (*MARTLET_NN format_addr)(const martlet_addr *MARTLET_NN, uint8_t *MARTLET_OPT dst, size_t cap);
   /** [any] The inverse, for numeric addresses. */
   martlet_status (*MARTLET_NN parse_addr)(martlet_bytes text, martlet_addr *MARTLET_NN out);
+  /** [loop] What the peer of a connection has proven, MARTLET_PROOF_*: copies at most cap bytes and returns the full
+   *  length; 0: there is no such thing, the connection has no TLS, is not opened yet, or gone. A certificate is parsed
+   *  for every call: ask once, when the connection opens. */
+  size_t (*MARTLET_NN conn_proof)(const martlet_host *MARTLET_NN, martlet_conn, int32_t what, uint8_t *MARTLET_OPT dst, size_t cap);
+  /** [loop] The same of a peer of a UDP listener with DTLS; on the loop where its datagrams come in. */
+  size_t (*MARTLET_NN dgram_proof)(const martlet_host *MARTLET_NN, martlet_token, const martlet_addr *MARTLET_NN peer, int32_t what, uint8_t *MARTLET_OPT dst, size_t cap);
 } martlet_net_v1;
 
 #include "end.h"

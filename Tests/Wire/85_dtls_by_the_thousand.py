@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thousands of DTLS associations: what one costs, and what is left of handshakes that are left half-way."""
+import os
+import re
+import resource
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from wire import *
+from wire.broker import free_port
+from wire.certs import Authority
+from wire.client import DEADLINE
+from wire.cplugin import compile_plugin, quoted
+
+MARTLET_ONLY = True
+CA = Authority("gateway.example")
+FILES = {"certfile": CA["cert.pem"], "keyfile": CA["key.pem"], "cacertfile": CA["cacert.pem"]}
+CONFIG = {
+    "node.loops": "2",
+    **{f"tls.gateway.{k}": v for k, v in FILES.items()},
+    **{f"tls.mutual.{k}": v for k, v in FILES.items()},
+    "tls.mutual.verify": "verify_peer", "tls.mutual.fail_if_no_peer_cert": "on",
+}
+MANY = int(os.environ.get("WIRE_DTLS", "600"))
+WARM = 200
+# Measured: 36 KB, with a certificate 37 KB, of which OpenSSL keeps 22 KB for messages of a handshake that might
+# come again. While records had their buffers for good it was 45 and 47 KB.
+LIMIT = 41_500
+
+
+class Peers:
+    """A program with many clients, there until the end of its `with`."""
+
+    program = None
+
+    def __init__(self, port, count, *more):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < count + 100:
+            if hard < count + 100:
+                raise Skip(f"a process may open {hard} files here")
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, hard))
+        self.process = subprocess.Popen([self.made(), str(port), str(count), *more], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise AssertionError(self.process.communicate()[1])
+
+    @classmethod
+    def made(cls):
+        compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+        if not compiler or not Path("/usr/include/openssl/ssl.h").exists():
+            raise Skip("there is no C compiler with OpenSSL's headers")
+        if not cls.program:
+            source = Path(__file__).resolve().parent / "wire/dtls_peers.c"
+            cls.program = CA["dtls_peers"]
+            done = subprocess.run([compiler, "-O1", "-Wall", str(source), "-o", cls.program, "-lssl", "-lcrypto"],
+                                  capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+        return cls.program
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate()
+
+
+def listener(b, name, profile, *defines):
+    """A plugin that sends datagrams back: the port of its DTLS listener."""
+    compile_plugin(b, "net", name, [quoted("ID", name), quoted("SECURE", profile), "MAX_CONNECTIONS=5000", *defines])
+    b.load(name)
+    return int(re.search(r"^udp=(\d+)", b.ctl(name).stdout, re.M)[1])
+
+
+def block(b, plugin):
+    return next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {plugin}:udp\n" in x)
+
+
+def current(b, plugin):
+    return int(re.search(r"current_clients *: (\d+)", block(b, plugin))[1])
+
+
+def ends(b, plugin):
+    return {reason: int(n) for reason, n in re.findall(r"\{(\w+),(\d+)\}", block(b, plugin))}
+
+
+def memory(b):
+    """Bytes of its own memory, without files that are mapped."""
+    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{b.process.pid}/status").read_text())[1]) * 1024
+
+
+def cost(b, name, port, *more):
+    """Of one association, when there are many."""
+    with Peers(port, WARM, *more):
+        before = memory(b)
+        with Peers(port, MANY, *more):
+            assert current(b, name) == WARM + MANY, block(b, name)
+            return (memory(b) - before) / MANY
+
+
+@limit(120)
+def test_an_association(b):
+    each = cost(b, "plain", listener(b, "plain", "gateway"))
+    assert each < LIMIT, f"{each:.0f} bytes"
+    b.ctl("plugins", "unload", "plain")
+
+
+@limit(120)
+def test_an_association_with_a_certificate(b):
+    """The parsed certificate is not kept."""
+    each = cost(b, "certified", listener(b, "certified", "mutual"), *CA.client)
+    assert each < LIMIT, f"{each:.0f} bytes"
+    b.ctl("plugins", "unload", "certified")
+
+
+@limit(120)
+def test_handshakes_left_half_way(b):
+    """They end in time, all of them are counted, and their memory serves those who come next."""
+    port = listener(b, "half", "gateway", "CONNECT_TIMEOUT=3000")
+    after = []
+    for rounds in range(1, 4):
+        with Peers(port, MANY, "half"):
+            assert current(b, "half") > 0
+        end = time.monotonic() + DEADLINE
+        while ends(b, "half").get("tls_handshake_timeout", 0) < rounds * MANY:
+            assert time.monotonic() < end, block(b, "half")
+            time.sleep(0.05)
+        assert current(b, "half") == 0
+        after.append(memory(b))
+    assert after[-1] - after[0] < MANY * 4096, after
+    b.ctl("plugins", "unload", "half")
