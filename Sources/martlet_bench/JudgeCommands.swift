@@ -91,9 +91,10 @@ struct CountCommand: ParsableCommand {
         let contender = try brokers.contender(broker)
         var list: [Counts] = []
         for preset in try Preset.named(names, among: Self.countable) {
-            var counts = try Counts.measure(preset, contender, messages: messages, version: version)
-            if let limits { counts.check(limits) }
-            list.append(counts)
+            list.append(
+                try Counts.judged(by: limits) {
+                    try Counts.measure(preset, contender, messages: messages, version: version)
+                })
         }
         print(json ? Report.json(list) : Counts.markdown(list))
         if list.contains(where: { !$0.complaints.isEmpty }) { throw ExitCode.failure }

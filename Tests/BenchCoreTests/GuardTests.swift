@@ -47,6 +47,18 @@ import Testing
         #expect(counts.complaints.isEmpty)
     }
 
+    @Test(arguments: [(1, 1, true), (3, 3, true), (4, 3, false)])
+    func aRunAboveItsThresholdIsRepeatedTwice(good: Int, tries: Int, passes: Bool) {
+        let thresholds = Thresholds(brokers: ["b": ["pairs": ["malloc": 0.1]]])
+        var made = 0
+        let counts = Counts.judged(by: thresholds) {
+            made += 1
+            return Counts(run: "pairs", broker: "b", messages: 10, perMessage: ["malloc": made == good ? 0 : 1])
+        }
+        #expect(made == tries)
+        #expect(counts.complaints.isEmpty == passes)
+    }
+
     @Test func aRunOrACountWithoutNumbersDoesNotPass() {
         var counts = Counts(run: "fanin", broker: "b", messages: 10, perMessage: [:])
         counts.check(Thresholds(brokers: ["b": ["fanin": ["malloc": 1]]]))
