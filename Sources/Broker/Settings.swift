@@ -34,6 +34,8 @@ public struct Zone: Sendable {
     public var redirectCode: UInt8 = 0
     /// Where clients are sent: "host:port", or several with spaces between. MQTT 5 §4.11. Empty: they are not told.
     public var serverReference: [UInt8] = []
+    /// Whether a payload that its Payload Format Indicator calls text must be UTF-8. MQTT 5 §3.3.2.3.2
+    public var checksPayloadFormat = true
     /// Whether MQTT 5 clients are told in words, too, what was refused and why.
     public var reasonStrings = false
     /// Longest keep alive in seconds an MQTT 5 client may have; 0: its own choice.

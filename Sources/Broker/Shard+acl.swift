@@ -86,7 +86,7 @@ extension Shard {
         return (auth?.username ?? []).withUnsafeBytes { replaced in
             if replaced.count > 0 { username = replaced }
             let verdict = runACL(
-                c, connect.clientID.bytes(in: base), username, will.topic.bytes(in: base),
+                c, wantedID(c, connect, base), username, will.topic.bytes(in: base),
                 UInt8(MARTLET_ACL_PUBLISH), will.qos, will.retain)
             guard let verdict else { return .wait }
             return isAllowed(verdict, c.pointee.zone) ? .allowed : .denied

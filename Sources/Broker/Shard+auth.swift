@@ -45,8 +45,7 @@ extension Shard {
             counters.count(.authAllowed)
             return admit(c, connect, body, nil)
         case Int32(MARTLET_CONTINUE) where connect.authMethod != nil:
-            beginExchange(c, connect, body, flags, answer)
-            return .done
+            return beginExchange(c, connect, body, flags, answer)
         default:
             counters.count(.authDenied)
             refuse(c, answer, else: .badUserNameOrPassword)
@@ -82,7 +81,7 @@ extension Shard {
         var request = martlet_auth_req()
         request.size = UInt32(MemoryLayout<martlet_auth_req>.size)
         request.client = handle(c)
-        request.clientid = connect.clientID.bytes(in: base).c
+        request.clientid = wantedID(c, connect, base).c
         let username = givenUsername(c, connect, base)
         request.has_username = username != nil
         request.has_password = connect.hasPassword
@@ -143,7 +142,7 @@ extension Shard {
     private func beginExchange(
         _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8,
         _ answer: AuthAnswer
-    ) {
+    ) -> Step {
         c.pointee.phase = .authenticating
         c.pointee.enhanced = .allocate(capacity: 1)
         c.pointee.enhanced!.initialize(
@@ -151,7 +150,7 @@ extension Shard {
                 method: ownBytes(connect.authMethod!.bytes(in: body.baseAddress!)), step: 1, connect: ownBytes(body),
                 connectFlags: flags))
         // [MQTT-4.12.0-2]
-        sendAuth(c, .continueAuthentication, answer)
+        return sendAuth(c, .continueAuthentication, answer)
     }
 
     /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.
@@ -197,10 +196,7 @@ extension Shard {
         guard let verdict else { return .wait }
         e.pointee.step += 1
         if isReauthentication { return concludeReauthentication(c, verdict, answer) }
-        if verdict == MARTLET_CONTINUE {
-            sendAuth(c, .continueAuthentication, answer)
-            return .done
-        }
+        if verdict == MARTLET_CONTINUE { return sendAuth(c, .continueAuthentication, answer) }
         if verdict == MARTLET_ALLOW {
             counters.count(.authAllowed)
             return admit(c, connect, connectBody, answer)
@@ -218,13 +214,11 @@ extension Shard {
     private func concludeReauthentication(_ c: ConnectionRef, _ verdict: Int32, _ answer: AuthAnswer) -> Step {
         switch verdict {
         case Int32(MARTLET_CONTINUE):
-            sendAuth(c, .continueAuthentication, answer)
-            return .done
+            return sendAuth(c, .continueAuthentication, answer)
         case Int32(MARTLET_ALLOW):
             c.pointee.flags.remove(.reauthenticating)
             if answer.superuser { c.pointee.flags.insert(.superuser) } else { c.pointee.flags.remove(.superuser) }
-            sendAuth(c, .success, answer)
-            return .done
+            return sendAuth(c, .success, answer)
         default:
             // [MQTT-4.12.1-2]
             answer.withRefusal(else: .notAuthorized) { close(c, $0, counted: "reauth_failed") }

@@ -34,7 +34,7 @@ extension Shard {
             refuseConnect(c, refusal)
             return .closed
         }
-        let id = connect.clientID.bytes(in: body.baseAddress!)
+        let id = wantedID(c, connect, body.baseAddress!)
         if id.count > 0 {
             let owner = registry.find(registry.key(id))
             if owner != 0, Handle.shard(owner) != number {
@@ -59,6 +59,14 @@ extension Shard {
         if !connect.requestProblemInformation { c.pointee.flags.remove(.problemInformation) }
     }
 
+    /// The client id that counts: CONNECT's, or the user name where the zone says so; empty: one is to be made up.
+    func wantedID(_ c: ConnectionRef, _ connect: ConnectPacket, _ base: UnsafeRawPointer) -> Bytes {
+        let own = connect.clientID.bytes(in: base)
+        guard c.pointee.zone.pointee.useUsernameAsClientID else { return own }
+        let username = givenUsername(c, connect, base) ?? noBytes
+        return username.count > 0 ? username : own
+    }
+
     // MARK: - Checks
 
     private func refuseVersion(_ c: ConnectionRef, _ body: UnsafeRawBufferPointer) {
@@ -80,7 +88,8 @@ extension Shard {
         let zone = c.pointee.zone
         let idLength = Int(connect.clientID.count)
         // [MQTT-3.1.3-5]: any bytes of UTF-8 will do, up to the length an operator sets. [MQTT-3.1.3-8]
-        if idLength > zone.pointee.maxClientIDLength {
+        let wanted = wantedID(c, connect, body.baseAddress!)
+        if max(idLength, wanted.count) > zone.pointee.maxClientIDLength {
             return Refusal(.clientIdentifierNotValid, "The client identifier is longer than the server allows.")
         }
         if idLength == 0 {
@@ -98,7 +107,7 @@ extension Shard {
         let base = body.baseAddress!
         let username = givenUsername(c, connect, base) ?? noBytes
         if zone.pointee.enableBan,
-            broker.isBanned(clientID: connect.clientID.bytes(in: base), username: username, peer: c.pointee.peer)
+            broker.isBanned(clientID: wanted, username: username, peer: c.pointee.peer)
         {
             return Refusal(.banned)
         }
@@ -114,7 +123,7 @@ extension Shard {
         if !isPublishable(will.topic.bytes(in: base), zone) {
             return Refusal(.topicNameInvalid, "The server does not accept the topic of the will.")
         }
-        if will.payloadIsText, !isValidUTF8(will.payload.bytes(in: base)) {
+        if will.payloadIsText, zone.pointee.checksPayloadFormat, !isValidUTF8(will.payload.bytes(in: base)) {
             return Refusal(.payloadFormatInvalid)
         }
         return nil
@@ -145,24 +154,17 @@ extension Shard {
             connect.sessionExpiry = c.pointee.zone.pointee.sessionExpiry
             c.pointee.flags.insert(.expiryCapped)
         }
-        var assigned = false
         let base = body.baseAddress!
-        var id = connect.clientID.bytes(in: base)
-        var generatedID: [UInt8] = []
-        let username = givenUsername(c, connect, base) ?? noBytes
-        if c.pointee.zone.pointee.useUsernameAsClientID, username.count > 0 {
-            id = username
-        } else if id.count == 0 {
-            // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
-            generatedID = broker.newClientID(random: nextRandom())
-            assigned = true
-        }
+        let id = wantedID(c, connect, base)
+        // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
+        let assigned = connect.clientID.count == 0
+        let generatedID = id.count == 0 ? broker.newClientID(random: nextRandom()) : []
         if isBanned(c, id: id, connect, base, auth) {
             refuseConnect(c, .banned)
             return .closed
         }
         let result = generatedID.withUnsafeBytes { generated -> (SessionRef, Bool)? in
-            openSession(c, connect, assigned ? generated : id)
+            openSession(c, connect, generated.count > 0 ? generated : id)
         }
         guard let (s, present) = result else {
             // [MQTT311-4.8.0-2]:

@@ -118,7 +118,9 @@ extension Shard {
             return .tooManyLevels
         }
         // MQTT 5 §3.3.2.3.2: a server may check it: it does, so that a subscriber can rely on it.
-        if packet.payloadIsText, !isValidUTF8(packet.payload.bytes(in: body.baseAddress!)) {
+        if packet.payloadIsText, zone.pointee.checksPayloadFormat,
+            !isValidUTF8(packet.payload.bytes(in: body.baseAddress!))
+        {
             return Refusal(.payloadFormatInvalid)
         }
         if packet.qos == 2, c.pointee.isV5, let awaiting = c.pointee.session!.pointee.awaiting,

@@ -133,24 +133,33 @@ extension Shard {
     }
 
     /// The next step of an exchange, with what the module has to say about it. [MQTT-3.15.2-2] drops the words where
-    /// they would make the packet too large.
-    func sendAuth(_ c: ConnectionRef, _ reason: ReasonCode, _ answer: AuthAnswer) {
-        guard let e = c.pointee.enhanced else { return }
+    /// they would make the packet too large. An exchange that does not fit at all ends. [MQTT-3.1.2-24]
+    func sendAuth(_ c: ConnectionRef, _ reason: ReasonCode, _ answer: AuthAnswer) -> Step {
+        guard let e = c.pointee.enhanced else { return .done }
         let data = answer.data
-        withUnsafeTemporaryAllocation(byteCount: 16 + e.pointee.method.count + data.count, alignment: 1) { buffer in
+        let isSent = withUnsafeTemporaryAllocation(byteCount: 16 + e.pointee.method.count + data.count, alignment: 1) {
+            buffer in
             var writer = PropertyWriter(buffer)
             writer.append(.authenticationMethod, e.pointee.method)
             if !data.isEmpty { data.withUnsafeBytes { _ = writer.append(.authenticationData, $0) } }
-            answer.text.withUnsafeBytes { text in
+            return answer.text.withUnsafeBytes { text -> Bool in
                 var properties = explanation(c, ReasonText(text))
                 properties.required = writer.block
                 let encoder = DisconnectEncoder(
                     .auth, reason: reason, properties: properties, maximumPacketSize: Int(c.pointee.maxPacketOut))
-                _ = encoder.encode(into: reserve(c.pointee.transport, encoder.size))
+                let size = encoder.size
+                guard size <= Int(c.pointee.maxPacketOut) else { return false }
+                _ = encoder.encode(into: reserve(c.pointee.transport, size))
+                return true
             }
+        }
+        guard isSent else {
+            close(c, Refusal(.packetTooLarge), counted: "auth_too_large")
+            return .closed
         }
         counters.count(.packetsAuth)
         counters.count(.packetsSent)
+        return .done
     }
 
     func sendPingresp(_ c: ConnectionRef) {

@@ -110,6 +110,7 @@ extension Zone {
             case "server_moved": 0x9D
             default: 0
             }
+        checksPayloadFormat = config.bool(key("payload_format_check"))
         reasonStrings = config.bool(key("reason_strings"))
         serverReference = Array((config.stringIfSet(key("server_reference")) ?? "").utf8)
         keepAliveBackoff = config.decimal(key("keepalive_backoff"))

@@ -13,7 +13,7 @@ CONFIG = {
     "mqtt.reason_strings": "on", "mqtt.session.max_awaiting_rel": "2", "mqtt.max_packet_size": "1KB",
     "mqtt.session.max_subscriptions": "4", "mqtt.max_topic_levels": "5", "mqtt.max_topic_alias": "2",
     "listener.tcp.silent": f"127.0.0.1:{SILENT}", "listener.tcp.silent.zone": "silent",
-    "zone.silent.reason_strings": "off",
+    "zone.silent.reason_strings": "off", "zone.silent.payload_format_check": "off",
     "listener.tcp.elsewhere": f"127.0.0.1:{ELSEWHERE}", "listener.tcp.elsewhere.zone": "elsewhere",
     "zone.elsewhere.redirect": "server_moved", "zone.elsewhere.server_reference": "new.example.com",
     "listener.tcp.closing": f"127.0.0.1:{CLOSING}", "listener.tcp.closing.zone": "closing",
@@ -259,6 +259,15 @@ def test_a_zone_without(b):
     c = b.raw(5, port=SILENT)
     c.hello(b.id(), will=Will("a/b/c/d/e/f"))
     c.expect("CONNACK", code=0x90, without=["reason_string"])
+
+
+def test_payload_format_unchecked(b):
+    """5.0: §3.3.2.3.2: a receiver may check it; zone.NAME.payload_format_check = off does not."""
+    text = {"payload_format_indicator": 1}
+    c = b.raw(5, port=SILENT).connect(b.id(), will=Will("a", b"\xff", props=text))
+    c.subscribe(b.topic(), 0)
+    c.publish(b.topic(), b"\xff", props=text)
+    c.expect_publish(b.topic(), b"\xff", has=text)
 
 
 @versions(3, 4)

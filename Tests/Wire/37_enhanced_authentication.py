@@ -39,6 +39,19 @@ def test_two_steps(b):
     established(b).quiet()
 
 
+def test_auth_too_large_to_send(b):
+    """5.0: [MQTT-3.1.2-24]: an AUTH above the client's maximum packet size is not sent, and the CONNECT is refused."""
+    ready(b)
+    size = 23  # two bytes of header, reason, length, the method "echo" and the data "challenge"
+    c = b.raw(5)
+    c.hello(b.id(), {**props(b"ada"), "maximum_packet_size": size})
+    assert len(c.expect("AUTH", code=0x18).raw) == size
+    c = b.raw(5)
+    c.hello(b.id(), {**props(b"ada"), "maximum_packet_size": size - 1})
+    c.expect("CONNACK", code=0x95)
+    c.expect_eof()
+
+
 def test_wrong_answer(b):
     """5.0: [MQTT-4.12.0-4] [MQTT-3.1.4-2]."""
     c = begin(b)

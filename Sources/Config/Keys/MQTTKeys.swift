@@ -41,6 +41,10 @@ extension CoreKeys {
             section, "mqtt.ignore_loop_deliver", .bool, default: "off", aliases: ["mqtt.session.ignore_loop_deliver"],
             "Whether a client is spared the messages it published itself."),
         core(
+            section, "mqtt.payload_format_check", .bool, default: "on",
+            "Whether a message whose payload format indicator says UTF-8 must be UTF-8: one that is not ends the "
+                + "publisher's connection with 0x99."),
+        core(
             section, "mqtt.reason_strings", .bool, default: "off",
             "Whether MQTT 5 clients are told in words, too, why something was refused or their connection ended; one "
                 + "that asks for no problem information is not, and no packet grows beyond what the client takes."),

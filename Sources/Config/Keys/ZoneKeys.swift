@@ -24,6 +24,7 @@ extension CoreKeys {
         ("max_mqueue_bytes", "mqtt.mqueue.max_bytes"), ("mqueue_drop", "mqtt.mqueue.drop"),
         ("mqueue_priorities", "mqtt.mqueue.priority"), ("mqueue_default_priority", "mqtt.mqueue.default_priority"),
         ("mqueue_store_qos0", "mqtt.mqueue.store_qos0"), ("reason_strings", "mqtt.reason_strings"),
+        ("payload_format_check", "mqtt.payload_format_check"),
     ]
 
     static let zone: [ConfigKey] =
