@@ -36,9 +36,8 @@ extension Shard {
                 if qos == RouteTarget.none { continue }
             }
             let granted = grantedQoS(qos, message, s)
-            let isBridge = s.pointee.connection?.pointee.flags.contains(.bridge) ?? false
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-            let retain = message.pointee.flags.contains(.retain) && (keepsRetain || isBridge)
+            let retain = message.pointee.flags.contains(.retain) && keepsRetain
             var terms = Terms(qos: granted, retain: retain)
             let ids = s == own ? target.pointee.ownIDs : target.pointee.ids
             if ids.more != 0 { terms.moreIDs = r.pointee.ids + Int(ids.more) } else { terms.identifier = ids.single }

@@ -77,6 +77,7 @@ extension Shard {
         request.group = parsed.group.lowerBound + start..<parsed.group.upperBound + start
         request.isShared = parsed.kind != .plain
         if parsed.isLocal { request.options.rawValue |= 64 }
+        if c.pointee.flags.contains(.bridge) { request.options.rawValue |= bridgeOptions(shared: request.isShared) }
         let filter = Bytes(rebasing: whole[parsed.filter])
         // Less is granted than was asked for. [MQTT-3.2.2-10]
         request.code = ReasonCode(rawValue: min(request.options.qos, zone.pointee.maxQoS))
@@ -93,6 +94,10 @@ extension Shard {
         }
         return request
     }
+
+    /// Options that 3.x cannot say and a bridge relies on: RETAIN as published, so that the other side can retain too,
+    /// and No Local, so that what it has brought does not go back with it.
+    private func bridgeOptions(shared: Bool) -> UInt8 { shared ? 0x08 : 0x0C }
 
     /// Hook, table, SUBACK, and then whoever delivers retained messages.
     private func subscribeAll(

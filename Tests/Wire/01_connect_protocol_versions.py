@@ -60,6 +60,37 @@ def test_bridge_sees_retain_as_published(b, v):
     b.clear(b.topic())
 
 
+@versions(3, 4)
+def test_bridge_does_not_get_back_what_it_brought(b, v):
+    """Two brokers with a bridge that takes a topic both ways would hand a message back and forth."""
+    c = b.raw(v)
+    c.send(connect(v, b.id(), clean=0, level=0x80 | v))
+    c.expect("CONNACK", code=0)
+    c.subscribe(b.topic("#"), 1)
+    c.deliver(b.topic(), b"brought", 1)
+    b.client(4, "publisher").deliver(b.topic(), b"fetched", 1, retain=1)
+    c.take(b.topic(), b"fetched", qos=1, retain=1)
+    c.reset()
+    b.client(4, "publisher").deliver(b.topic(), b"kept", 1, retain=1)
+    c = b.raw(v)
+    c.send(connect(v, b.id(), clean=0, level=0x80 | v))
+    c.expect("CONNACK", code=0)
+    c.take(b.topic(), b"kept", qos=1, retain=1)
+    c.send(disconnect(v))
+    b.clear(b.topic())
+
+
+@versions(3, 4)
+def test_bridge_may_share_a_subscription(b, v):
+    """No Local goes with no shared subscription, here neither: a member gets its own message too."""
+    c = b.raw(v)
+    c.send(connect(v, b.id(), level=0x80 | v))
+    c.expect("CONNACK", code=0)
+    c.subscribe(f"$share/g/{b.topic()}", 0)
+    c.publish(b.topic(), b"own", 0)
+    c.expect_publish(b.topic(), b"own")
+
+
 @versions(3, 4, 5)
 def test_connect_in_single_bytes(b, v):
     """A packet may arrive in any number of pieces. 3.1.1: [MQTT-7.1.1-1]. 5.0: [MQTT-4.2-1]."""
