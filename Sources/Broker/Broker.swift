@@ -16,6 +16,8 @@ public final class Broker: @unchecked Sendable {
     private(set) var shards: [Shard] = []
     /// Pointer to the ChainSet in force, an atomic cell.
     let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    /// Those before the first plugin; as the shards, they live as long as the process.
+    private let firstChains: UnsafeMutablePointer<ChainSet>
     let zones: UnsafeMutablePointer<Zone>
     let turns: UnsafeMutablePointer<UInt64>
     let state: Mutex<SharedState>
@@ -48,6 +50,7 @@ public final class Broker: @unchecked Sendable {
         let empty = UnsafeMutablePointer<ChainSet>.allocate(capacity: 1)
         empty.initialize(to: ChainSet())
         chainCell.pointee = UnsafeMutableRawPointer(empty)
+        firstChains = empty
         zones = .allocate(capacity: settings.zones.count)
         zones.initialize(from: settings.zones, count: settings.zones.count)
         turns = .allocate(capacity: 1024)

@@ -43,6 +43,14 @@ func raiseFileLimit() {
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }
 
+/// A descriptor below 3 that is closed would be given to the next file, and what is printed would end up there.
+func openStandardDescriptors() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+        _ = open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY)
+    }
+}
+
+openStandardDescriptors()
 switch Request.parse(CommandLine.arguments) {
 case .version: print("martlet \(BrokerSettings.release)")
 case .usage(let status):
@@ -63,6 +71,7 @@ case .run(let root, let conf):
     raiseFileLimit()
     for folder in [config.path("node.data_dir"), config.path("log.dir")] { mkdir(folder, 0o755) }
     do {
+        try DataFolder.take(config.path("node.data_dir"))
         try Server(config: config, root: root, environment: processEnvironment()).run()
     } catch {
         fail("\(error)")
