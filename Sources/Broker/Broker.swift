@@ -40,7 +40,7 @@ public final class Broker: @unchecked Sendable {
     public init(settings: BrokerSettings) {
         self.settings = settings
         flapping = settings.flapping.map { Flapping($0) }
-        let count = settings.loops > 0 ? min(settings.loops, 63) : max(1, min(63, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        let count = Self.loopCount(settings.loops)
         var seed: UInt64 = 0
         getentropy(&seed, 8)
         table = FilterTable(shards: count, seed: seed)
@@ -61,6 +61,11 @@ public final class Broker: @unchecked Sendable {
             shards.append(Shard(broker: self, number: i))
         }
         for shard in shards { shard.meet(shards) }
+    }
+
+    /// Loops that a broker has which is told so many; 0: one for each core.
+    public static func loopCount(_ wanted: Int) -> Int {
+        max(1, min(63, wanted > 0 ? wanted : sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
 
     /// Starts the loops' threads.
