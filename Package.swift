@@ -10,11 +10,22 @@ import PackageDescription
 
 let root = Context.packageDirectory
 
+// Set by tools/sanitize. A plugin finds the functions of its sanitizer in the program that loads it, which by itself
+// exports all of them but three.
+let sanitized = Context.environment["MARTLET_SANITIZE"] != nil
+let sanitizedHost: [LinkerSetting] =
+    !sanitized
+    ? []
+    : ["external_write", "ignore_thread_begin", "ignore_thread_end"].map {
+        .unsafeFlags(["-Xlinker", "--export-dynamic-symbol=__tsan_\($0)"])
+    }
+
 // A plugin image exports martlet_plugin_entry and nothing else, binds its own symbols, and may leave none open.
-let hide = [
-    "-use-ld=lld", "-Xlinker", "--version-script=\(root)/Sources/PluginKit/plugin.map", "-Xlinker", "-Bsymbolic",
-    "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-z", "-Xlinker", "now",
-]
+let hide =
+    [
+        "-use-ld=lld", "-Xlinker", "--version-script=\(root)/Sources/PluginKit/plugin.map", "-Xlinker", "-Bsymbolic",
+        "-Xlinker", "-z", "-Xlinker", "now",
+    ] + (sanitized ? [] : ["-Xlinker", "-z", "-Xlinker", "defs"])
 let embedded: [SwiftSetting] = [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])]
 let embeddedLink: [LinkerSetting] = [
     .unsafeFlags(
@@ -141,7 +152,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: ["Control", "HTTPHost", "Net", "TLS", "WebSocket", "PluginHost", "Broker", "Config"],
-            swiftSettings: fast, linkerSettings: foundationLink),
+            swiftSettings: fast, linkerSettings: foundationLink + sanitizedHost),
         .executableTarget(
             name: "martlet_ctl", dependencies: ["Config", "CtlProtocol"], linkerSettings: selfContained),
         .executableTarget(name: "generate_config", dependencies: ["Config"]),

@@ -108,6 +108,6 @@ final class Counters: @unchecked Sendable {
     @inline(__always)
     subscript(_ counter: Counter) -> UInt64 {
         get { values[counter.rawValue] }
-        set { values[counter.rawValue] = newValue }
+        set { bench_store(values + counter.rawValue, newValue) }
     }
 }

@@ -16,6 +16,8 @@ public final class Broker: @unchecked Sendable {
     private(set) var shards: [Shard] = []
     /// Pointer to the ChainSet in force, an atomic cell.
     let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    /// Those before the first plugin; as the shards, they live as long as the process.
+    private let firstChains: UnsafeMutablePointer<ChainSet>
     let zones: UnsafeMutablePointer<Zone>
     let turns: UnsafeMutablePointer<UInt64>
     let state: Mutex<SharedState>
@@ -38,7 +40,7 @@ public final class Broker: @unchecked Sendable {
     public init(settings: BrokerSettings) {
         self.settings = settings
         flapping = settings.flapping.map { Flapping($0) }
-        let count = settings.loops > 0 ? min(settings.loops, 63) : max(1, min(63, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        let count = Self.loopCount(settings.loops)
         var seed: UInt64 = 0
         getentropy(&seed, 8)
         table = FilterTable(shards: count, seed: seed)
@@ -48,6 +50,7 @@ public final class Broker: @unchecked Sendable {
         let empty = UnsafeMutablePointer<ChainSet>.allocate(capacity: 1)
         empty.initialize(to: ChainSet())
         chainCell.pointee = UnsafeMutableRawPointer(empty)
+        firstChains = empty
         zones = .allocate(capacity: settings.zones.count)
         zones.initialize(from: settings.zones, count: settings.zones.count)
         turns = .allocate(capacity: 1024)
@@ -58,6 +61,11 @@ public final class Broker: @unchecked Sendable {
             shards.append(Shard(broker: self, number: i))
         }
         for shard in shards { shard.meet(shards) }
+    }
+
+    /// Loops that a broker has which is told so many; 0: one for each core.
+    public static func loopCount(_ wanted: Int) -> Int {
+        max(1, min(63, wanted > 0 ? wanted : sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
 
     /// Starts the loops' threads.

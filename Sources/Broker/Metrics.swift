@@ -93,7 +93,7 @@ public enum Metric: Int, CaseIterable, Sendable {
     }
 }
 
-/// One shard's counters.
+/// One shard's counters: only its thread counts, any may read with `cr_load_relaxed_u64`.
 struct Counters {
     let cells: UnsafeMutablePointer<UInt64>
 
@@ -103,6 +103,6 @@ struct Counters {
     }
 
     @inline(__always) func count(_ metric: Metric, _ n: Int = 1) {
-        cells[metric.rawValue] &+= UInt64(n)
+        cr_count_u64(cells + metric.rawValue, UInt64(n))
     }
 }

@@ -4,6 +4,7 @@
 #ifndef CLMDB_SHIM_H
 #define CLMDB_SHIM_H
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -16,6 +17,22 @@
 
 /* errno and the lock kind are macros and enumerators of anonymous types, which Swift does not see. */
 static inline int clmdb_errno(void) { return errno; }
+
+/** Maps a file for reading; NULL with errno set when that fails. The caller unmaps it. */
+static inline void *clmdb_map(const char *path, size_t *length) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return NULL;
+  struct stat info;
+  void *map = MAP_FAILED;
+  if (fstat(file, &info) == 0) {
+    *length = (size_t)info.st_size;
+    map = mmap(NULL, *length, PROT_READ, MAP_SHARED, file, 0);
+  }
+  int code = errno;
+  close(file);
+  errno = code;
+  return map == MAP_FAILED ? NULL : map;
+}
 
 static inline void clmdb_prefetch(const void *address) { __builtin_prefetch(address); }
 

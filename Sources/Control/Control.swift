@@ -9,7 +9,7 @@ public final class Control {
     /// First line of `broker`.
     public let description: String
     /// Unix milliseconds.
-    public let startedAt = cr_unix_ms()
+    private let startedAt = cr_clock_ms()
     private var numbers: [() -> [Metric]] = []
 
     /// [main]
@@ -36,7 +36,7 @@ public final class Control {
     }
 
     /// `1 days,2 hours, 3 minutes, 4 seconds`, leading units omitted; EMQ's own spacing.
-    public var uptime: String { uptimeText(seconds: Int(cr_unix_ms() - startedAt) / 1000) }
+    public var uptime: String { uptimeText(seconds: Int(cr_clock_ms() - startedAt) / 1000) }
 
     /// `YYYY-MM-DD HH:MM:SS`, local time.
     public var datetime: String { localTime() }

@@ -29,6 +29,8 @@ public final class CtlServer {
     private var watch: UInt64?
     private var sweep: UInt64?
     private var clients: [ObjectIdentifier: CtlClient] = [:]
+    /// Given up for a command when the broker's clients have all other descriptors, taken back after it.
+    private var spare: Int32 = -1
 
     public init(
         path: String, commands: CommandTable, control: EventLoop, log: HostLog = .standardError,
@@ -44,6 +46,7 @@ public final class CtlServer {
     /// [main] Begins to listen.
     public func start() throws(ControlError) {
         descriptor = try UnixSocket.listen(path)
+        takeSpare()
         watch = loop.watch(fd: descriptor, events: UInt32(CR_IN)) { [unowned self] _ in accept() }
         sweep = loop.after(limits.idleMS / 4, every: max(10, limits.idleMS / 4)) { [unowned self] in closeIdle() }
     }
@@ -59,15 +62,17 @@ public final class CtlServer {
         descriptor = -1
         unlink(path)
         for client in Array(clients.values) { client.close() }
+        if spare >= 0 { close(spare) }
+        spare = -1
     }
 
     private func accept() {
-        let accepted = cr_accept(descriptor, nil, nil)
-        guard accepted >= 0 else { return pause() }
+        guard let accepted = acceptOne() else { return }
         let client = CtlClient(accepted, on: loop) { [unowned self] arguments in
             answer(arguments)
         } ended: { [unowned self] client in
             clients[ObjectIdentifier(client)] = nil
+            takeSpare()
         }
         let user = cph_peer_uid(accepted)
         let isFull = clients.count >= limits.clients
@@ -80,9 +85,25 @@ public final class CtlServer {
         }
     }
 
+    private func acceptOne() -> Int32? {
+        var accepted = cr_accept(descriptor, nil, nil)
+        if accepted < 0, [EMFILE, ENFILE].contains(cr_errno()), spare >= 0 {
+            close(spare)
+            spare = -1
+            accepted = cr_accept(descriptor, nil, nil)
+        }
+        if accepted >= 0 { return accepted }
+        if [EMFILE, ENFILE].contains(cr_errno()) { pause() } else { takeSpare() }
+        return nil
+    }
+
+    private func takeSpare() {
+        if spare < 0, descriptor >= 0 { spare = open("/dev/null", O_RDONLY | O_CLOEXEC) }
+    }
+
     /// Out of descriptors: the waiting client stays in the queue, and a level-triggered watch would spin on it.
     private func pause() {
-        guard errno == EMFILE || errno == ENFILE, let watch else { return }
+        guard let watch else { return }
         loop.rewatch(watch, events: 0)
         _ = loop.after(500) { [weak self] in
             if let self, self.watch == watch { loop.rewatch(watch, events: UInt32(CR_IN)) }

@@ -28,7 +28,7 @@ public final class HTTPEngine: Sendable {
             if let thread = state.thread { return thread }
             let thread = HTTPThread()
             let ended = ended
-            startThread("http client") {
+            startDetachedThread("http client") {
                 thread.run()
                 ended.signal()
             }

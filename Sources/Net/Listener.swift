@@ -68,7 +68,7 @@ public final class Listener: @unchecked Sendable {
     let access: AccessList
     let door: TLSDoor?
     private var sockets: [Acceptor] = []
-    private let rate: Mutex<AcceptRate>?
+    private let rate: Mutex<AcceptRate>
     /// Times an accepting socket was paused, and when the log was last told of a failure (ms).
     private let pauses = Mutex<(count: Int, toldAt: UInt64)>((0, 0))
 
@@ -78,7 +78,7 @@ public final class Listener: @unchecked Sendable {
         door = options.tls.map { TLSDoor($0, options, loops: broker.loopCount, keys: keys) }
         self.broker = broker
         access = AccessList(rules: options.access)
-        rate = options.maxConnectionRate > 0 ? Mutex(AcceptRate(perSecond: options.maxConnectionRate)) : nil
+        rate = Mutex(AcceptRate(perSecond: options.maxConnectionRate))
         var terms = ListenerTerms(name: options.name)
         terms.zone = options.zone
         terms.mountpoint = options.mountpoint
@@ -139,7 +139,7 @@ public final class Listener: @unchecked Sendable {
     // MARK: - For the accepting sockets, on any loop
 
     /// 0: a connection may be accepted now, otherwise milliseconds until there may be one. All loops share the rate.
-    func mayAccept() -> UInt64 { rate?.withLock { $0.take(now: cr_clock_ms()) } ?? 0 }
+    func mayAccept() -> UInt64 { hasRate ? rate.withLock { $0.take(now: cr_clock_ms()) } : 0 }
 
     /// What stands between a client's socket and MQTT; nil: nothing. On the loop that accepted it.
     /// - Parameter proxied: the common name in the certificate that a proxy in front has verified.
@@ -154,7 +154,9 @@ public final class Listener: @unchecked Sendable {
         return layers.isEmpty ? nil : LayerStack(layers)
     }
 
-    func acceptedNone() { rate?.withLock { $0.giveBack() } }
+    func acceptedNone() { if hasRate { rate.withLock { $0.giveBack() } } }
+
+    private var hasRate: Bool { options.maxConnectionRate > 0 }
 
     func countPause() { pauses.withLock { $0.count += 1 } }
 

@@ -35,7 +35,7 @@ final class BlockingPool: Sendable {
             state.threads += 1
             return true
         }
-        if needsThread { startThread("blocking") { self.work() } }
+        if needsThread { startDetachedThread("blocking") { self.work() } }
         wake.signal()
         return true
     }

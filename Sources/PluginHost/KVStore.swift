@@ -125,25 +125,33 @@ final class KVStore: @unchecked Sendable {
         // SQLite makes the file with the process's umask; what plugins keep may be secret.
         let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         if descriptor >= 0 { Glibc.close(descriptor) }
-        var opened: OpaquePointer?
-        let code = sqlite3_open_v2(path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
-        guard code == SQLITE_OK, let opened else {
-            let failure = Self.failure(opened, path)
-            sqlite3_close(opened)
-            throw failure
+        do throws(Failure) {
+            database = try connect(locking: "NORMAL")
+        } catch {
+            // On a full disc there is no place for the memory that several processes would share. What is there can
+            // still be read, and written once there is room again, without that memory.
+            guard let alone = try? connect(locking: "EXCLUSIVE") else { throw error }
+            database = alone
         }
-        sqlite3_busy_timeout(opened, 5000)
+    }
+
+    private func connect(locking: String) throws(Failure) -> OpaquePointer {
+        var opened: OpaquePointer?
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
         let setup = """
-            PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+            PRAGMA locking_mode = \(locking); PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
             CREATE TABLE IF NOT EXISTS kv (plugin TEXT NOT NULL, tbl BLOB NOT NULL, key BLOB NOT NULL,
               value BLOB NOT NULL, PRIMARY KEY (plugin, tbl, key)) WITHOUT ROWID;
             """
-        guard sqlite3_exec(opened, setup, nil, nil, nil) == SQLITE_OK else {
+        guard sqlite3_open_v2(path, &opened, flags, nil) == SQLITE_OK, let opened,
+            sqlite3_busy_timeout(opened, 5000) == SQLITE_OK,
+            sqlite3_exec(opened, setup, nil, nil, nil) == SQLITE_OK
+        else {
             let failure = Self.failure(opened, path)
             sqlite3_close(opened)
             throw failure
         }
-        database = opened
+        return opened
     }
 
     func execute(_ statement: String) throws(Failure) {

@@ -9,11 +9,10 @@ struct LoadedFile {
 
     init(_ path: String) { self.path = path }
 
-    /// A missing file is an empty one.
+    /// A file that is missing, because it could not be written before, says what is known already.
     mutating func read() throws(PluginError) {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
-            lines = []
             if errno == ENOENT { return }
             throw failed("cannot be read", errno)
         }

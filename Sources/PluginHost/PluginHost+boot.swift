@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 
 /// What a start of the broker made of the loaded-plugins file.
 public struct BootReport: Sendable {
@@ -9,10 +10,20 @@ public struct BootReport: Sendable {
 
 extension PluginHost {
     /// Loads every plugin of the loaded-plugins file, those named in `after` first. The file stays as it is, so that a
-    /// plugin that fails today is tried again at the next start.
-    public func boot() -> BootReport {
+    /// plugin that fails today is tried again at the next start. Where there is no such file, `defaults` are what it
+    /// says from now on, and are loaded even if it cannot be written.
+    public func boot(first defaults: [String] = []) -> BootReport {
         var report = BootReport()
-        do throws(PluginError) { try loadedFile.read() } catch { report.failures.append(error) }
+        do throws(PluginError) {
+            if access(loadedFile.path, F_OK) != 0, errno == ENOENT {
+                for name in defaults { loadedFile.add(name) }
+                try loadedFile.write()
+            } else {
+                try loadedFile.read()
+            }
+        } catch {
+            report.failures.append(error)
+        }
         for (number, text) in loadedFile.strangeLines {
             report.failures.append(
                 PluginError(

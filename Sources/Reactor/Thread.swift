@@ -11,8 +11,12 @@ private final class ThreadBody {
     }
 }
 
-/// Starts a named thread. Signals are blocked in it: the control thread takes them.
-@discardableResult
+/// Starts a named thread that nobody joins: what it leaves behind goes with it.
+public func startDetachedThread(_ name: String, _ run: @escaping @Sendable () -> Void) {
+    pthread_detach(startThread(name, run))
+}
+
+/// Starts a named thread, to be joined. Signals are blocked in it: the control thread takes them.
 public func startThread(_ name: String, _ run: @escaping @Sendable () -> Void) -> pthread_t {
     var thread = pthread_t()
     let body = Unmanaged.passRetained(ThreadBody(name, run))

@@ -18,17 +18,27 @@ final class Log: Sendable {
 
     private struct State {
         var options: Options
-        var descriptor: Int32 = -1
+        var console = LogOutput(STDOUT_FILENO)
+        var file = LogOutput(-1)
+        /// Bytes in the file.
         var written = 0
+        /// When a file that cannot be opened is tried again, Unix seconds.
+        var retryAt = 0
     }
 
     private let state: Mutex<State>
     private let level: HostLog.Level
+    private static let retrySeconds = 10
 
     init(_ options: Options) {
         level = options.level
         state = Mutex(State(options: options))
-        state.withLock { Self.open(&$0) }
+        state.withLock { state in
+            guard let path = state.options.file, let code = Self.open(&state) else { return }
+            // The reason a file cannot be written must be seen somewhere.
+            var errors = LogOutput(STDERR_FILENO)
+            _ = errors.put("The log file \(path) cannot be written: \(String(cString: strerror(code))).\n") { $0 }
+        }
     }
 
     var hostLog: HostLog {
@@ -37,41 +47,48 @@ final class Log: Sendable {
 
     func write(_ level: HostLog.Level, _ text: String) {
         guard level >= self.level else { return }
-        let line = "\(Self.timestamp()) [\(level)] \(text)\n"
+        let line = Self.line(level, text)
+        let notice = { (text: String) in Self.line(.warning, text) }
         state.withLock { state in
-            if state.options.toConsole { Self.put(STDOUT_FILENO, line) }
-            guard state.descriptor >= 0 else { return }
-            Self.put(state.descriptor, line)
-            state.written += line.utf8.count
+            if state.options.toConsole { _ = state.console.put(line, notice: notice) }
+            guard state.options.file != nil else { return }
+            if state.file.descriptor < 0 { Self.openAgain(&state) }
+            state.written += state.file.put(line, notice: notice)
             if state.written >= state.options.rotateAt { Self.rotate(&state) }
         }
     }
 
-    private static func put(_ descriptor: Int32, _ line: String) {
-        var line = line
-        line.withUTF8 { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    /// Lines that the console or the file did not take.
+    var linesLost: Int { state.withLock { $0.console.lostInAll + $0.file.lostInAll } }
+
+    private static func line(_ level: HostLog.Level, _ text: String) -> String {
+        "\(timestamp()) [\(level)] \(text)\n"
     }
 
-    private static func open(_ state: inout State) {
-        guard let path = state.options.file else { return }
-        state.descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        if state.descriptor < 0 {
-            // The reason a file cannot be written must be seen somewhere.
-            put(STDERR_FILENO, "The log file \(path) cannot be written: \(String(cString: strerror(errno))).\n")
-            return
-        }
-        state.written = max(0, Int(lseek(state.descriptor, 0, SEEK_END)))
+    /// nil, or why the file could not be opened.
+    private static func open(_ state: inout State) -> Int32? {
+        guard let path = state.options.file else { return nil }
+        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0o640)
+        let code = errno
+        state.file.replace(with: descriptor)
+        state.written = descriptor < 0 ? 0 : max(0, Int(lseek(descriptor, 0, SEEK_END)))
+        state.retryAt = time(nil) + retrySeconds
+        return descriptor < 0 ? code : nil
+    }
+
+    private static func openAgain(_ state: inout State) {
+        if abs(state.retryAt - time(nil)) > retrySeconds || time(nil) >= state.retryAt { _ = open(&state) }
     }
 
     /// martlet.log → martlet.log.1 → …; the oldest goes.
     private static func rotate(_ state: inout State) {
         guard let path = state.options.file else { return }
-        close(state.descriptor)
+        close(state.file.descriptor)
         for i in stride(from: state.options.keep - 2, through: 1, by: -1) {
             rename("\(path).\(i)", "\(path).\(i + 1)")
         }
         if state.options.keep > 1 { rename(path, "\(path).1") } else { unlink(path) }
-        open(&state)
+        _ = open(&state)
     }
 
     /// `2026-01-31T12:34:56.789+01:00`

@@ -52,6 +52,13 @@ final class Server {
         wire()
         control.addBrokerCommands(broker, listeners: doors)
         if let http { control.addNumbers { http.metrics } }
+        control.addNumbers { [log] in
+            [
+                Metric(
+                    name: "log/lines_lost", kind: .counter, help: "Lines that the console or the file did not take.",
+                    value: Int64(log.linesLost))
+            ]
+        }
     }
 
     /// What the broker reports goes to log and alarms; what the alarm table hears goes to `$SYS`.
@@ -78,9 +85,8 @@ final class Server {
         blockSignals()
         broker.start()
         bans.start(on: loop, log)
-        writeDefaultPlugins()
         cr_set_current_loop(-1)
-        _ = host.boot()
+        _ = host.boot(first: config.list("plugins.default"))
         for listener in listeners.all where !lacksFirstCertificate(listener) {
             try listeners.open(listener)
             log.write(
@@ -144,20 +150,6 @@ final class Server {
         }
     }
 
-    /// A tree that has never run loads what the configuration calls the default.
-    private func writeDefaultPlugins() {
-        let path = config.path("plugins.loaded_file")
-        guard access(path, F_OK) != 0 else { return }
-        let text = config.list("plugins.default").map { "\($0).\n" }.joined()
-        let fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard fd >= 0 else {
-            return log.write(.error, "\(path) cannot be written: \(String(cString: strerror(errno))).")
-        }
-        var bytes = text
-        bytes.withUTF8 { _ = write(fd, $0.baseAddress, $0.count) }
-        close(fd)
-    }
-
     // MARK: - Signals
 
     private func blockSignals() {
@@ -166,6 +158,8 @@ final class Server {
         for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
         pthread_sigmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
+        // Beyond a limit of file sizes a write fails like one on a full disc, and is dealt with as such.
+        signal(SIGXFSZ, SIG_IGN)
         signals = cr_signalfd_term()
     }
 

@@ -35,14 +35,27 @@ func loadConfig(_ conf: String, root: String) -> ConfigFile {
 }
 
 /// Each connection is an open file: what the system grants is used, so that nobody has to ask for it.
-func raiseFileLimit() {
+func raiseFileLimit(loops: Int) {
     var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
-    else { return }
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
     limit.rlim_cur = limit.rlim_max
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    let needed = 32 + 2 * loops
+    if limit.rlim_max < needed {
+        fail(
+            "a broker with \(loops) event loops needs at least \(needed) open files, the limit is \(limit.rlim_max): "
+                + "raise it (ulimit -n, LimitNOFILE).")
+    }
 }
 
+/// A descriptor below 3 that is closed would be given to the next file, and what is printed would end up there.
+func openStandardDescriptors() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+        _ = open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY)
+    }
+}
+
+openStandardDescriptors()
 switch Request.parse(CommandLine.arguments) {
 case .version: print("martlet \(BrokerSettings.release)")
 case .usage(let status):
@@ -60,9 +73,10 @@ case .check(let root, let conf):
     print("The configuration is valid.")
 case .run(let root, let conf):
     let config = loadConfig(conf, root: root)
-    raiseFileLimit()
+    raiseFileLimit(loops: Broker.loopCount(config.int("node.loops")))
     for folder in [config.path("node.data_dir"), config.path("log.dir")] { mkdir(folder, 0o755) }
     do {
+        try DataFolder.take(config.path("node.data_dir"))
         try Server(config: config, root: root, environment: processEnvironment()).run()
     } catch {
         fail("\(error)")

@@ -29,7 +29,7 @@ private final class CtlRig: @unchecked Sendable {
         broker = Broker(settings: settings)
         broker.start()
         let (loop, ended) = (loop, ended)
-        startThread("control") {
+        startDetachedThread("control") {
             loop.run()
             ended.signal()
         }

@@ -180,7 +180,7 @@ private let tcp = Int32(IPPROTO_TCP)
         let got = Atomic(0)
         let done = Semaphore()
         for i in 0..<4 {
-            startThread("place-\(i)") {
+            startDetachedThread("place-\(i)") {
                 for _ in 0..<20_000 {
                     guard state.takePlace() else { continue }
                     got.add(1, ordering: .relaxed)
@@ -210,7 +210,7 @@ private let tcp = Int32(IPPROTO_TCP)
         let got = Atomic(0)
         let done = Semaphore()
         for i in 0..<4 {
-            startThread("keep-\(i)") {
+            startDetachedThread("keep-\(i)") {
                 for _ in 0..<1000 where state.takePlace() { got.add(1, ordering: .relaxed) }
                 done.signal()
             }

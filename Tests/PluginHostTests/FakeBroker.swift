@@ -26,7 +26,7 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
         loops = (0..<count).map { EventLoop(index: Int32($0)) }
         let ended = ended
         for loop in loops {
-            startThread("loop") {
+            startDetachedThread("loop") {
                 loop.run()
                 ended.signal()
             }

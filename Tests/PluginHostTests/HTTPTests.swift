@@ -108,7 +108,7 @@ extension PluginHostTests {
             let server = SilentServer()
             #expect(rig.ctl("httpc send 3 GET \(server.url)") == "")
             let old = rig.main { rig.host.running[0] }
-            startThread("server") { server.answer(3, skip: 1) }
+            startDetachedThread("server") { server.answer(3, skip: 1) }
             #expect(rig.reload("httpc") == nil)
             #expect(old.http.openCalls == 0)
             let stats = rig.main { rig.host.metrics() }

@@ -126,7 +126,7 @@ private final class Talk: Sendable {
 
     init(port: UInt16, clients: Int) {
         self.clients = clients
-        for number in 0..<clients { startThread("talk") { self.talk(number, TCPClient(port: port)) } }
+        for number in 0..<clients { startDetachedThread("talk") { self.talk(number, TCPClient(port: port)) } }
     }
 
     func end() -> (asked: Int, failed: Int) {

@@ -27,7 +27,7 @@ final class Rig: @unchecked Sendable {
         port = real ?? broker
         let control = control
         let ended = ended
-        startThread("control") {
+        startDetachedThread("control") {
             control.run()
             ended.signal()
         }

@@ -50,8 +50,8 @@ private final class Load: @unchecked Sendable {
         self.port = port
         self.publishers = publishers
         self.subscriber = subscriber
-        for number in 0..<publishers { startThread("publisher") { self.publish(number) } }
-        startThread("subscriber") { self.receive() }
+        for number in 0..<publishers { startDetachedThread("publisher") { self.publish(number) } }
+        startDetachedThread("subscriber") { self.receive() }
     }
 
     /// Returns when everything sent before has been received, or a client has given up.

@@ -195,6 +195,8 @@ final class DiscBench {
             let disc = try Disc.open(bench.directory)
             defer { disc.close() }
             try store.attach(disc, now: 0)
+            for i in 0..<50 { store.put("t/\(i * 100)", "y") }
+            try store.flush()
             return ""
         } catch { return error.text }
     }
@@ -221,6 +223,24 @@ final class DiscBench {
             try data.write(to: URL(fileURLWithPath: file))
         }
         #expect(flipped == "A record is damaged.")
+    }
+
+    /// What LMDB itself would follow into nowhere: offsets, numbers of pages, kinds of pages.
+    @Test("Damage to the pages' structure is found before LMDB meets it", arguments: 0..<60)
+    func structure(_ seed: UInt64) throws {
+        let text = try Self.openError { file in
+            var dice = Dice(seed)
+            let url = URL(fileURLWithPath: file)
+            var data = try Data(contentsOf: url)
+            let branches = stride(from: 0, to: data.count, by: 4096).filter { data[$0 + 10] == 1 }
+            let page = try #require(seed % 2 == 0 ? branches.randomElement(using: &dice) : 4096 * Int(seed % 4 / 3))
+            let reach = seed % 2 == 0 ? 64 : 152
+            for _ in 0..<1 + seed % 5 {
+                data[page + Int.random(in: 0..<reach, using: &dice)] = .random(in: 0...255, using: &dice)
+            }
+            try data.write(to: url)
+        }
+        #expect(text == "" || text.hasSuffix("."))
     }
 
     @Test("A directory that cannot be made is one sentence")

@@ -15,7 +15,7 @@ CONFIG = {
     "listener.tcp.open": f"127.0.0.1:{OPEN}",
     "listener.tcp.open.zone": "open",
     "listener.tcp.open.proxy_protocol": "on",
-    "listener.tcp.open.proxy_protocol_timeout": "1s",
+    "listener.tcp.open.proxy_protocol_timeout": f"{max(1, round(DEADLINE / 10))}s",
     "listener.tcp.open.max_connections": "20",
     "listener.tcp.closed": f"127.0.0.1:{CLOSED}",
     "listener.tcp.closed.proxy_protocol": "on",

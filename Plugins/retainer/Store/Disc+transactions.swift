@@ -157,7 +157,12 @@ extension Disc {
             do throws(DiscFailure) { try body(topicKey, record) } catch { failure = error }
         }
         if key[0] == DiscKey.topicTag, record.fields.topic.len == 0 {
+            // The checksum is that of the value. A topic that became another one cannot be told, one that no client
+            // may be sent can.
             let bare = UnsafeRawBufferPointer(rebasing: key[1...])
+            guard String(validating: bare, as: UTF8.self) != nil else {
+                throw DiscFailure(text: "A record is damaged.")
+            }
             withTopic(of: bare, &record) { attempt(bare, $0) }
         } else if key[0] == DiscKey.hashTag, record.fields.topic.len > DiscKey.longest {
             guard TopicKey.with(record.fields.topic, { attempt($0, record) }) != nil else {

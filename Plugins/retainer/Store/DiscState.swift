@@ -106,16 +106,16 @@ struct Disc {
         let exists = stat(directory + "/data.mdb", &info) == 0
         var size = firstMapSize
         while exists, size / 2 < Int(info.st_size) { size *= 2 }
+        if exists, info.st_size > 0 { try DiscCheck.run(directory + "/data.mdb") }
         try check(mdb_env_set_mapsize(env, size))
         let flags = UInt32(MDB_NOTLS | MDB_NORDAHEAD)
         try check(mdb_env_open(env, directory, flags, 0o600))
-        if exists { try checkLength(env, directory, Int(info.st_size)) }
+        if exists { try extend(env, directory, Int(info.st_size)) }
         return size
     }
 
-    /// A file shorter than its pages would end the process at the first access beyond its end. A few pages may be
-    /// missing lawfully: those that the last transaction took and gave back are never written.
-    private static func checkLength(_ env: OpaquePointer, _ directory: String, _ length: Int) throws(DiscFailure) {
+    /// A file shorter than its pages would end the process at the first access beyond its end.
+    private static func extend(_ env: OpaquePointer, _ directory: String, _ length: Int) throws(DiscFailure) {
         var info = MDB_envinfo()
         var statistics = MDB_stat()
         try check(mdb_env_info(env, &info))
@@ -123,9 +123,6 @@ struct Disc {
         let page = Int(statistics.ms_psize)
         let needed = (info.me_last_pgno + 1) * page
         if length >= needed { return }
-        if needed - length > 64 * page {
-            throw DiscFailure(text: "data.mdb is cut off, \(length) of \(needed) bytes are there.")
-        }
         if truncate(directory + "/data.mdb", needed) != 0 { throw DiscFailure(text: errorText()) }
     }
 

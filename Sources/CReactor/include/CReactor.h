@@ -28,6 +28,10 @@ CR_ATOMICS(uint32_t, u32)
 CR_ATOMICS(int32_t, i32)
 CR_ATOMICS(uint64_t, u64)
 CR_ATOMICS(int64_t, i64)
+/* A counter that one thread adds to and others read: no locked instruction, and no torn or invented value either. */
+static inline void cr_count_u64(uint64_t *p, uint64_t n) {
+  __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
 
 /* Pointers travel as uintptr_t in an atomic cell. */
 static inline void *cr_load_ptr(void *const *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
