@@ -104,7 +104,7 @@ final class AllListeners: ListenerControl {
                         door.options.fullName, "Listener \(door.options.fullName) keeps its certificates: \(error)"
                     )
                 }
-            }
+            } + plugins.reloadNetCertificates(name)
     }
 
     private func door(_ name: String) -> Door? { http?.doors.first { $0.options.fullName == name } }
@@ -116,6 +116,7 @@ extension ListenerInfo {
             name: info.name, address: info.address, isOpen: info.isOpen, acceptors: info.acceptors,
             maxClients: info.maxClients, currentClients: info.currentClients, pauses: 0, shutdowns: info.shutdowns)
         pluginTransport = info.transport
+        certificateEnd = info.certificateEnd
     }
 }
 
