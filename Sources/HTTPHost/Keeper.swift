@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Broker
 import CMartlet
 import NIOCore
 import NIOHTTP1
@@ -20,6 +21,8 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
 
     let number: UInt64
     unowned let door: Door
+    /// The client, even where a proxy stands between.
+    var peer: PeerAddress
     /// The request that a plugin is asked about, told when the client goes.
     weak var exchange: Exchange?
     /// Since when it waits for the next request, ms; nil while one is being handled.
@@ -40,9 +43,10 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
     /// Why it ends, when that is not the usual end.
     private(set) var reason: String?
 
-    init(_ number: UInt64, _ door: Door) {
+    init(_ number: UInt64, _ door: Door, _ peer: PeerAddress) {
         self.number = number
         self.door = door
+        self.peer = peer
     }
 
     // MARK: - Life

@@ -147,9 +147,7 @@ extension Visit.Plan {
 extension Door {
     /// What Hummingbird calls for every request.
     func answer(_ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
-        guard let keeper = keeper(of: channel), let peer = channel.remoteAddress.flatMap(PeerAddress.init) else {
-            throw NotAdmitted()
-        }
-        try await Visit(door: self, keeper: keeper, request: request, channel: channel, peer: peer).run(writer)
+        guard let keeper = keeper(of: channel) else { throw NotAdmitted() }
+        try await Visit(door: self, keeper: keeper, request: request, channel: channel, peer: keeper.peer).run(writer)
     }
 }
