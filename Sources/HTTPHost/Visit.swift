@@ -53,6 +53,8 @@ struct Visit {
             return .own(
                 HTTPHead(status: 200, fields: [HTTPPair("content-type", "text/plain; charset=utf-8")]),
                 Array(server.statusText.utf8))
+        case .none where target.path == "/status":
+            return Plan(own(405, "/status has no method \(method), only GET, HEAD.", [HTTPPair("allow", "GET, HEAD")]))
         case .none: return Plan(own(404, "There is nothing at \(target.path)."))
         case .otherMethods(let methods):
             let list = methods.joined(separator: ", ")

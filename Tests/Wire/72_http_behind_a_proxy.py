@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP listeners behind a proxy that names the client (PROXY protocol 1 and 2), and how fast they accept."""
 import os
-import re
 import shutil
 import socket
 import ssl
@@ -46,15 +45,6 @@ def loaded(b):
     b.load("http")
 
 
-def row(b, name, key):
-    block = next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {name}\n" in x)
-    return re.search(rf"^  {key} *: (.*)$", block, re.M)[1]
-
-
-def ends(b, name, reason):
-    return int(dict(re.findall(r"\{(\w+),(\d+)\}", row(b, name, "shutdown_count"))).get(reason, 0))
-
-
 def ask(port=PROXIED, first=b"", pieces=None):
     """What the plugin says the peer is."""
     request = b"GET /peer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -97,24 +87,24 @@ def test_requests_on_one_connection_are_the_same_clients(b):
 
 def test_without_a_header_nobody_comes_in(b):
     """Malformed, missing, cut off: closed without an answer, and counted."""
-    malformed = ends(b, "api:management", "proxy_malformed")
+    malformed = b.ended("api:management", "proxy_malformed")
     assert Raw(PROXIED, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n").eof() == b""
     assert Raw(PROXIED, b"PROXY TCP4 nobody 127.0.0.1 1 80\r\n").eof() == b""
-    wait_until(lambda: ends(b, "api:management", "proxy_malformed") == malformed + 2, "both are counted")
-    late, begun = ends(b, "api:management", "proxy_timeout"), time.monotonic()
+    wait_until(lambda: b.ended("api:management", "proxy_malformed") == malformed + 2, "both are counted")
+    late, begun = b.ended("api:management", "proxy_timeout"), time.monotonic()
     assert Raw(PROXIED, b"PROXY TCP4 192.0.2.7 ").eof() == b""
     assert 0.4 < time.monotonic() - begun < 5
-    wait_until(lambda: ends(b, "api:management", "proxy_timeout") == late + 1, "it is counted")
-    gone = ends(b, "api:management", "proxy_closed")
+    wait_until(lambda: b.ended("api:management", "proxy_timeout") == late + 1, "it is counted")
+    gone = b.ended("api:management", "proxy_closed")
     Raw(PROXIED, b"PROXY").close()
-    wait_until(lambda: ends(b, "api:management", "proxy_closed") == gone + 1, "it is counted")
-    wait_until(lambda: row(b, "api:management", "current_clients") == "0", "their end")
+    wait_until(lambda: b.ended("api:management", "proxy_closed") == gone + 1, "it is counted")
+    wait_until(lambda: b.current("api:management") == 0, "their end")
 
 
 def test_access_rules_hold_for_the_client(b):
-    denied = ends(b, "api:management", "access_denied")
+    denied = b.ended("api:management", "access_denied")
     assert Raw(PROXIED, v2("203.0.113.9", 1) + b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n").eof() == b""
-    wait_until(lambda: ends(b, "api:management", "access_denied") == denied + 1, "it is counted")
+    wait_until(lambda: b.ended("api:management", "access_denied") == denied + 1, "it is counted")
 
 
 def test_curl_says_it(b):
@@ -191,15 +181,15 @@ def test_haproxy_in_front(b):
 
 def test_who_comes_too_fast_waits(b):
     """max_conn_rate: nobody is closed; twelve at once are all answered, four in a second."""
-    pauses = int(row(b, "api:rated", "accept_pauses"))
+    pauses = int(b.listener("api:rated")["accept_pauses"])
     begun = time.monotonic()
     clients = [Raw(RATED, b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") for _ in range(12)]
     # They all have a connection, in the kernel's backlog; only some are let in.
-    assert int(row(b, "api:rated", "current_clients")) <= 4
+    assert b.current("api:rated") <= 4
     times = []
     for c in clients:
         assert c.eof().startswith(b"HTTP/1.1 200"), c.got
         times.append(time.monotonic() - begun)
     assert sum(t < 0.9 for t in times) <= 4 and sum(t < 1.9 for t in times) <= 8, times
-    assert int(row(b, "api:rated", "accept_pauses")) >= pauses + 2
-    assert ends(b, "api:rated", "conn_rate") == 0
+    assert int(b.listener("api:rated")["accept_pauses"]) >= pauses + 2
+    assert b.ended("api:rated", "conn_rate") == 0
