@@ -165,7 +165,7 @@ struct Publisher {
 }
 
 struct Client {
-    enum State { case idle, connecting, upgrading, awaitingConnack, awaitingSuback, ready, closing, closed }
+    enum State { case idle, connecting, shaking, upgrading, awaitingConnack, awaitingSuback, ready, closing, closed }
 
     var fd: Int32 = -1
     let index: Int

@@ -99,7 +99,7 @@ public struct Contender: Sendable {
     private func fill(_ text: String, _ port: UInt16, _ scratch: Scratch, _ transport: Transport) -> String {
         let certificate = ("{scratch}/cert.pem", "{scratch}/key.pem")
         let martlet =
-            "listener.ssl.bench.certfile = \(certificate.0)\nlistener.ssl.bench.keyfile = \(certificate.1)"
+            "listener.{transport}.bench.certfile = \(certificate.0)\nlistener.{transport}.bench.keyfile = \(certificate.1)"
         let mosquitto = "certfile \(certificate.0)\nkeyfile \(certificate.1)"
         return text.replacing("{martlet-certificate}", with: transport.isTLS ? martlet : "")
             .replacing("{mosquitto-certificate}", with: transport.isTLS ? mosquitto : "")

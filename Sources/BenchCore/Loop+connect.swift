@@ -99,17 +99,19 @@ extension Loop {
             fail(client, "cannot connect: \(errorText())")
             return false
         }
-        if traffic.transport.isWebSocket {
-            client.pointee.wire.append(WebSocket.request(host: traffic.host, port: traffic.port))
-            client.pointee.frames = FrameReader()
-            client.pointee.state = .upgrading
-            markDirty(client)
-        } else if traffic.transport.isTLS {
-            beginHandshake(client)
-        } else {
-            sendConnect(client)
-        }
+        if traffic.transport.isTLS { beginHandshake(client) } else { transportIsThere(client) }
         return true
+    }
+
+    /// Bytes can be sent, encrypted or not: CONNECT is next, or WebSocket's opening.
+    func transportIsThere(_ client: ClientPointer) {
+        guard traffic.transport.isWebSocket else { return sendConnect(client) }
+        client.pointee.frames = FrameReader()
+        client.pointee.state = .upgrading
+        WebSocket.request(host: traffic.host, port: traffic.port).withUnsafeBufferPointer {
+            sendFramed(client, $0.baseAddress!, $0.count)
+        }
+        markDirty(client)
     }
 
     func sendConnect(_ client: ClientPointer) {
@@ -186,7 +188,7 @@ extension Loop {
                 client.pointee.churnLeft -= 1
                 connectQueue.append(client.pointee.index)
             }
-        case .connecting, .upgrading, .awaitingConnack:
+        case .connecting, .shaking, .upgrading, .awaitingConnack:
             counters[.outstandingConnects] -= 1
             counters[.failed] += 1
             lastComplaint = "the broker closed a connection before it answered CONNECT"
@@ -199,7 +201,7 @@ extension Loop {
     func fail(_ client: ClientPointer, _ reason: String) {
         lastComplaint = reason
         counters[.failed] += 1
-        if [.connecting, .upgrading, .awaitingConnack].contains(client.pointee.state) {
+        if [.connecting, .shaking, .upgrading, .awaitingConnack].contains(client.pointee.state) {
             counters[.outstandingConnects] -= 1
         }
         discard(client)

@@ -46,8 +46,8 @@ extension Loop {
             }
             return
         }
-        if traffic.transport.isWebSocket { return flushFrames(client) }
         if traffic.transport.isTLS { return flushRecords(client) }
+        if traffic.transport.isWebSocket { return flushFrames(client) }
         if client.pointee.output.count > scratchCapacity / 2 {
             flushBacklog(client)
             return

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CBench
+import CTLS
 import Glibc
 
 /// What comes in: one `recv` per ready socket, packets read in place, replies collected per client.
@@ -33,7 +34,7 @@ extension Loop {
     }
 
     /// Takes the frames off; returns the bytes of payload, or nil when the connection is gone or only opening.
-    private func unpack(_ client: ClientPointer, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> Int? {
+    func unpack(_ client: ClientPointer, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> Int? {
         var payload = 0
         if client.pointee.state == .upgrading {
             // An answer is short: it comes in one piece, and nothing comes behind it before CONNECT.
@@ -66,12 +67,20 @@ extension Loop {
             body.insert(contentsOf: [UInt8](repeating: 0, count: WebSocket.headRoom), at: 0)
             body.withUnsafeMutableBufferPointer { room in
                 let frame = WebSocket.seal(room.baseAddress! + WebSocket.headRoom, count, opcode: 0xA)
-                let length = room.baseAddress! + room.count - frame
-                client.pointee.wire.grow(length).update(from: frame, count: length)
+                sendFramed(client, frame, room.baseAddress! + room.count - frame)
             }
         }
         client.pointee.frames.pings = []
         markDirty(client)
+    }
+
+    /// Behind what waits for the socket, through TLS where there is one.
+    func sendFramed(_ client: ClientPointer, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
+        if let tls = client.pointee.tls {
+            _ = ctls_stream_send(tls, bytes, count)
+        } else {
+            client.pointee.wire.grow(count).update(from: bytes, count: count)
+        }
     }
 
     /// Returns how many bytes were whole packets.

@@ -23,7 +23,7 @@ extension Loop {
                 client.pointee.wire.grow(count).update(from: bytes!, count: count)
             }, client)
         guard let tls = client.pointee.tls else { return fail(client, "OpenSSL has no memory for a connection") }
-        client.pointee.state = .upgrading
+        client.pointee.state = .shaking
         _ = ctls_stream_begin(tls)
         markDirty(client)
     }
@@ -47,8 +47,12 @@ extension Loop {
         let state = ctls_stream_receive(
             tls, scratch, count, receiveBuffer + kept, receiveCapacity - kept, &plain)
         if client.pointee.wire.count > 0 { markDirty(client) }
-        if client.pointee.state == .upgrading, ctls_stream_is_ready(tls) { sendConnect(client) }
-        if plain > 0 { takePackets(client, kept + plain) }
+        if client.pointee.state == .shaking, ctls_stream_is_ready(tls) { transportIsThere(client) }
+        if plain > 0, traffic.transport.isWebSocket {
+            if let payload = unpack(client, receiveBuffer + kept, plain) { takePackets(client, kept + payload) }
+        } else if plain > 0 {
+            takePackets(client, kept + plain)
+        }
         guard client.pointee.fd >= 0 else { return }
         switch Int(state) {
         case CTLS_FAILED: fail(client, "TLS: \(String(cString: ctls_stream_failure_text(tls)))")
@@ -61,20 +65,26 @@ extension Loop {
     private static let recordSize = 16_384
 
     func flushRecords(_ client: ClientPointer) {
-        guard sendPendingRecords(client), let tls = client.pointee.tls, client.pointee.state != .upgrading else {
-            return
-        }
-        var count = min(client.pointee.output.count, scratchCapacity / 2)
+        guard sendPendingRecords(client), let tls = client.pointee.tls,
+            client.pointee.state != .shaking && client.pointee.state != .upgrading
+        else { return }
+        let head = traffic.transport.isWebSocket ? WebSocket.headRoom : 0
+        let start = scratch + head
+        let space = scratchCapacity - head
+        var count = min(client.pointee.output.count, space / 2)
         if count > 0 {
-            scratch.update(from: client.pointee.output.bytes!, count: count)
+            start.update(from: client.pointee.output.bytes!, count: count)
             client.pointee.output.replace(client.pointee.output.bytes! + count, client.pointee.output.count - count)
         }
         if client.pointee.output.count > 0 {
             markDirty(client)
         } else if isPublishing && client.pointee.state == .ready, let publisher = client.pointee.publisher {
-            count += writeMessages(client, publisher, scratch + count, scratchCapacity - count)
+            count += writeMessages(client, publisher, start + count, space - count)
         }
-        if count > 0 { _ = ctls_stream_send(tls, scratch, count) }
+        if count > 0 {
+            let first = head > 0 ? WebSocket.seal(start, count) : start
+            _ = ctls_stream_send(tls, first, start + count - first)
+        }
         if client.pointee.state == .closing && client.pointee.output.count == 0 { ctls_stream_finish(tls) }
         if sendPendingRecords(client) { endIfSaid(client) }
     }

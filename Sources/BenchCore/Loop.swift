@@ -239,7 +239,7 @@ final class Loop: @unchecked Sendable {
                 client.pointee.lastSend = now
                 client.pointee.output.append(Packet.pingRequest)
                 markDirty(client)
-            case .connecting, .upgrading, .awaitingConnack, .awaitingSuback:
+            case .connecting, .shaking, .upgrading, .awaitingConnack, .awaitingSuback:
                 if now > client.pointee.startedAt + 60_000_000_000 { fail(client, "no answer to CONNECT within 60 s") }
             case .closing:
                 if now > client.pointee.startedAt + 60_000_000_000 { closed(client) }

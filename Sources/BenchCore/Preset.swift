@@ -13,6 +13,8 @@ public enum Preset: String, CaseIterable, Sendable {
     case rate, conn
     case connWeb = "conn-ws"
     case connTLS = "conn-tls"
+    case pairsWebTLS = "pairs-wss"
+    case connWebTLS = "conn-wss"
     case retain, offline, wildcard
 
     public var settings: Settings {
@@ -20,8 +22,9 @@ public enum Preset: String, CaseIterable, Sendable {
         switch self {
         case .fanout, .fanoutWeb, .fanoutTLS: settings = Settings(.fanout)
         case .fanin: settings = Settings(.fanin)
-        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .pairsTLS, .rate: settings = Settings(.pairs)
-        case .conn, .connWeb, .connTLS: settings = Settings(.conn)
+        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .pairsTLS, .pairsWebTLS, .rate:
+            settings = Settings(.pairs)
+        case .conn, .connWeb, .connTLS, .connWebTLS: settings = Settings(.conn)
         case .retain: settings = Settings(.retain)
         case .offline: settings = Settings(.offline)
         case .wildcard: settings = Settings(.wildcard)
@@ -33,6 +36,7 @@ public enum Preset: String, CaseIterable, Sendable {
         case .rate: settings.rate = 20_000
         case .pairsWeb, .fanoutWeb, .connWeb: settings.transport = .ws
         case .pairsTLS, .fanoutTLS, .connTLS: settings.transport = .tls
+        case .pairsWebTLS, .connWebTLS: settings.transport = .wss
         default: break
         }
         return settings
@@ -43,7 +47,7 @@ public enum Preset: String, CaseIterable, Sendable {
         switch self {
         case .fanout, .fanin, .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .fanoutWeb, .wildcard: true
         // Encryption is OpenSSL's, and counts of it say more about the processor than about the broker.
-        case .pairsTLS, .fanoutTLS, .connTLS: false
+        case .pairsTLS, .fanoutTLS, .connTLS, .pairsWebTLS, .connWebTLS: false
         case .rate, .conn, .connWeb, .retain, .offline: false
         }
     }

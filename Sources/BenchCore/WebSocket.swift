@@ -8,9 +8,16 @@ public enum Transport: String, CaseIterable, Codable, Sendable {
     case ws
     /// MQTT over TLS, of the version and with the suite that both ends like best.
     case tls
+    /// WebSocket frames over TLS.
+    case wss
 
-    var isWebSocket: Bool { self == .ws }
-    var isTLS: Bool { self == .tls }
+    /// A name, or `ssl`, which is Martlet's for `tls`.
+    public init?(word: String) {
+        self.init(rawValue: word == "ssl" ? "tls" : word)
+    }
+
+    var isWebSocket: Bool { self == .ws || self == .wss }
+    var isTLS: Bool { self == .tls || self == .wss }
     /// Martlet's word for a listener of this kind.
     var listener: String { self == .tls ? "ssl" : rawValue }
 }

@@ -17,6 +17,8 @@ public struct ListenerInfo: Sendable {
     public var shutdowns: [String: Int]
     /// When the first of its certificates ends, seconds since 1970; nil where there is none.
     public var certificateEnd: Int64?
+    /// Of WebSocket: pings that got no pong, because the client reads nothing; nil where there is no WebSocket.
+    public var unansweredPings: Int?
     /// "tcp" or "udp" of a plugin's listener, which starts and stops with its plugin; nil: the broker's own.
     public var pluginTransport: String?
 
@@ -162,6 +164,7 @@ private func block(_ l: ListenerInfo) -> String {
         ("current_clients", "\(l.currentClients)"), ("accept_pauses", "\(l.pauses)"),
         ("shutdown_count", "[\(counts.joined(separator: ","))]"),
     ]
+    if let pings = l.unansweredPings { rows.append(("unanswered_pings", "\(pings)")) }
     if let end = l.certificateEnd { rows.append(("cert_not_after", date(end))) }
     return "listener on \(l.scheme):\(l.type):\(l.address)\n" + rows.map { "  \(padded($0.0, 16)): \($0.1)\n" }.joined()
 }

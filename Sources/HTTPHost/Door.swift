@@ -26,6 +26,8 @@ public final class Door: @unchecked Sendable {
         var listening: (any Channel)?
         var current = 0
         var shutdowns: [String: Int] = [:]
+        /// Times accepting was paused.
+        var pauses = 0
         /// The certificates that the next connection gets.
         var tls: TLSContext?
     }
@@ -48,8 +50,10 @@ public final class Door: @unchecked Sendable {
 
     public var isOpen: Bool { state.withLock { $0.listening != nil } }
 
-    /// Connections, and why those that ended did.
-    public var counts: (current: Int, shutdowns: [String: Int]) { state.withLock { ($0.current, $0.shutdowns) } }
+    /// Connections, why those that ended did, and how often accepting was paused.
+    public var counts: (current: Int, shutdowns: [String: Int], pauses: Int) {
+        state.withLock { ($0.current, $0.shutdowns, $0.pauses) }
+    }
 
     public var isSecure: Bool { options.tls != nil }
 
@@ -81,7 +85,10 @@ public final class Door: @unchecked Sendable {
             reuseAddress: options.reuseAddress)
         let hummingbird = Server(
             childChannelSetup: DoorChannel(door: self), configuration: configuration,
-            onServerRunning: { channel in begun.end(.success(channel)) }, eventLoopGroup: server.group,
+            onServerRunning: { channel in
+                // One at a time: after any of them accepting may have to pause.
+                channel.setOption(.maxMessagesPerRead, value: 1).whenComplete { _ in begun.end(.success(channel)) }
+            }, eventLoopGroup: server.group,
             logger: Logger(label: options.fullName) { _ in SwiftLogNoOpLogHandler() })
         Task.detached(executorPreference: server.executor) {
             do { try await hummingbird.run() } catch { begun.end(.failure(error)) }
@@ -141,10 +148,10 @@ public final class Door: @unchecked Sendable {
     func admit(_ channel: any Channel) throws -> Keeper {
         let peer = channel.remoteAddress.flatMap(PeerAddress.init)
         guard let peer, access.allows(peer) else { throw refused("access_denied") }
-        guard rate?.take(now: now) ?? 0 == 0 else { throw refused("conn_rate") }
+        pace(channel.parent)
         guard keepers.count < options.maxConnections || evict() else { throw refused("maxlimit") }
         lastNumber += 1
-        let keeper = Keeper(lastNumber, self)
+        let keeper = Keeper(lastNumber, self, peer)
         let key = ObjectIdentifier(channel)
         keepers[key] = keeper
         state.withLock { $0.current += 1 }
@@ -153,6 +160,18 @@ public final class Door: @unchecked Sendable {
             self.left(keeper.reason ?? "normal")
         }
         return keeper
+    }
+
+    /// After the last connection that this second allows nobody is accepted until the next one: who comes waits in the
+    /// kernel's backlog.
+    private func pace(_ listening: (any Channel)?) {
+        _ = rate?.take(now: now)
+        guard let listening, let wait = rate?.wait(now: now), wait > 0 else { return }
+        state.withLock { $0.pauses += 1 }
+        try? listening.syncOptions?.setOption(.autoRead, value: false)
+        _ = listening.eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: .milliseconds(Int64(wait))) {
+            try? listening.syncOptions?.setOption(.autoRead, value: true)
+        }
     }
 
     /// Makes room by ending the connection that has waited longest for a request: one that never sends a whole header

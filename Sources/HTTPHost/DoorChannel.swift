@@ -33,6 +33,7 @@ struct DoorChannel: HTTPChannelHandler {
         let keeper = try door.admit(channel)
         let pipeline = channel.pipeline.syncOperations
         try door.configure(channel)
+        if door.options.isProxied { try pipeline.addHandler(ProxyHandler(keeper)) }
         if let tls = door.makeTLS(keeper) { try pipeline.addHandler(tls) }
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderListSize = door.options.maxHeader

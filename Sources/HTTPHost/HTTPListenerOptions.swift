@@ -17,9 +17,12 @@ public struct HTTPListenerOptions: Sendable {
     public var receiveBuffer: Int = 0
     public var sendBuffer: Int = 0
     public var maxConnections = 64
-    /// Connections accepted in a second; 0: no limit.
+    /// Connections accepted in a second, further ones wait in the kernel's backlog; 0: no limit.
     public var maxConnectionRate = 0
     public var access: [AccessRule] = []
+    /// A proxy in front names the client first (PROXY protocol), within this time.
+    public var isProxied = false
+    public var proxyTimeout = 3_000
     /// A client that takes nothing for so long is closed; 0: never.
     public var sendTimeout = 15_000
     /// From the connection's beginning to the end of its first request's header.

@@ -19,6 +19,7 @@ private func hostSentence(_ status: Int) -> String {
     case 416: "The file has no such range."
     case 429: "Too many failed attempts from your address."
     case 431: "The header is too large."
+    case 501: "Of the transfer codings only chunked is known here."
     case 503: "What answers here is busy or being replaced."
     case 504: "The answer did not come in time."
     case 505: "Only HTTP/1.0 and HTTP/1.1 are spoken here."

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Broker
 import CMartlet
 import NIOCore
 import NIOHTTP1
@@ -20,6 +21,8 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
 
     let number: UInt64
     unowned let door: Door
+    /// The client, even where a proxy stands between.
+    var peer: PeerAddress
     /// The request that a plugin is asked about, told when the client goes.
     weak var exchange: Exchange?
     /// Since when it waits for the next request, ms; nil while one is being handled.
@@ -40,9 +43,10 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
     /// Why it ends, when that is not the usual end.
     private(set) var reason: String?
 
-    init(_ number: UInt64, _ door: Door) {
+    init(_ number: UInt64, _ door: Door, _ peer: PeerAddress) {
         self.number = number
         self.door = door
+        self.peer = peer
     }
 
     // MARK: - Life
@@ -116,11 +120,26 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
         context.fireChannelRead(data)
     }
 
-    /// [RFC 9112 §3.2] A request of HTTP/1.1 names its host, once.
+    /// [RFC 9112 §3.2, §6.1] A request of HTTP/1.1 names its host, once, and codes its body in the one way that is
+    /// understood: what passed through undecoded would be taken for the body.
     private func fault(_ head: HTTPRequestHead) -> Int? {
         guard head.version == .http1_1 || head.version == .http1_0 else { return 505 }
-        let hosts = head.headers["host"].count
-        return hosts > 1 || hosts == 0 && head.version == .http1_1 ? 400 : nil
+        let hosts = head.headers["host"]
+        if hosts.count > 1 || hosts.isEmpty && head.version == .http1_1 { return 400 }
+        guard hosts.allSatisfy(Self.isHost) else { return 400 }
+        return head.headers["transfer-encoding"].contains { $0.lowercased() != "chunked" } ? 501 : nil
+    }
+
+    /// [RFC 3986 §3.2.2] Letters, digits and the marks that a name, an address and a port may have. It may be empty.
+    private static func isHost(_ text: String) -> Bool {
+        text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: "-._~%!$&'()*+,;=:[]".utf8.contains(byte)
+            }
+        }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -16,6 +16,10 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
     private var stream: TLSStream?
     /// Encoded and not yet handed on.
     private var out = ByteBuffer()
+    /// Bytes that TLS itself has answered while the peer took nothing: new keys (RFC 8446 §4.6.3) may be asked for without
+    /// end.
+    private var unasked = 0
+    private static let mostUnasked = 256 << 10
     /// The peer's goodbye, which the end of its TCP stream follows.
     private var hasEnded = false
 
@@ -35,7 +39,10 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
             }
         }
         switch state {
-        case .open: flushOut(context)
+        case .open:
+            if context.channel.isWritable { unasked = 0 } else { unasked += out.readableBytes }
+            if unasked > Self.mostUnasked { return keeper.close("tls_flood") }
+            flushOut(context)
         case .ended:
             hasEnded = true
             flushOut(context)

@@ -53,6 +53,8 @@ struct Visit {
             return .own(
                 HTTPHead(status: 200, fields: [HTTPPair("content-type", "text/plain; charset=utf-8")]),
                 Array(server.statusText.utf8))
+        case .none where target.path == "/status":
+            return Plan(own(405, "/status has no method \(method), only GET, HEAD.", [HTTPPair("allow", "GET, HEAD")]))
         case .none: return Plan(own(404, "There is nothing at \(target.path)."))
         case .otherMethods(let methods):
             let list = methods.joined(separator: ", ")
@@ -147,9 +149,7 @@ extension Visit.Plan {
 extension Door {
     /// What Hummingbird calls for every request.
     func answer(_ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
-        guard let keeper = keeper(of: channel), let peer = channel.remoteAddress.flatMap(PeerAddress.init) else {
-            throw NotAdmitted()
-        }
-        try await Visit(door: self, keeper: keeper, request: request, channel: channel, peer: peer).run(writer)
+        guard let keeper = keeper(of: channel) else { throw NotAdmitted() }
+        try await Visit(door: self, keeper: keeper, request: request, channel: channel, peer: keeper.peer).run(writer)
     }
 }

@@ -22,6 +22,11 @@ public struct AcceptRate: Sendable {
         return begun + 1000 - now
     }
 
+    /// Milliseconds until a connection may be accepted; 0: now. Takes none.
+    public func wait(now: UInt64) -> UInt64 {
+        count < perSecond || now >= begun + 1000 ? 0 : begun + 1000 - now
+    }
+
     /// There was nobody to accept after all.
     mutating func giveBack() { count = max(0, count - 1) }
 }

@@ -67,6 +67,7 @@ public final class Listener: @unchecked Sendable {
     let broker: Broker
     let access: AccessList
     let door: TLSDoor?
+    private let unanswered = UnansweredPings()
     private var sockets: [Acceptor] = []
     private let rate: Mutex<AcceptRate>
     /// Times an accepting socket was paused, and when the log was last told of a failure (ms).
@@ -119,6 +120,11 @@ public final class Listener: @unchecked Sendable {
 
     public var counts: (current: Int, shutdowns: [String: Int]) { broker.listenerCounts(number) }
 
+    /// Pings of WebSocket clients that got no pong, for the client does not read; nil: MQTT alone is spoken.
+    public var unansweredPings: Int? {
+        options.webSocket == nil ? nil : unanswered.count.load(ordering: .relaxed)
+    }
+
     /// Times accepting was paused: over `max_conn_rate`, or because the system had no descriptor left.
     public var pauseCount: Int { pauses.withLock { $0.count } }
 
@@ -150,7 +156,7 @@ public final class Listener: @unchecked Sendable {
         } else if let proxied, options.certificateName != .unused {
             layers.append(ProxiedCertificate(proxied))
         }
-        if let terms = options.webSocket { layers.append(WebSocketLayer(terms, access: access)) }
+        if let terms = options.webSocket { layers.append(WebSocketLayer(terms, access: access, unanswered)) }
         return layers.isEmpty ? nil : LayerStack(layers)
     }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import Broker
+public import Broker
 import Glibc
 
 /// What a proxy says in front of the client's bytes: PROXY protocol, version 1 (a line) and 2 (binary). Pure: takes
 /// bytes as they come, in pieces of any size, and not one beyond the header.
-struct ProxyHeader {
-    enum Outcome {
+public struct ProxyHeader {
+    public enum Outcome {
         /// More bytes are needed.
         case partial
         /// The client's own address; nil: the proxy speaks for itself, or does not know.
@@ -13,13 +13,15 @@ struct ProxyHeader {
         case malformed
     }
 
-    private(set) var outcome = Outcome.partial
+    public private(set) var outcome = Outcome.partial
     /// Bytes of the header so far, the first `kept` of them.
     private var bytes: InlineArray<107, UInt8> = InlineArray(repeating: 0)
     private var kept = 0
     /// Bytes still to come of a version 2 header, behind its addresses.
     private var left = 0
     private var fields = ProxyFields()
+
+    public init() {}
 
     /// Whom the proxy has found in the client's certificate; nil: it says nothing about one, or does not trust it.
     var commonName: String? { fields.commonName }
@@ -29,7 +31,7 @@ struct ProxyHeader {
     private static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
 
     /// Takes what belongs to the header; returns how many bytes that were.
-    mutating func take(_ input: UnsafeRawBufferPointer) -> Int {
+    public mutating func take(_ input: UnsafeRawBufferPointer) -> Int {
         var at = 0
         while at < input.count, case .partial = outcome {
             if left > 0 {

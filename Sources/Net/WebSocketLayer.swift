@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Broker
 import Reactor
+import Synchronization
 import WebSocket
 
 /// The server's side of one WebSocket connection: the opening handshake, then MQTT in binary frames. MQTT 5 §6
@@ -16,6 +17,7 @@ final class WebSocketLayer: StreamLayer, @unchecked Sendable {
     private var opening: Opening?
     private var decoder = FrameDecoder()
     private var client: ForwardedPeer?
+    private let unanswered: UnansweredPings
 
     private final class Opening {
         var upgrade: Upgrade
@@ -33,8 +35,13 @@ final class WebSocketLayer: StreamLayer, @unchecked Sendable {
     /// A frame of no more payload than this is handed down in one piece, so that TLS makes one record of it.
     private static let smallFrame = 4096
 
-    /// - Parameter access: holds for the client a proxy names as well.
-    init(_ terms: UpgradeTerms, access: AccessList) { opening = Opening(terms, access) }
+    /// - Parameters:
+    ///   - access: holds for the client a proxy names as well.
+    ///   - unanswered: where pings are counted that get no answer.
+    init(_ terms: UpgradeTerms, access: AccessList, _ unanswered: UnansweredPings) {
+        opening = Opening(terms, access)
+        self.unanswered = unanswered
+    }
 
     override var isReady: Bool { stage != .opening }
     override var waitsFor: StaticString { "ws_handshake_timeout" }
@@ -84,7 +91,8 @@ final class WebSocketLayer: StreamLayer, @unchecked Sendable {
             if isDeaf { return .open }
             switch step.event {
             case .none, .pong: break
-            case .ping(let body): if backlog < Self.mostBacklog { say(FrameEncoder.pong(body)) }
+            case .ping(let body) where backlog < Self.mostBacklog: say(FrameEncoder.pong(body))
+            case .ping: unanswered.count.add(1, ordering: .relaxed)
             case .close(let code):
                 sayClose(code)
                 return .failed("closed")
@@ -130,6 +138,11 @@ final class WebSocketLayer: StreamLayer, @unchecked Sendable {
     }
 
     private func say(_ bytes: [UInt8]) { bytes.withUnsafeBytes { down($0) } }
+}
+
+/// Pings of all clients of a listener that got no pong, because the client reads nothing of what it is sent.
+final class UnansweredPings: Sendable {
+    let count = Atomic<Int>(0)
 }
 
 extension CloseCode {

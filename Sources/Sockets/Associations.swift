@@ -97,8 +97,7 @@ final class Associations {
 
     deinit { room.deallocate() }
 
-    func change(to context: TLSContext, _ terms: DatagramTerms) {
-        if self.terms.dtls !== context { waiting = nil }
+    func change(to terms: DatagramTerms) {
         self.terms = terms
         for (peer, association) in all { arm(association, peer) }
     }
@@ -184,7 +183,9 @@ final class Associations {
     }
 
     private func listener() -> DTLSSession? {
-        if waiting == nil, let context = terms.dtls { waiting = DTLSSession(context) }
+        guard let context = terms.dtls?() else { return nil }
+        // Certificates may have been loaded anew meanwhile.
+        if waiting?.context !== context { waiting = DTLSSession(context) }
         return waiting
     }
 

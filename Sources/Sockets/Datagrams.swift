@@ -16,8 +16,8 @@ public struct DatagramTerms: Sendable {
     /// Bytes that may wait to be sent on each loop.
     public var highWater = 524_288
     public var admits: @Sendable (SocketAddress) -> Bool = { _ in true }
-    /// DTLS instead of plain datagrams; of a server, for datagrams.
-    public var dtls: TLSContext?
+    /// DTLS instead of plain datagrams: what associations begin with now; of a server, for datagrams. On a loop.
+    public var dtls: (@Sendable () -> TLSContext)?
     /// Of DTLS: associations at a time.
     public var maxAssociations = 10_000
     /// Of DTLS, ms: for a handshake, and without a datagram that could be read (0: no limit).
@@ -220,7 +220,7 @@ final class DatagramSocket: @unchecked Sendable {
     private func takeTerms(_ terms: DatagramTerms) {
         self.terms = terms
         limit.store(terms.highWater, ordering: .relaxed)
-        guard let context = terms.dtls else {
+        guard terms.dtls != nil else {
             associations?.end()
             associations = nil
             book.isInUse = false
@@ -233,7 +233,7 @@ final class DatagramSocket: @unchecked Sendable {
             associations?.down = { [unowned self] in write($1, to: $0) }
             associations?.flush = { [unowned self] in flush() }
         }
-        associations?.change(to: context, terms)
+        associations?.change(to: terms)
     }
 
     private func receive() {

@@ -16,7 +16,7 @@ public final class DTLSSession {
     public var write: (UnsafeRawBufferPointer) -> Void = { _ in }
     /// There from the end of `init` on.
     private var stream: OpaquePointer!
-    private let context: TLSContext
+    public let context: TLSContext
 
     /// Nil when there is no memory.
     public init?(_ context: TLSContext) {

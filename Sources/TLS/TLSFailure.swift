@@ -21,6 +21,8 @@ public struct TLSFailure: Sendable, Equatable {
         case handshake
         /// A record after the handshake was damaged or out of place.
         case record
+        /// It keeps TLS answering (new keys, another handshake) and takes none of the answers.
+        case flood
         /// Made room for others: too many handshakes were under way.
         case crowded
         case timeout
@@ -48,6 +50,7 @@ public struct TLSFailure: Sendable, Equatable {
         case .noProtocol: "tls_no_alpn"
         case .handshake: "tls_handshake_failed"
         case .record: "tls_bad_record"
+        case .flood: "tls_flood"
         case .crowded: "tls_handshakes_full"
         case .timeout: "tls_handshake_timeout"
         }

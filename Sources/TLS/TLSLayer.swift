@@ -16,6 +16,10 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
 
     private enum Phase { case silent, shaking, ready, over }
 
+    /// Bytes that may wait for the peer, of which the owner's are few (`backlog`). RFC 8446 §4.6.3 sets no limit to the
+    /// new keys a peer may ask for, each of which is answered.
+    private static let mostBacklog = 1 << 20
+
     /// - Parameters:
     ///   - context: nil when a subclass says which at the first bytes.
     ///   - host: as a client, the name or address that the server's certificate must be for.
@@ -75,6 +79,9 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
             }
             if Int(state) == CTLS_FAILED {
                 return give(up: TLSFailure(of: stream, wasReady: phase == .ready))
+            }
+            if backlog > Self.mostBacklog {
+                return give(up: TLSFailure(.flood, "the peer takes none of the answers that it makes TLS give"))
             }
             guard count == room.count, !isDeaf else { return .open }
             given = UnsafeRawBufferPointer(start: nil, count: 0)

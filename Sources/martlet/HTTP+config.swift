@@ -43,6 +43,8 @@ extension HTTPListenerOptions {
         maxConnections = config.int("\(prefix).max_connections")
         maxConnectionRate = config.int("\(prefix).max_conn_rate")
         access = config.accessRules("\(prefix).access").map(AccessRule.init)
+        isProxied = config.bool("\(prefix).proxy_protocol")
+        proxyTimeout = config.durationMS("\(prefix).proxy_protocol_timeout")
         let isGivenUp = config.bool("\(prefix).send_timeout_close")
         sendTimeout = isGivenUp ? config.durationMS("\(prefix).send_timeout") : 0
     }
@@ -104,7 +106,7 @@ final class AllListeners: ListenerControl {
                         door.options.fullName, "Listener \(door.options.fullName) keeps its certificates: \(error)"
                     )
                 }
-            }
+            } + plugins.reloadNetCertificates(name)
     }
 
     private func door(_ name: String) -> Door? { http?.doors.first { $0.options.fullName == name } }
@@ -116,6 +118,7 @@ extension ListenerInfo {
             name: info.name, address: info.address, isOpen: info.isOpen, acceptors: info.acceptors,
             maxClients: info.maxClients, currentClients: info.currentClients, pauses: 0, shutdowns: info.shutdowns)
         pluginTransport = info.transport
+        certificateEnd = info.certificateEnd
     }
 }
 
@@ -124,7 +127,7 @@ extension Door {
         let counts = self.counts
         return ListenerInfo(
             name: options.fullName, address: options.address, isOpen: isOpen, acceptors: isOpen ? 1 : 0,
-            maxClients: options.maxConnections, currentClients: counts.current, pauses: 0,
+            maxClients: options.maxConnections, currentClients: counts.current, pauses: counts.pauses,
             shutdowns: counts.shutdowns, certificateEnd: certificateEnd)
     }
 }

@@ -34,9 +34,11 @@ extension ListenerSet: ListenerControl {
 extension Listener {
     fileprivate var info: ListenerInfo {
         let counts = self.counts
-        return ListenerInfo(
+        var info = ListenerInfo(
             name: options.name, address: options.address, isOpen: isOpen, acceptors: acceptors,
             maxClients: options.maxConnections, currentClients: counts.current, pauses: pauseCount,
             shutdowns: counts.shutdowns, certificateEnd: certificateEnd)
+        info.unansweredPings = unansweredPings
+        return info
     }
 }

@@ -25,7 +25,8 @@ struct RunOptions: ParsableArguments {
 struct BrokerOptions: ParsableArguments {
     @Option(help: "Host name or address.") var host = "127.0.0.1"
     @Option(name: .shortAndLong) var port: UInt16 = 1883
-    @Option(help: "tcp; ws: WebSocket on the path /mqtt; tls, whatever the certificate.") var transport = Transport.tcp
+    @Option(help: "tcp; ws: WebSocket on the path /mqtt; tls or ssl, whatever the certificate; wss: both.")
+    var transport = Transport.tcp
     @Option(help: "The broker's process; default: the one that listens on the port, if it is on this machine.")
     var pid: Int32?
     @Option(help: "Starts the broker with this command, {port} replaced by a free port, and stops it afterwards.")
@@ -40,7 +41,9 @@ struct BrokerOptions: ParsableArguments {
     }
 }
 
-extension Transport: ExpressibleByArgument {}
+extension Transport: ExpressibleByArgument {
+    public init?(argument: String) { self.init(word: argument) }
+}
 
 struct LoadOptions: ParsableArguments {
     @Option(

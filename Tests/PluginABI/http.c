@@ -50,6 +50,12 @@ static void hello(void *u, const martlet_http_request *r) {
   if (say(m, r->id, 200, line) != MARTLET_E_STALE) abort();
 }
 
+/* GET /peer: the client's address. */
+static void peer(void *u, const martlet_http_request *r) {
+  me *m = u;
+  m->http->respond(m->h, r->id, 200, NULL, 0, r->peer);
+}
+
 /* ANY /echo: the body comes back. */
 static void echo(void *u, const martlet_http_request *r) {
   me *m = u;
@@ -235,6 +241,7 @@ static martlet_status add(me *m, const char *method, const char *pattern, uint32
 static martlet_status serve(me *m) {
   static const struct { const char *method, *pattern; uint32_t auth; martlet_http_fn fn; } routes[] = {
     {"GET", "/hello/:name", 0, hello}, {"*", "/echo", 0, echo}, {"GET", "/late", 0, late},
+    {"GET", "/peer", 0, peer},
     {"POST", "/late", 0, late}, {"GET", "/hurry", 0, late}, {"GET", "/few", 0, late}, {"GET", "/parts", 0, parts},
     {"GET", "/flood/:megabytes", 0, flood}, {"GET", "/events", 0, events}, {"POST", "/upload", 0, upload},
     {"POST", "/bad", 0, bad}, {"GET", "/basic/:name", MARTLET_HTTP_AUTH_BASIC, hello},

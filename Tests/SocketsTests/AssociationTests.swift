@@ -114,10 +114,11 @@ private final class Door {
         options.isDatagram = true
         options.sharedKeys = .only
         var terms = DatagramTerms()
-        terms.dtls = try TLSContext(options, keys: { _ in Door.key })
+        let context = try TLSContext(options, keys: { _ in Door.key })
+        terms.dtls = { context }
         change(&terms)
         associations = Associations(on: loop, 0, book)
-        associations.change(to: terms.dtls!, terms)
+        associations.change(to: terms)
         associations.up = { [unowned self] _, bytes in heard.append(String(decoding: bytes, as: UTF8.self)) }
         associations.down = { [unowned self] to, bytes in peers[to]?.wire.append(Array(bytes)) }
         associations.flush = { [unowned self] in carry() }

@@ -42,6 +42,7 @@ def test_what_is_shown(b):
     c = web(b).connect(b.id())
     rows = b.listener("ws:web")
     assert rows["running"] == "true" and rows["current_clients"] == "1", rows
+    assert rows["unanswered_pings"] == "0" and "unanswered_pings" not in b.listener("tcp:test"), rows
     assert re.search(r"^  listener *: ws:web$", b.ctl("clients", "show", b.id()).stdout, re.M)
     c.disconnect()
 
@@ -129,6 +130,9 @@ def test_pings_of_a_peer_that_reads_nothing(b):
     except (TimeoutError, ConnectionError):
         pass
     assert b.memory() - before < 16_000_000, f"{b.memory() - before} bytes for {sent} bytes of pings"
+    # Of some 131 bytes each, and 256 KB of answers wait in the broker: most got none, and they are counted.
+    unanswered = int(b.listener("ws:web")["unanswered_pings"])
+    assert 0 < unanswered <= sent // 131, (unanswered, sent)
     f.sock.close()
 
 

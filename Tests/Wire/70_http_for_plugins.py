@@ -63,6 +63,34 @@ def test_status(b):
     assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT", got.headers["date"]), got
 
 
+def test_status_is_only_read(b):
+    for method in ("POST", "DELETE", "OPTIONS"):
+        got = curl(DOOR, "/status", "-X", method)
+        assert got.status == 405 and got.headers["allow"] == "GET, HEAD", (method, got)
+
+
+def test_smuggled_requests(b):
+    """RFC 9112 §11.2: wherever two readers might see different ends of a body, nothing behind it is answered."""
+    loaded(b)
+    hidden = b"GET /hello/hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    bodies = [
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", b"0\r\n\r\n"),
+        (b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+        (b"Content-Length: 0\r\nContent-Length: 45\r\n", b""), (b"Content-Length: 0, 45\r\n", b""),
+        (b"Content-Length: +0\r\n", b""), (b"Content-Length: 0x0\r\n", b""), (b"Content-Length : 0\r\n", b""),
+        (b"Transfer-Encoding: xchunked\r\n", b"0\r\n\r\n"), (b"Transfer-Encoding: chunked, identity\r\n", b"0\r\n\r\n"),
+        (b"Transfer-Encoding : chunked\r\n", b"0\r\n\r\n"), (b"Transfer-Encoding:\x0bchunked\r\n", b"0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", b"0\r\n\r\n"),
+        (b"X: y\r\n Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\n", b"fffffffffffffffff0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\n", b"0\n\n"), (b"Transfer-Encoding: chunked\r\n", b"-0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\n", b"1\r\nXY0\r\n\r\n"),
+    ]
+    for header, body in bodies:
+        got = Raw(DOOR, b"POST /echo HTTP/1.1\r\nHost: a\r\n" + header + b"\r\n" + body + hidden).eof()
+        assert b"hidden" not in got and not got.startswith(b"HTTP/1.1 2"), (header, got)
+
+
 def test_what_is_not_there_is_one_line_of_json(b):
     loaded(b)
     got = curl(DOOR, "/nothing")
@@ -223,12 +251,18 @@ def test_wrong_requests(b):
         b"GET / HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n\r\n": 400,
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx": 400,
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n": 501,
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\nabc": 501,
+        b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n": 400, b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n": 400,
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 20000 + b"\r\n\r\n": 431,
         b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(200)) + b"\r\n": 431,
     }
     for request, status in wrong.items():
         got = Raw(DOOR, request).eof()
         assert got.startswith(b"HTTP/1.1 %d" % status), (request[:60], got[:100])
+    for host in (b"a.example:8080", b"[::1]:8080", b"127.0.0.1", b""):
+        got = Raw(DOOR, b"GET /status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % host).eof()
+        assert got.startswith(b"HTTP/1.1 200"), (host, got)
     got = Raw(DOOR, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n\x00\x01nonsense\r\n\r\n").eof()
     assert got.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 400" in got, got
     assert b.ended("api:management", "bad_request") >= len(wrong)

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 from wire import *
-from wire.cplugin import compile_plugin, quoted
+from wire.cplugin import compile_plugin, compile_program, quoted
 from wire.web import *
 
 MARTLET_ONLY = True
 MAKE_CERTS = Path(__file__).resolve().parents[2] / "tools/make-certs"
-DOOR, MUTUAL, CLOSED = (free_port() for _ in range(3))
+DOOR, MUTUAL, CLOSED, SMALL = (free_port() for _ in range(4))
 CONFIG = {
     "listener.apis.management": f"127.0.0.1:{DOOR}",
     "listener.apis.management.certfile": "etc/certs/cert.pem",
@@ -22,6 +22,8 @@ CONFIG = {
     "listener.apis.mgmt.verify": "verify_peer",
     "listener.apis.mgmt.fail_if_no_peer_cert": "on",
     "listener.apis.mgmt.cacertfile": "etc/certs/cacert.pem",
+    "listener.apis.small": f"127.0.0.1:{SMALL}",
+    "listener.apis.small.sndbuf": "16KB",
     "listener.apis.closed": f"127.0.0.1:{CLOSED}",
     "listener.apis.closed.certfile": "etc/certs/missing.pem",
 }
@@ -33,7 +35,7 @@ def certificates(b):
     if not (folder / "client-cert.pem").exists():
         done = subprocess.run([str(MAKE_CERTS), str(folder)], capture_output=True, text=True)
         assert done.returncode == 0, done
-    for name in ("apis:management", "apis:mgmt"):
+    for name in ("apis:management", "apis:mgmt", "apis:small"):
         b.ctl("listeners", "start", name)
     return folder
 
@@ -126,6 +128,18 @@ def test_what_is_no_tls(b):
     wait_until(lambda: b.ended("apis:management") >= before + 3, "three ends")
     assert b.ended("apis:management", "header_timeout") >= 2
     assert https(b, "/status").status == 200
+
+
+@limit(60)
+def test_new_keys_without_end(b):
+    """RFC 8446 section 4.6.3: each request is answered, so who reads none of the answers is sent away."""
+    certificates(b)
+    before, memory = b.ended("apis:small", "tls_flood"), b.memory()
+    done = subprocess.run([compile_program("tls_abuse", b.dir / "tls_abuse"), str(SMALL), "400000"],
+                          capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0 and int(done.stdout) < 400_000, done
+    b.wait_counted("apis:small", "tls_flood", before + 1)
+    assert b.memory() - memory < 6_000_000
 
 
 def test_a_certificate_that_is_missing_costs_one_door(b):

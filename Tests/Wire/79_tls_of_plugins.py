@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -28,6 +29,11 @@ CONFIG = {
     "tls.strange.cacertfile": OTHER["cacert.pem"],
     "tls.keys.psk_identity": "gateway-1", "tls.keys.psk_key": KEY, "tls.keys.tls_versions": "tlsv1.2",
 }
+# The profile whose certificate changes has files of its own.
+LIVE = CA.dir / "live"
+LIVE.mkdir()
+CONFIG |= {"tls.live.certfile": str(LIVE / "cert.pem"), "tls.live.keyfile": str(LIVE / "key.pem")}
+FIRST, SECOND = (CA.issue(name, f"/CN={name}", hosts="DNS:localhost") for name in ("first", "second"))
 KEYS = CA["psk.conf"]
 with open(os.open(KEYS, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as keys:
     keys.write(f"sensor-1:{KEY}\n")
@@ -222,6 +228,57 @@ def test_the_kit_says_it_in_swift(b):
         same(s, b"and then what comes")
     b.configure_plugin("echo", {"echo.tcp": f"127.0.0.1:{MUTUAL}", "echo.tls": "mutual"})
     assert b.ctl("plugins", "reload", "echo").returncode == 0
+
+
+def put(certificate):
+    """A certificate and its key where the profile `live` reads them."""
+    shutil.copy(certificate[1], LIVE / "key.pem")
+    shutil.copy(certificate[0], LIVE / "cert.pem")
+
+
+def served(port):
+    """The common name of the certificate that a new connection gets."""
+    with tls(port) as s:
+        return dict(x[0] for x in s.getpeercert()["subject"])["commonName"]
+
+
+@limit(120)
+def test_certificates_are_loaded_anew(b):
+    """listeners reload-certs and SIGHUP: none of the connections drops, new handshakes get the new certificate."""
+    put(FIRST)
+    port, _ = net_plugin(b, "live")
+    clients = [tls(port) for _ in range(200)]
+    assert served(port) == "first"
+    put(SECOND)
+    assert served(port) == "first"
+    done = b.ctl("listeners", "reload-certs", "net:tcp")
+    assert done.returncode == 0 and "certificates of net:tcp are loaded, valid until 2" in done.stdout, done
+    assert served(port) == "second"
+    assert "cert_not_after" in next(x for x in b.ctl("listeners").stdout.split("listener on ") if "net:tcp" in x)
+    put(FIRST)
+    done = b.ctl("listeners", "reload-certs")
+    assert done.returncode == 0, done
+    assert {"net:tcp", "net:udp"} <= set(re.findall(r"of (\S+) are loaded", done.stdout)), done
+    assert served(port) == "first"
+    # What cannot be used is refused, and the old one stays.
+    shutil.copy(SECOND[1], LIVE / "key.pem")
+    done = b.ctl("listeners", "reload-certs", "net:tcp")
+    assert done.returncode == 1 and "net:tcp keeps its certificates" in done.stderr, done
+    assert "not the key" in done.stderr, done
+    assert served(port) == "first"
+    put(SECOND)
+    b.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + DEADLINE
+    while served(port) != "second":
+        assert time.monotonic() < end
+    assert "The certificates of net:tcp are loaded." in (b.dir / "output").read_text()
+    for n, s in enumerate(clients):
+        same(s, b"still here, number %d\n" % n)
+        s.close()
+    # A profile that is gone from its listener, and a listener without one.
+    b.ctl("plugins", "unload", "net")
+    done = b.ctl("listeners", "reload-certs", "tcp:test")
+    assert done.returncode == 1 and "tcp:test is no TLS listener" in done.stderr, done
 
 
 def test_profiles_that_are_not_there(b):

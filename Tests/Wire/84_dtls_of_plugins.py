@@ -17,7 +17,7 @@ from wire.client import DEADLINE
 from wire.cplugin import compile_plugin, install, quoted
 
 MARTLET_ONLY = True
-CA = Authority("gateway.example")
+CA, OTHER = Authority("gateway.example"), Authority("other.example")
 PORT = free_port()
 KEY = "2b7e151628aed2a6abf7158809cf4f3c"
 FILES = {"certfile": CA["cert.pem"], "keyfile": CA["key.pem"], "cacertfile": CA["cacert.pem"]}
@@ -27,6 +27,9 @@ CONFIG = {
     "tls.mutual.verify": "verify_peer", "tls.mutual.fail_if_no_peer_cert": "on",
     **{f"tls.new.{k}": v for k, v in FILES.items()}, "tls.new.tls_versions": "tlsv1.3",
 }
+LIVE = CA.dir / "live"
+LIVE.mkdir()
+CONFIG |= {"tls.live.certfile": str(LIVE / "cert.pem"), "tls.live.keyfile": str(LIVE / "key.pem")}
 KEYS = CA["psk.conf"]
 with open(os.open(KEYS, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as out:
     out.write(f"sensor-1:{KEY}\n")
@@ -286,6 +289,27 @@ def test_the_kit_says_it_in_swift(b):
     with Client(*SHARED) as s:
         s.same(b"hello")
         s.same(b"who", b"psk sensor-1")
+    until(lambda: current(b) == 0, lambda: block(b))
+
+
+def test_certificates_are_loaded_anew(b):
+    """listeners reload-certs: associations stay, new handshakes get the new certificate."""
+    for name in ("cert.pem", "key.pem"):
+        shutil.copy(CA[name], LIVE / name)
+    b.configure_plugin("echo", {**ECHO, "echo.dtls": "live"})
+    assert b.ctl("plugins", "reload", "echo").returncode == 0
+    with Client(*CERTIFICATE) as old:
+        old.same(b"before")
+        for name in ("cert.pem", "key.pem"):
+            shutil.copy(OTHER[name], LIVE / name)
+        done = b.ctl("listeners", "reload-certs", "echo:udp")
+        assert done.returncode == 0 and "certificates of echo:udp are loaded" in done.stdout, done
+        old.same(b"after")
+        with Client("-CAfile", OTHER["cacert.pem"], "-verify_return_error") as new:
+            new.same(b"with the new one")
+        with Client(*CERTIFICATE) as stranger:
+            stranger.fails()
+        old.same(b"still here")
     until(lambda: current(b) == 0, lambda: block(b))
 
 

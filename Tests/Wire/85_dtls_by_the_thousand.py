@@ -3,16 +3,12 @@
 import os
 import re
 import resource
-import shutil
 import subprocess
-import time
 from pathlib import Path
 
 from wire import *
-from wire.broker import free_port
 from wire.certs import Authority
-from wire.client import DEADLINE
-from wire.cplugin import compile_plugin, quoted
+from wire.cplugin import compile_plugin, compile_program, quoted
 
 MARTLET_ONLY = True
 CA = Authority("gateway.example")
@@ -33,31 +29,17 @@ LIMIT = 41_500
 class Peers:
     """A program with many clients, there until the end of its `with`."""
 
-    program = None
-
     def __init__(self, port, count, *more):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < count + 100:
             if hard < count + 100:
                 raise Skip(f"a process may open {hard} files here")
             resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, hard))
-        self.process = subprocess.Popen([self.made(), str(port), str(count), *more], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [compile_program("dtls_peers", CA["dtls_peers"]), str(port), str(count), *more],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
             raise AssertionError(self.process.communicate()[1])
-
-    @classmethod
-    def made(cls):
-        compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
-        if not compiler or not Path("/usr/include/openssl/ssl.h").exists():
-            raise Skip("there is no C compiler with OpenSSL's headers")
-        if not cls.program:
-            source = Path(__file__).resolve().parent / "wire/dtls_peers.c"
-            cls.program = CA["dtls_peers"]
-            done = subprocess.run([compiler, "-O1", "-Wall", str(source), "-o", cls.program, "-lssl", "-lcrypto"],
-                                  capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
-        return cls.program
 
     def __enter__(self):
         return self
@@ -73,18 +55,6 @@ def listener(b, name, profile, *defines):
     return int(re.search(r"^udp=(\d+)", b.ctl(name).stdout, re.M)[1])
 
 
-def block(b, plugin):
-    return next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {plugin}:udp\n" in x)
-
-
-def current(b, plugin):
-    return int(re.search(r"current_clients *: (\d+)", block(b, plugin))[1])
-
-
-def ends(b, plugin):
-    return {reason: int(n) for reason, n in re.findall(r"\{(\w+),(\d+)\}", block(b, plugin))}
-
-
 def memory(b):
     """Bytes of its own memory, without files that are mapped."""
     return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{b.process.pid}/status").read_text())[1]) * 1024
@@ -95,7 +65,7 @@ def cost(b, name, port, *more):
     with Peers(port, WARM, *more):
         before = memory(b)
         with Peers(port, MANY, *more):
-            assert current(b, name) == WARM + MANY, block(b, name)
+            assert b.current(f"{name}:udp") == WARM + MANY
             return (memory(b) - before) / MANY
 
 
@@ -121,12 +91,9 @@ def test_handshakes_left_half_way(b):
     after = []
     for rounds in range(1, 4):
         with Peers(port, MANY, "half"):
-            assert current(b, "half") > 0
-        end = time.monotonic() + DEADLINE
-        while ends(b, "half").get("tls_handshake_timeout", 0) < rounds * MANY:
-            assert time.monotonic() < end, block(b, "half")
-            time.sleep(0.05)
-        assert current(b, "half") == 0
+            assert b.current("half:udp") > 0
+        b.wait_counted("half:udp", "tls_handshake_timeout", rounds * MANY)
+        assert b.current("half:udp") == 0
         after.append(memory(b))
     assert after[-1] - after[0] < MANY * 4096, after
     b.ctl("plugins", "unload", "half")

@@ -14,7 +14,7 @@ extension CoreKeys {
                     + "and is closed where none waits."),
             family.option(
                 "max_conn_rate", .count, default: "0",
-                "Connections let in in a second; further ones are closed. 0 sets no limit."),
+                "Connections accepted in a second; further ones wait in the kernel's backlog. 0 sets no limit."),
         ]
     }
 

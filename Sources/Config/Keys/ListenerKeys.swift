@@ -67,7 +67,8 @@ extension CoreKeys {
     /// What a family has. A further group of options is a line here and a `Parts`.
     private static func keys(_ family: ListenerFamily) -> [ConfigKey] {
         if family.parts.contains(.http) {
-            return bind(family) + httpPlaces(family) + admission(family) + socket(family) + httpOptions(family)
+            return bind(family) + httpPlaces(family) + admission(family) + proxy(family) + socket(family)
+                + httpOptions(family)
         }
         var keys = bind(family) + places(family)
         if family.parts.contains(.mqtt) { keys += mqttOptions(family) }

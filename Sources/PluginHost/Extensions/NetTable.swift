@@ -4,6 +4,7 @@ import CReactor
 import Glibc
 import Reactor
 import Sockets
+import TLS
 
 /// martlet.net/1
 nonisolated(unsafe) let netTable = permanent(
@@ -15,13 +16,12 @@ nonisolated(unsafe) let netTable = permanent(
                     isPresent(calls.closed)
                 else { throw RegistrationError(statusInvalid, "opened, data or closed is NULL, or the size is wrong") }
                 var options = try NetOptions(options)
-                if !options.tlsProfile.isEmpty {
-                    options.terms.layers = try instance.host.tlsProfiles.listening(
-                        options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")")
-                }
+                let profile = try instance.host.tlsProfiles.listening(
+                    options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")")
+                if let profile { options.terms.layers = { LayerStack([TLSLayer(profile.context)]) } }
                 let terms = options.terms
                 let handler = ConnectionHandler(instance, cText(name, limit: 64) ?? "", terms, calls, user)
-                return try listen(instance, name, address, options) { place, there throws(RegistrationError) in
+                return try listen(instance, name, address, options, profile) { place, there throws(RegistrationError) in
                     if case .tcp(let socket, _, _)? = there { return (.tcp(socket, handler, terms), false) }
                     let listener = try listening(instance, name) { complain throws(SocketError) in
                         try StreamListener(
@@ -37,13 +37,12 @@ nonisolated(unsafe) let netTable = permanent(
                 guard isPresent(function) else { throw RegistrationError(statusInvalid, "the function is NULL") }
                 let options = try NetOptions(options)
                 var terms = DatagramTerms(options)
-                if !options.tlsProfile.isEmpty {
-                    terms.dtls = try instance.host.tlsProfiles.listeningForDatagrams(
-                        options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")")
-                }
+                let profile = try instance.host.tlsProfiles.listening(
+                    options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")", isDatagram: true)
+                if let profile { terms.dtls = { profile.context } }
                 let wanted = terms
                 let handler = DatagramFunction(instance, function, user)
-                return try listen(instance, name, address, options) { place, there throws(RegistrationError) in
+                return try listen(instance, name, address, options, profile) { place, there throws(RegistrationError) in
                     if case .udp(let socket, _, _)? = there { return (.udp(socket, handler, wanted), false) }
                     let listener = try listening(instance, name) { _ throws(SocketError) in
                         try DatagramListener(
@@ -207,7 +206,7 @@ private typealias MakeSocket = (
 /// - Parameter make: gets the place, and the predecessor's socket there if there is one.
 private func listen(
     _ instance: PluginInstance, _ name: UnsafePointer<CChar>, _ address: martlet_bytes, _ options: NetOptions,
-    _ make: MakeSocket
+    _ profile: ListenerProfile?, _ make: MakeSocket
 ) throws(RegistrationError) -> martlet_token {
     let name = try registeredName(name, limit: 64)
     let text = address.line(limit: 128)
@@ -225,7 +224,8 @@ private func listen(
     let there = instance.predecessor?.net.listeners.values.first { $0.name == name && $0.wanted == wanted }
     let (socket, isOurs) = try make(wanted, there?.socket)
     let listener = NetListener(
-        instance.host.nextToken(), name, wanted, socket, maxConnections: options.terms.maxConnections, isOurs: isOurs)
+        instance.host.nextToken(), name, wanted, socket, profile, maxConnections: options.terms.maxConnections,
+        isOurs: isOurs)
     net.listeners[listener.token] = listener
     if case .udp(let socket, _, _) = socket { net.datagrams.withLock { $0[listener.token] = socket } }
     if instance.phase == .running { listener.start() }

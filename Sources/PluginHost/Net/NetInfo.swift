@@ -16,6 +16,8 @@ public struct NetListenerInfo: Sendable {
     public var currentClients: Int
     /// How connections ended; of a UDP listener, how associations did, and why datagrams were dropped.
     public var shutdowns: [String: Int]
+    /// When the first certificate of its TLS profile ends, seconds since 1970.
+    public var certificateEnd: Int64?
 }
 
 extension PluginHost {
@@ -26,11 +28,30 @@ extension PluginHost {
         }
     }
 
+    /// [main] Reads the files of the TLS profiles of one listener again ("echo:tcp"), or of all, and what plugins connect
+    /// with. What became of each: nil, or why it keeps what it has, in one sentence.
+    public func reloadNetCertificates(_ name: String?) -> [(name: String, complaint: String?)] {
+        if name == nil { tlsProfiles.forget() }
+        return running.flatMap { instance in
+            instance.net.listeners.values.sorted { $0.token < $1.token }.compactMap { listener in
+                let full = "\(instance.name):\(listener.name)"
+                guard let tls = listener.tls, name == nil || name == full else { return nil }
+                do throws(RegistrationError) {
+                    try tls.reload()
+                    return (full, nil)
+                } catch {
+                    return (full, "Listener \(full) keeps its certificates: \(error.text).")
+                }
+            }
+        }
+    }
+
     private func info(_ listener: NetListener, of instance: PluginInstance) -> NetListenerInfo {
         let name = "\(instance.name):\(listener.name)"
         var info = NetListenerInfo(
             name: name, transport: "tcp", address: listener.address.text, isOpen: false, acceptors: 0,
             maxClients: listener.maxConnections, currentClients: 0, shutdowns: [:])
+        info.certificateEnd = listener.tls?.context.notAfter
         switch listener.socket {
         case .tcp(let socket, _, _):
             let counts = socket.counts

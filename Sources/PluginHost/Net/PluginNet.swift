@@ -123,18 +123,21 @@ final class NetListener: @unchecked Sendable {
     /// As the plugin asked for it; port 0 is not resolved here.
     let wanted: SocketAddress
     let socket: Socket
+    /// Nil: its bytes are plain.
+    let tls: ListenerProfile?
     let maxConnections: Int
     /// The socket is the predecessor's until the new image runs, and was given away once it does.
     var isSocketOurs: Bool
 
     init(
-        _ token: martlet_token, _ name: String, _ wanted: SocketAddress, _ socket: Socket, maxConnections: Int,
-        isOurs: Bool
+        _ token: martlet_token, _ name: String, _ wanted: SocketAddress, _ socket: Socket, _ tls: ListenerProfile?,
+        maxConnections: Int, isOurs: Bool
     ) {
         self.token = token
         self.name = name
         self.wanted = wanted
         self.socket = socket
+        self.tls = tls
         self.maxConnections = maxConnections
         isSocketOurs = isOurs
     }

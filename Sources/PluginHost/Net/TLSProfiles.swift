@@ -28,18 +28,15 @@ public final class TLSProfiles: Sendable {
         self.keys = keys
     }
 
-    /// [main] Reads the files of a listener's profile. Its connections begin with what they say now.
-    func listening(_ name: String, scope: String) throws(RegistrationError) -> @Sendable () -> LayerStack? {
-        let profile = try find(name)
-        let context = try make(name, profile.server, scope)
-        return { LayerStack([TLSLayer(context)]) }
-    }
-
-    /// [main] The same for a UDP listener: DTLS.
-    func listeningForDatagrams(_ name: String, scope: String) throws(RegistrationError) -> TLSContext {
+    /// [main] Reads the files of a listener's profile; `scope` keeps the sessions of listeners apart. nil: it has none.
+    func listening(
+        _ name: String, scope: String, isDatagram: Bool = false
+    ) throws(RegistrationError) -> ListenerProfile? {
+        guard !name.isEmpty else { return nil }
         var options = try find(name).server
-        options.isDatagram = true
-        return try make(name, options, scope)
+        options.isDatagram = isDatagram
+        let wanted = options
+        return try ListenerProfile { [self] () throws(RegistrationError) in try make(name, wanted, scope) }
     }
 
     /// [any] For a connection to `host`.
@@ -55,7 +52,7 @@ public final class TLSProfiles: Sendable {
         return { LayerStack([TLSLayer(context, host: host)]) }
     }
 
-    /// [main] A plugin is about to start: what it connects with is read again.
+    /// [main] A plugin is about to start, or somebody asks for it: what it connects with is read again.
     func forget() { clients.withLock { $0 = [:] } }
 
     private func find(_ name: String) throws(RegistrationError) -> TLSProfile {
@@ -77,6 +74,26 @@ public final class TLSProfiles: Sendable {
         } catch {
             throw RegistrationError(statusInvalid, "the TLS profile \(name): \(error.description.droppingFullStop)")
         }
+    }
+}
+
+/// The TLS of one listener: the generation of certificates in force.
+final class ListenerProfile: Sendable {
+    private let read: @Sendable () throws(RegistrationError) -> TLSContext
+    private let current: Mutex<TLSContext>
+
+    init(_ read: @escaping @Sendable () throws(RegistrationError) -> TLSContext) throws(RegistrationError) {
+        self.read = read
+        current = Mutex(try read())
+    }
+
+    /// [any] For who comes now.
+    var context: TLSContext { current.withLock { $0 } }
+
+    /// [main] Reads the files again. Who is connected keeps what it has; on a throw nothing changes.
+    func reload() throws(RegistrationError) {
+        let context = try read()
+        current.withLock { $0 = context }
     }
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugins in C for the tests, compiled against the headers of the installed tree."""
+"""Plugins in C for the tests, compiled against the headers of the installed tree, and clients in C."""
 import os
 import shutil
 import subprocess
@@ -25,6 +25,18 @@ def compile_plugin(broker, source, name, defines=(), target=None, static_name=No
     made.chmod(0o755)
     made.rename(target)
     return target
+
+
+def compile_program(source, target):
+    """Compile wire/SOURCE.c, a client that needs more of OpenSSL than Python has, to the file target."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+    if not compiler or not Path("/usr/include/openssl/ssl.h").exists():
+        raise Skip("there is no C compiler with OpenSSL's headers")
+    if not Path(target).exists():
+        done = subprocess.run([compiler, "-O1", "-Wall", str(Path(__file__).parent / f"{source}.c"), "-o", str(target),
+                               "-lssl", "-lcrypto"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return str(target)
 
 
 def install(image, broker, name):
