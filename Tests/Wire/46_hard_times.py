@@ -188,7 +188,7 @@ def test_a_console_that_is_gone(b):
 
 
 def test_no_descriptor_left(b):
-    """Clients have them all: those that are in are served, commands get through, and others wait until there is room."""
+    """Clients have them all: who is in is served, commands get through, and others wait until there is room."""
     with Place(b) as p:
         p.start(files=32 + 2 * os.cpu_count() + 20).ready()
         inside = p.client("inside")
@@ -403,7 +403,8 @@ def test_nothing_in_the_environment(b):
 def test_a_relative_path_of_the_configuration(b):
     with Place(b) as p:
         p.conf.rename(p.dir / "my own.conf")
-        p.start(command=[b.dir / "bin/martlet-broker", "--config", "../my own.conf"], cwd=p.dir / "log").ready().serves()
+        command = [b.dir / "bin/martlet-broker", "--config", "../my own.conf"]
+        p.start(command=command, cwd=p.dir / "log").ready().serves()
         assert p.end() == 0
 
 
