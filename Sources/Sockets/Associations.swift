@@ -74,6 +74,11 @@ final class Associations {
     private let room = UnsafeMutableRawBufferPointer.allocate(byteCount: DTLSSession.largest, alignment: 16)
     /// Once full, room is made of who has been silent for as long as this, ms.
     private static let patience: UInt64 = 60_000
+    /// And of who has not finished its handshake within this time, ms: two repetitions of a lost flight.
+    private static let handshakePatience: UInt64 = 3_000
+    /// Until room is looked for again when there was none, ms.
+    private static let pause: UInt64 = 1_000
+    private var nextLook: UInt64 = 0
 
     private final class Association {
         let session: DTLSSession
@@ -191,11 +196,26 @@ final class Associations {
 
     private func makeRoom() -> Bool {
         if book.takePlace(of: terms.maxAssociations) { return true }
-        guard let oldest = all.min(by: { $0.value.heardAt < $1.value.heardAt }),
-            oldest.value.heardAt + Self.patience <= loop.now
-        else { return false }
-        end(oldest.value, oldest.key, "evicted")
+        // All are looked at, so not for every hello.
+        guard loop.now >= nextLook else { return false }
+        guard let (peer, association, reason) = dispensable() else {
+            nextLook = loop.now + Self.pause
+            return false
+        }
+        end(association, peer, reason)
         return book.takePlace(of: terms.maxAssociations)
+    }
+
+    /// A handshake that makes no progress, or whoever has been silent for longest.
+    private func dispensable() -> (SocketAddress, Association, String)? {
+        let slow = all.filter { !$0.value.isEntered && $0.value.beganAt + Self.handshakePatience <= loop.now }
+        if let (peer, oldest) = slow.min(by: { $0.value.beganAt < $1.value.beganAt }) {
+            return (peer, oldest, "tls_handshakes_full")
+        }
+        guard let (peer, oldest) = all.min(by: { $0.value.heardAt < $1.value.heardAt }),
+            oldest.heardAt + Self.patience <= loop.now
+        else { return nil }
+        return (peer, oldest, "evicted")
     }
 
     /// A ClientHello that is not encrypted. RFC 6347 §4.1, §4.2.2

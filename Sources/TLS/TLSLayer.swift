@@ -13,6 +13,10 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
     private let earlier: [UInt8]?
     private var stream: OpaquePointer?
     private var phase = Phase.silent
+    /// While the handshake is under way, and the neighbours there.
+    var places: Handshakes?
+    unowned(unsafe) var older: TLSLayer?
+    unowned(unsafe) var newer: TLSLayer?
 
     private enum Phase { case silent, shaking, ready, over }
 
@@ -30,12 +34,17 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
         earlier = session
     }
 
-    deinit { if let stream { ctls_stream_free(stream) } }
+    deinit {
+        places?.remove(self)
+        if let stream { ctls_stream_free(stream) }
+    }
 
     // MARK: - For subclasses
 
     /// The configuration in force, asked for once.
     open func currentContext() -> TLSContext? { given }
+    /// Where its handshake takes a place, of the loop this is called on; nil: there may be any number.
+    open func handshakePlaces() -> Handshakes? { nil }
     /// The peer has said its first words.
     open func handshakeBegan() {}
     /// The handshake is complete.
@@ -51,14 +60,14 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
 
     public final override func begin() {
         guard phase == .silent, given?.options.role == .client, open(), let stream else { return }
-        handshakeBegan()
+        takePlace()
         _ = ctls_stream_begin(stream)
     }
 
     public final override func receive(_ bytes: UnsafeMutableRawBufferPointer) -> LayerState {
         if phase == .silent {
             guard open() else { return give(up: TLSFailure(.handshake, "there is no memory or no certificate for it")) }
-            handshakeBegan()
+            takePlace()
         }
         guard let stream else { return .open }
         let room = scratch
@@ -70,6 +79,7 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
                 room.baseAddress!.assumingMemoryBound(to: UInt8.self), room.count, &count)
             if phase == .shaking, ctls_stream_is_ready(stream) {
                 phase = .ready
+                places?.remove(self)
                 handshakeEnded()
             }
             if count > 0 { up(UnsafeMutableRawBufferPointer(rebasing: room[..<count])) }
@@ -105,8 +115,14 @@ open class TLSLayer: StreamLayer, @unchecked Sendable {
         fail(failure.reason)
     }
 
+    private func takePlace() {
+        handshakePlaces()?.add(self)
+        handshakeBegan()
+    }
+
     private func give(up failure: TLSFailure) -> LayerState {
         phase = .over
+        places?.remove(self)
         failed(failure)
         if let stream { ctls_stream_free(stream) }
         stream = nil

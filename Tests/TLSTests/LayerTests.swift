@@ -62,6 +62,41 @@ struct LayerTests {
         #expect(link.server.owner.received.count == 131_072)
     }
 
+    @Test("Beyond the limit the oldest handshake ends; one that is over leaves its place")
+    func places() throws {
+        let handshakes = Handshakes(limit: 3)
+        var layers = (0..<5).map { _ in TLSLayer(nil) }
+        for layer in layers[..<3] { handshakes.add(layer) }
+        handshakes.remove(layers[1])
+        #expect(handshakes.count == 2)
+        handshakes.add(layers[3])
+        handshakes.add(layers[4])
+        #expect(layers.map { $0.places != nil } == [false, false, true, true, true])
+        // A connection that is gone leaves too.
+        layers.removeLast()
+        #expect(handshakes.count == 2)
+        handshakes.add(layers[0])
+        handshakes.add(layers[1])
+        #expect(layers.map { $0.places != nil } == [true, true, false, true])
+    }
+
+    @Test("A handshake takes its place with the first bytes and leaves it at its end, good or bad")
+    func place() throws {
+        let handshakes = Handshakes(limit: 8)
+        let link = Link(End(try TLSContext(.client()), host: "localhost"), End(try TLSContext(.server())))
+        link.server.tls.room = handshakes
+        #expect(handshakes.count == 0)
+        link.server.receive(link.client.wire.sent)
+        link.client.wire.sent = []
+        #expect(handshakes.count == 1)
+        link.pump()
+        #expect(link.server.tls.isReady && handshakes.count == 0)
+        let bad = End(try TLSContext(.server()))
+        bad.tls.room = handshakes
+        bad.receive(Array("GET / HTTP/1.1\r\n\r\n".utf8))
+        #expect(bad.state == "tls_not_tls" && handshakes.count == 0)
+    }
+
     @Test("Whoever has not spoken costs no OpenSSL connection")
     func silent() throws {
         let server = End(try TLSContext(.server()))

@@ -83,6 +83,8 @@ final class Owner: StreamLayer, @unchecked Sendable {
 final class NotedLayer: TLSLayer, @unchecked Sendable {
     var failures: [TLSFailure] = []
     var handshakes = (begun: 0, ended: 0)
+    var room: Handshakes?
+    override func handshakePlaces() -> Handshakes? { room }
     override func failed(_ failure: TLSFailure) { failures.append(failure) }
     override func handshakeBegan() { handshakes.begun += 1 }
     override func handshakeEnded() { handshakes.ended += 1 }

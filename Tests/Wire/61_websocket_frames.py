@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames of WebSocket, right and wrong ones: what a server answers, how it ends, and what it counts."""
 import struct
+from random import Random
 
 from wire import *
 from wire.ws import *
@@ -256,6 +257,50 @@ def test_all_lengths_around_the_forms(b):
 
 
 # -- how MQTT ends -------------------------------------------------------------------------------------------------
+
+ENDS = {  # what a client says last, and the code it hears
+    "close": (1000, close_frame(1000, b"bye")), "disconnect": (1000, frame(BINARY, disconnect(4))),
+    "text": (1003, frame(TEXT, b"x")), "unmasked": (1002, frame(BINARY, b"x", key=b"")),
+    "reserved": (1002, frame(11, b"x")), "long ping": (1002, frame(PING, bytes(126))),
+}
+
+
+def conversation(b, random, end):
+    """Packets in fragments of any size with pings and pongs between them, cut anywhere: pongs and the closing code."""
+    f = Frames(plain_socket(WEB, DEADLINE))
+    packets = connect(4, b.id(f"r{random.random()}")) + pingreq() * random.randrange(5) + subscribe(4, 1, [("a", 0)])
+    packets += publish(4, "a", bytes(random.randrange(300)))
+    data, at, pings, inside = b"", 0, 0, False
+    while at < len(packets):
+        part = packets[at:at + random.choice((0, 1, 2, 5, 50, 400))]
+        at += len(part)
+        final = at == len(packets) or random.random() < 0.6
+        data += frame(0 if inside else BINARY, part, fin=int(final), key=random.randbytes(4))
+        inside = not final
+        if random.random() < 0.3:
+            data += frame(PING, bytes(random.randrange(126)))
+            pings += 1
+        data += frame(PONG, b"x") * (random.random() < 0.2)
+    data += ENDS[end][1]
+    while data:
+        count = random.choice((1, 3, 17, 1000, 100_000))
+        f.sock.sendall(data[:count])
+        data = data[count:]
+    pongs = 0
+    while got := f.frame():
+        pongs += got[0] == PONG
+        if got[0] == CLOSE:
+            return pings, pongs, int.from_bytes(got[1][:2], "big")
+    return pings, pongs, None
+
+
+def test_random_conversations(b):
+    """RFC 6455 section 5.4: however it is cut, all pings are answered and the end is told for what it is."""
+    for seed in range(10):
+        for end, (code, _) in ENDS.items():
+            pings, pongs, heard = conversation(b, Random(seed), end)
+            assert (pongs, heard) == (pings, code), (seed, end, pings, pongs, heard)
+
 
 def test_disconnect_ends_with_1000(b):
     for v in (3, 4, 5):

@@ -17,8 +17,9 @@ nonisolated(unsafe) let netTable = permanent(
                 else { throw RegistrationError(statusInvalid, "opened, data or closed is NULL, or the size is wrong") }
                 var options = try NetOptions(options)
                 let profile = try instance.host.tlsProfiles.listening(
-                    options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")")
-                if let profile { options.terms.layers = { LayerStack([TLSLayer(profile.context)]) } }
+                    options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")",
+                    loops: instance.host.streams.loops.count)
+                if let profile { options.terms.layers = { LayerStack([ProfileTLS(profile)]) } }
                 let terms = options.terms
                 let handler = ConnectionHandler(instance, cText(name, limit: 64) ?? "", terms, calls, user)
                 return try listen(instance, name, address, options, profile) { place, there throws(RegistrationError) in
@@ -38,7 +39,8 @@ nonisolated(unsafe) let netTable = permanent(
                 let options = try NetOptions(options)
                 var terms = DatagramTerms(options)
                 let profile = try instance.host.tlsProfiles.listening(
-                    options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")", isDatagram: true)
+                    options.tlsProfile, scope: "\(instance.name):\(cText(name, limit: 64) ?? "")",
+                    loops: instance.host.streams.loops.count, isDatagram: true)
                 if let profile { terms.dtls = { profile.context } }
                 let wanted = terms
                 let handler = DatagramFunction(instance, function, user)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CReactor
 import Reactor
 import Sockets
 import Synchronization
@@ -30,13 +31,14 @@ public final class TLSProfiles: Sendable {
 
     /// [main] Reads the files of a listener's profile; `scope` keeps the sessions of listeners apart. nil: it has none.
     func listening(
-        _ name: String, scope: String, isDatagram: Bool = false
+        _ name: String, scope: String, loops: Int, isDatagram: Bool = false
     ) throws(RegistrationError) -> ListenerProfile? {
         guard !name.isEmpty else { return nil }
         var options = try find(name).server
         options.isDatagram = isDatagram
         let wanted = options
-        return try ListenerProfile { [self] () throws(RegistrationError) in try make(name, wanted, scope) }
+        return try ListenerProfile(loops: loops) { [self] () throws(RegistrationError) in try make(name, wanted, scope)
+        }
     }
 
     /// [any] For a connection to `host`.
@@ -77,15 +79,36 @@ public final class TLSProfiles: Sendable {
     }
 }
 
-/// The TLS of one listener: the generation of certificates in force.
+/// The TLS of one client of a plugin's listener.
+final class ProfileTLS: TLSLayer, @unchecked Sendable {
+    private let profile: ListenerProfile
+
+    init(_ profile: ListenerProfile) {
+        self.profile = profile
+        super.init(nil)
+    }
+
+    override func currentContext() -> TLSContext? { profile.context }
+    override func handshakePlaces() -> Handshakes? { profile.ownHandshakes }
+}
+
+/// The TLS of one listener: the generation of certificates in force, and the handshakes under way.
 final class ListenerProfile: Sendable {
+    /// Handshakes at a time, of about 45 KB each; as of listeners for MQTT.
+    private static let maxHandshakes = 4096
+    /// Of each loop.
+    private let handshakes: [Handshakes]
     private let read: @Sendable () throws(RegistrationError) -> TLSContext
     private let current: Mutex<TLSContext>
 
-    init(_ read: @escaping @Sendable () throws(RegistrationError) -> TLSContext) throws(RegistrationError) {
+    init(loops: Int, _ read: @escaping @Sendable () throws(RegistrationError) -> TLSContext) throws(RegistrationError) {
+        handshakes = (0..<loops).map { _ in Handshakes(limit: max(1, Self.maxHandshakes / loops)) }
         self.read = read
         current = Mutex(try read())
     }
+
+    /// [loop] Those of the loop this is called on.
+    var ownHandshakes: Handshakes { handshakes[Int(cr_current_loop())] }
 
     /// [any] For who comes now.
     var context: TLSContext { current.withLock { $0 } }
