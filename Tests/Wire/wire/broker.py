@@ -268,6 +268,10 @@ class Martlet(Broker):
                 return {**rows, "shutdown_count": {reason: int(n) for reason, n in counts}}
         raise AssertionError(f"no listener {name} in {text}")
 
+    def metric(self, name):
+        """A counter of `broker metrics`."""
+        return int(re.search(rf"^{name} *: (\d+)$", self.ctl("broker", "metrics").stdout, re.M)[1])
+
     def current(self, name):
         """How many connections a listener has."""
         return int(self.listener(name)["current_clients"])
