@@ -182,6 +182,11 @@ class Broker:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
 
+    def own_memory(self):
+        """Bytes of its own, without files that are mapped."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+)", text)[1]) * 1024
+
     def maps(self):
         return Path(f"/proc/{self.process.pid}/maps").read_text()
 
