@@ -176,16 +176,19 @@ class Broker:
         self.client(4, f"clock{time.monotonic_ns()}", keepalive=1).expect_eof(60)
 
     def memory(self):
-        """Resident memory in bytes; always 0 under a sanitizer, which takes a multiple of what the broker takes."""
-        if os.environ.get("WIRE_SANITIZED"):
-            return 0
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
+        """Resident memory in bytes."""
+        return self.status_bytes("VmRSS")
 
     def own_memory(self):
         """Bytes of its own, without files that are mapped."""
+        return self.status_bytes("RssAnon")
+
+    def status_bytes(self, name):
+        """Always 0 under a sanitizer, which takes a multiple of what the broker takes."""
+        if os.environ.get("WIRE_SANITIZED"):
+            return 0
         text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"RssAnon:\s+(\d+)", text)[1]) * 1024
+        return int(re.search(rf"{name}:\s+(\d+)", text)[1]) * 1024
 
     def maps(self):
         return Path(f"/proc/{self.process.pid}/maps").read_text()
