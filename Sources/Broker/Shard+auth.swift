@@ -156,35 +156,15 @@ extension Shard {
     /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.
     func handleAuth(_ c: ConnectionRef, _ packet: AuthPacket, _ body: UnsafeRawBufferPointer) -> Step {
         counters.count(.packetsAuth)
-        // A CONNECT without a method excludes AUTH [MQTT-4.12.0-6]; every AUTH names a method, MQTT 5 §3.15.2.2.2.
-        guard let e = c.pointee.enhanced, let method = packet.method else {
-            close(c, .protocolError, "AUTH needs the method that CONNECT named.", counted: "auth_method")
+        if let complaint = complaint(c, packet, body) {
+            close(c, complaint.refusal, counted: complaint.counted)
             return .closed
         }
-        // [MQTT-4.12.0-5] [MQTT-4.12.1-1]; 0x8C is a reason of CONNACK only.
-        guard sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method) else {
-            let refusing = c.pointee.phase == .authenticating
-            close(
-                c, refusing ? .badAuthenticationMethod : .protocolError, "The authentication method may not change.",
-                counted: "auth_method")
-            return .closed
-        }
+        let e = c.pointee.enhanced!
         let isReauthentication = c.pointee.phase == .connected
         if isReauthentication && !c.pointee.flags.contains(.reauthenticating) {
-            guard packet.reason == .reauthenticate else {
-                close(
-                    c, .protocolError, "No authentication is under way that this AUTH could go on with.",
-                    counted: "auth_unexpected")
-                return .closed
-            }
             c.pointee.flags.insert(.reauthenticating)
             e.pointee.step = 0
-        } else if packet.reason != .continueAuthentication, c.pointee.replay == nil {
-            // [MQTT-4.12.0-3]
-            close(
-                c, .protocolError, "An authentication is under way; AUTH must go on with it.",
-                counted: "auth_unexpected")
-            return .closed
         }
         let connectBody = e.pointee.connect
         guard let connect = try? ConnectPacket.decode(connectBody, flags: e.pointee.connectFlags, version: .v5) else {
@@ -205,6 +185,32 @@ extension Shard {
         // [MQTT-4.12.0-4]
         refuse(c, answer, else: .notAuthorized)
         return .closed
+    }
+
+    /// What is wrong with an AUTH packet where and when it came.
+    private func complaint(
+        _ c: ConnectionRef, _ packet: AuthPacket, _ body: UnsafeRawBufferPointer
+    ) -> (refusal: Refusal, counted: StaticString)? {
+        // A CONNECT without a method excludes AUTH [MQTT-4.12.0-6]; every AUTH names a method, MQTT 5 §3.15.2.2.2.
+        guard let e = c.pointee.enhanced, let method = packet.method else {
+            return (Refusal(.protocolError, "AUTH needs the method that CONNECT named."), "auth_method")
+        }
+        // [MQTT-4.12.0-5] [MQTT-4.12.1-1]; 0x8C is a reason of CONNACK only.
+        guard sameBytes(method.bytes(in: body.baseAddress!), e.pointee.method) else {
+            let code = c.pointee.phase == .authenticating ? ReasonCode.badAuthenticationMethod : .protocolError
+            return (Refusal(code, "The authentication method may not change."), "auth_method")
+        }
+        if c.pointee.phase == .connected && !c.pointee.flags.contains(.reauthenticating) {
+            guard packet.reason == .reauthenticate else {
+                let text: ReasonText = "No authentication is under way that this AUTH could go on with."
+                return (Refusal(.protocolError, text), "auth_unexpected")
+            }
+        } else if packet.reason != .continueAuthentication, c.pointee.replay == nil {
+            // [MQTT-4.12.0-3]
+            let text: ReasonText = "An authentication is under way; AUTH must go on with it."
+            return (Refusal(.protocolError, text), "auth_unexpected")
+        }
+        return nil
     }
 
     private func refuse(_ c: ConnectionRef, _ answer: AuthAnswer, else reason: ReasonCode) {

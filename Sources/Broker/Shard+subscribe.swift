@@ -117,19 +117,8 @@ extension Shard {
         var codes: [ReasonCode] = []
         var done: [martlet_sub] = []
         for i in subs.indices {
-            // [MQTT-3.9.3-2]: a hook may have put anything there.
-            let given = ReasonCode(rawValue: subs[i].qos).allowed(in: .suback)
-            var code = folded == .stop ? ReasonCode.implementationSpecificError : given
-            if requests[i].code.isFailure { code = requests[i].code }
-            if !code.isFailure, limitReached(c, s, subs[i]) {
-                code = .quotaExceeded
-                requests[i].text = "The session has as many subscriptions as the server allows."
-            }
-            if !code.isFailure, !isValid(subs[i].topic.bytes, c) { code = .topicFilterInvalid }
-            if !code.isFailure {
-                subs[i].is_new = withMounted(subs[i].topic.bytes, c) { addSubscription(s, $0, subs[i]) }
-                done.append(subs[i])
-            }
+            let code = enter(c, s, &subs[i], &requests[i], isStopped: folded == .stop)
+            if !code.isFailure { done.append(subs[i]) }
             // [MQTT-3.8.4-7]
             codes.append(code)
         }
@@ -143,6 +132,24 @@ extension Shard {
             }
         }
         return .done
+    }
+
+    /// Makes one subscription, unless something is against it.
+    private func enter(
+        _ c: ConnectionRef, _ s: SessionRef, _ sub: inout martlet_sub, _ request: inout Request, isStopped: Bool
+    ) -> ReasonCode {
+        if request.code.isFailure { return request.code }
+        // [MQTT-3.9.3-2]: a hook may have put anything there.
+        let given = ReasonCode(rawValue: sub.qos).allowed(in: .suback)
+        let code = isStopped ? ReasonCode.implementationSpecificError : given
+        if code.isFailure { return code }
+        if limitReached(c, s, sub) {
+            request.text = "The session has as many subscriptions as the server allows."
+            return .quotaExceeded
+        }
+        guard isValid(sub.topic.bytes, c) else { return .topicFilterInvalid }
+        sub.is_new = withMounted(sub.topic.bytes, c) { addSubscription(s, $0, sub) }
+        return code
     }
 
     /// What an answer with these codes says in words: why the first of them is a refusal.
@@ -214,25 +221,26 @@ extension Shard {
         }
         var codes: [ReasonCode] = []
         for i in subs.indices {
-            var sub = subs[i]
-            guard valid[i] else {
-                codes.append(.topicFilterInvalid)
-                continue
-            }
-            // [MQTT-3.10.4-1] [MQTT-3.11.3-2]
-            let found = withMounted(sub.topic.bytes, c) { topic -> Bool in
-                guard let index = findSubscription(s, topic, group: sub.share_group.bytes) else { return false }
-                // Nothing new from here on [MQTT-3.10.4-2]; what is in flight or waits stays. [MQTT-3.10.4-3]
-                removeSubscription(s, index)
-                if s.pointee.feeds != nil { s.pointee.flags.insert(.feedDoubtful) }
-                sub.topic = topic.c
-                runSubscriptionHook(Int(MARTLET_HOOK_SESSION_UNSUBSCRIBED), c, s, sub)
-                return true
-            }
-            codes.append(found ? .success : .noSubscriptionExisted)
+            codes.append(valid[i] ? leave(c, s, subs[i]) : .topicFilterInvalid)
         }
         // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-2.2.1-6]
         sendCodes(c, .unsuback, packet.packetID, codes, text(of: codes))
         return .done
+    }
+
+    private func leave(_ c: ConnectionRef, _ s: SessionRef, _ asked: martlet_sub) -> ReasonCode {
+        // [MQTT-3.10.4-1] [MQTT-3.11.3-2]
+        withMounted(asked.topic.bytes, c) { topic in
+            guard let index = findSubscription(s, topic, group: asked.share_group.bytes) else {
+                return .noSubscriptionExisted
+            }
+            // Nothing new from here on [MQTT-3.10.4-2]; what is in flight or waits stays. [MQTT-3.10.4-3]
+            removeSubscription(s, index)
+            if s.pointee.feeds != nil { s.pointee.flags.insert(.feedDoubtful) }
+            var sub = asked
+            sub.topic = topic.c
+            runSubscriptionHook(Int(MARTLET_HOOK_SESSION_UNSUBSCRIBED), c, s, sub)
+            return .success
+        }
     }
 }

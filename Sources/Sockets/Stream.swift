@@ -22,17 +22,18 @@ public final class Stream: TransportOwner, @unchecked Sendable {
     var phase = Phase.connecting
     /// Told when it has ended, if nobody could be told then.
     var heldEnd: StreamEnd?
-    private var ending = StreamEnd.closed
+    var ending = StreamEnd.closed
     /// The handler has heard `opened`, or the end.
     private var isKnown = false
     private var isTold = false
-    private var stuckSince: UInt64 = 0
+    /// When the kernel began to take nothing although something waited; 0: it takes all.
+    var stuckSince: UInt64 = 0
     private var heir: ((TransportRef, SocketAddress) -> Void)?
     /// What an outgoing connection is doing until it is up.
     var dialing: Dialing?
 
     private unowned let table: StreamTable
-    private let timer: UnsafeMutablePointer<TimerNode>
+    let timer: UnsafeMutablePointer<TimerNode>
     private let ownerCell: Atomic<UInt32>
     private let gate = Atomic<UInt8>(Gate.notOpen.rawValue)
     /// Bytes the loop has taken and the kernel has not; written by the loop.
@@ -258,48 +259,6 @@ public final class Stream: TransportOwner, @unchecked Sendable {
 
     func learn(peer: SocketAddress) { peerCell.withLock { $0 = peer } }
 
-    // MARK: - On the loop: time
-
-    func armConnectTimer() {
-        guard limits.connectTimeout > 0 else { return }
-        loop.timers.arm(timer, at: loop.now + limits.connectTimeout)
-    }
-
-    private func armTimer() {
-        guard let t = transport else { return }
-        var deadline = UInt64.max
-        if limits.idleTimeout > 0 { deadline = t.pointee.lastRead + limits.idleTimeout }
-        if limits.sendTimeout > 0, stuckSince > 0 { deadline = min(deadline, stuckSince + limits.sendTimeout) }
-        guard deadline != .max, !timer.pointee.isArmed || deadline < timer.pointee.deadline else { return }
-        loop.timers.arm(timer, at: max(deadline, loop.now + 1))
-    }
-
-    private func timeout() {
-        switch phase {
-        case .connecting:
-            // A layer whose handshake takes too long has its own word for it.
-            if let stack = transport?.pointee.stack, !stack.isReady { stack.expire() }
-            abort(.connectTimeout)
-        case .open: checkSilence()
-        case .closing:
-            if let t = transport { loop.close(t) }
-            over(ending)
-        case .over: break
-        }
-    }
-
-    private func checkSilence() {
-        guard let t = transport else { return }
-        if limits.sendTimeout > 0, stuckSince > 0, loop.now >= stuckSince + limits.sendTimeout { return abort(.stuck) }
-        if limits.idleTimeout > 0, loop.now >= t.pointee.lastRead + limits.idleTimeout {
-            // While reading is paused the silence is ours.
-            guard t.pointee.isPaused else { return abort(.idle) }
-            loop.timers.arm(timer, at: loop.now + limits.idleTimeout)
-            return
-        }
-        armTimer()
-    }
-
     // MARK: - On the loop: ending
 
     override public func closed(_ t: TransportRef, _ reason: CloseReason) {
@@ -358,7 +317,7 @@ public final class Stream: TransportOwner, @unchecked Sendable {
         if isTold { table.remove(self) }
     }
 
-    private func over(_ end: StreamEnd) {
+    func over(_ end: StreamEnd) {
         guard phase != .over else { return }
         gate.store(Gate.shut.rawValue, ordering: .releasing)
         phase = .over

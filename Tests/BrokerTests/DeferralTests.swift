@@ -67,52 +67,73 @@ struct DeferralTests {
 
     @Test("Answer, timeout and unloading race for it: exactly one gets each")
     func race() {
-        let deferrals = Deferrals()
-        let rounds = 600
-        let racers = 3
-        nonisolated(unsafe) let ready = UnsafeMutablePointer<UInt32>.allocate(capacity: rounds)
-        ready.initialize(repeating: 0, count: rounds)
-        nonisolated(unsafe) let ids = UnsafeMutablePointer<UInt64>.allocate(capacity: rounds)
-        ids.initialize(repeating: 0, count: rounds)
-        nonisolated(unsafe) let takers = UnsafeMutablePointer<UInt32>.allocate(capacity: rounds)
-        takers.initialize(repeating: 0, count: rounds)
-        nonisolated(unsafe) let mixedUp = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
-        mixedUp.initialize(to: 0)
-        // A slot that was given out twice would leave somebody waiting: then the test fails, but ends.
-        let deadline = cr_clock_ms() + 60_000
-        @Sendable func wait(while condition: () -> Bool) {
-            while condition(), cr_clock_ms() < deadline { sched_yield() }
-        }
-        var threads = (0..<racers).map { racer in
-            startThread("racer") {
-                for round in 0..<rounds {
-                    // All at the same moment, while the opener uses slots again.
-                    wait { cr_load_u64(ids + round) == 0 }
-                    _ = cr_add_u32(ready + round, 1)
-                    wait { cr_load_u32(ready + round) < racers }
-                    let id = cr_load_u64(ids + round)
-                    if racer == 2, round % 16 == 0, !deferrals.open(of: 1).contains(id) { continue }
-                    guard let slot = deferrals.take(id) else { continue }
-                    if slot.connection != UInt64(round) { _ = cr_add_u32(mixedUp, 1) }
-                    _ = cr_add_u32(takers + round, 1)
-                }
-            }
-        }
-        threads.append(
-            startThread("opener") {
-                for round in 0..<rounds {
-                    // Not far ahead, so that what was just answered is opened again.
-                    wait { round > 4 && cr_load_u32(takers + round - 4) == 0 }
-                    cr_store_u64(ids + round, self.open(deferrals, connection: UInt64(round)))
-                }
-            })
+        let race = Race(deferrals: Deferrals(), rounds: 600, racers: 3)
+        var threads = (0..<race.racers).map { racer in startThread("racer") { race.take(as: racer) } }
+        threads.append(startThread("opener") { race.open { self.open($0, connection: $1) } })
         for thread in threads { pthread_join(thread, nil) }
-        #expect((0..<rounds).allSatisfy { takers[$0] == 1 })
-        #expect(mixedUp.pointee == 0)
-        #expect(deferrals.open(of: 1) == [])
+        #expect((0..<race.rounds).allSatisfy { race.takers[$0] == 1 })
+        #expect(race.mixedUp.pointee == 0)
+        #expect(race.deferrals.open(of: 1) == [])
+    }
+}
+
+/// One thread opens a deferral a round, all others want to answer it at the same moment.
+private final class Race: @unchecked Sendable {
+    let deferrals: Deferrals
+    let rounds: Int
+    let racers: Int
+    /// How many got each; of those whose slot was somebody else's, all together.
+    let takers: UnsafeMutablePointer<UInt32>
+    let mixedUp: UnsafeMutablePointer<UInt32>
+    private let ready: UnsafeMutablePointer<UInt32>
+    private let ids: UnsafeMutablePointer<UInt64>
+    /// A slot that was given out twice would leave somebody waiting: then the test fails, but ends.
+    private let deadline = cr_clock_ms() + 60_000
+
+    init(deferrals: Deferrals, rounds: Int, racers: Int) {
+        self.deferrals = deferrals
+        self.rounds = rounds
+        self.racers = racers
+        ready = .allocate(capacity: rounds)
+        ready.initialize(repeating: 0, count: rounds)
+        ids = .allocate(capacity: rounds)
+        ids.initialize(repeating: 0, count: rounds)
+        takers = .allocate(capacity: rounds)
+        takers.initialize(repeating: 0, count: rounds)
+        mixedUp = .allocate(capacity: 1)
+        mixedUp.initialize(to: 0)
+    }
+
+    deinit {
         ready.deallocate()
         ids.deallocate()
         takers.deallocate()
         mixedUp.deallocate()
+    }
+
+    private func wait(while condition: () -> Bool) {
+        while condition(), cr_clock_ms() < deadline { sched_yield() }
+    }
+
+    func take(as racer: Int) {
+        for round in 0..<rounds {
+            // All at the same moment, while the opener uses slots again.
+            wait { cr_load_u64(ids + round) == 0 }
+            _ = cr_add_u32(ready + round, 1)
+            wait { cr_load_u32(ready + round) < racers }
+            let id = cr_load_u64(ids + round)
+            if racer == 2, round % 16 == 0, !deferrals.open(of: 1).contains(id) { continue }
+            guard let slot = deferrals.take(id) else { continue }
+            if slot.connection != UInt64(round) { _ = cr_add_u32(mixedUp, 1) }
+            _ = cr_add_u32(takers + round, 1)
+        }
+    }
+
+    func open(_ body: (Deferrals, _ connection: UInt64) -> UInt64) {
+        for round in 0..<rounds {
+            // Not far ahead, so that what was just answered is opened again.
+            wait { round > 4 && cr_load_u32(takers + round - 4) == 0 }
+            cr_store_u64(ids + round, body(deferrals, UInt64(round)))
+        }
     }
 }

@@ -166,7 +166,9 @@ private let fakeBroker = #"""
     tail -f /dev/null &
     child=$!
     trap 'rm -f "$root/data/ready"; kill "$child"; exit 0' TERM
-    if [ -e "$root/etc/mute" ]; then echo mute; : >"$root/data/said"; else echo "log.to=${MARTLET_LOG_TO:-}"; : >"$root/data/ready"; fi
+    if [ -e "$root/etc/mute" ]; then echo mute; : >"$root/data/said"; wait; fi
+    echo "log.to=${MARTLET_LOG_TO:-}"
+    : >"$root/data/ready"
     wait
 
     """#

@@ -41,25 +41,19 @@ static void drive(fake *f) {
   CHECK(fake_message(f, MARTLET_HOOK_MESSAGE_PUBLISH, "sensor/2", "", NULL, 0) == MARTLET_NEXT);
 }
 
-int main(int argc, char **argv) {
-  CHECK(argc == 3);
-  char wrong[64];
-  snprintf(wrong, sizeof wrong, "%s nonsense", argv[2]);
-  fake *f = fake_new("template.greeting = hi there\ntemplate.topic = sensor/#\ntemplate.deny_username = mallory\n");
-  f->log_level = MARTLET_LOG_DEBUG;
-  CHECK(fake_load(f, argv[1]) == MARTLET_OK);
-  drive(f);
-  CHECK(fake_auth(f, (fake_client){"c1", "mallory", "x", "192.0.2.7:5"}) == MARTLET_DENY);
-  CHECK(fake_auth(f, (fake_client){"c1", "alice", "x", "192.0.2.7:5"}) == MARTLET_IGNORE);
-  CHECK(fake_acl(f, (fake_client){"c1", "alice", NULL, "192.0.2.7:5"}, MARTLET_ACL_PUBLISH, "a/b") == MARTLET_IGNORE);
-  CHECK(fake_ctl(f, argv[2]) == MARTLET_OK);
+static void command_and_route(fake *f, const char *command) {
+  char route[64], wrong[64];
+  CHECK(fake_ctl(f, command) == MARTLET_OK);
   if (strcmp(f->out, expected) != 0) fprintf(stderr, "%s", f->out);
   CHECK(strcmp(f->out, expected) == 0);
-  char route[64];
-  snprintf(route, sizeof route, "GET /%s/hello/:name", argv[2]);
+  snprintf(wrong, sizeof wrong, "%s nonsense", command);
+  CHECK(fake_ctl(f, wrong) == MARTLET_E_INVAL && f->error[0] == 0);
+  snprintf(route, sizeof route, "GET /%s/hello/:name", command);
   const char *greeted = fake_http(f, route, (fake_web){.param = "world"});
   CHECK(strcmp(greeted, "200 content-type=text/plain; charset=utf-8|hi there, world\n") == 0);
-  CHECK(fake_ctl(f, wrong) == MARTLET_E_INVAL && f->error[0] == 0);
+}
+
+static void what_is_logged_and_filtered(fake *f) {
   CHECK(strstr(f->log, "client.connected c1") != NULL);
   CHECK(strstr(f->log, "message.publish sensor/1, QoS 1, 2 bytes") != NULL);
   CHECK(strstr(f->log, "client.subscribe c1 to sensor/#") != NULL);
@@ -67,16 +61,31 @@ int main(int argc, char **argv) {
   for (int i = 0; i < FAKE_MAX; i++)
     if (f->now.regs[i].kind == FAKE_HOOK && f->now.regs[i].hook >= MARTLET_HOOK_MESSAGE_PUBLISH)
       CHECK(strcmp(f->now.regs[i].text, "sensor/#") == 0);
+}
 
+static void reconfigure(fake *f, const char *command) {
   CHECK(fake_change(f, "template.greeting", "good day") == MARTLET_OK);
-  CHECK(fake_ctl(f, argv[2]) == MARTLET_OK && strncmp(f->out, "good day\n", 9) == 0);
+  CHECK(fake_ctl(f, command) == MARTLET_OK && strncmp(f->out, "good day\n", 9) == 0);
   char long_greeting[300];
   memset(long_greeting, 'x', sizeof long_greeting);
   long_greeting[201] = 0;
   CHECK(fake_change(f, "template.greeting", long_greeting) != MARTLET_OK);
   CHECK(strcmp(f->error, "A greeting has at most 200 bytes.") == 0);
-  CHECK(fake_ctl(f, argv[2]) == MARTLET_OK && strncmp(f->out, "good day\n", 9) == 0);
+  CHECK(fake_ctl(f, command) == MARTLET_OK && strncmp(f->out, "good day\n", 9) == 0);
+}
 
+int main(int argc, char **argv) {
+  CHECK(argc == 3);
+  fake *f = fake_new("template.greeting = hi there\ntemplate.topic = sensor/#\ntemplate.deny_username = mallory\n");
+  f->log_level = MARTLET_LOG_DEBUG;
+  CHECK(fake_load(f, argv[1]) == MARTLET_OK);
+  drive(f);
+  CHECK(fake_auth(f, (fake_client){"c1", "mallory", "x", "192.0.2.7:5"}) == MARTLET_DENY);
+  CHECK(fake_auth(f, (fake_client){"c1", "alice", "x", "192.0.2.7:5"}) == MARTLET_IGNORE);
+  CHECK(fake_acl(f, (fake_client){"c1", "alice", NULL, "192.0.2.7:5"}, MARTLET_ACL_PUBLISH, "a/b") == MARTLET_IGNORE);
+  command_and_route(f, argv[2]);
+  what_is_logged_and_filtered(f);
+  reconfigure(f, argv[2]);
   CHECK(fake_unload(f) == 0);
   CHECK(fake_live_messages == 0);
 

@@ -36,21 +36,11 @@ private final class Counter: Sendable {
         let shared = Shared(store: store)
         let fed = Counter()
         let running = Counter()
-        let rounds = 15_000
         for i in 0..<500 { store.put("stable/\(i)", "s") }
         let publishers: [@Sendable () -> Void] = (0..<3).map { seed in
             {
                 running.value.add(1, ordering: .relaxed)
-                var dice = Dice(UInt64(seed))
-                for step in 0..<rounds {
-                    let topic = "t/\(Int.random(in: 0..<300, using: &dice))/\(seed)"
-                    switch Int.random(in: 0..<4, using: &dice) {
-                    case 0: shared.store.remove(topic)
-                    case 1: shared.store.put(topic, "\(step)", deadline: Int64(step + 50))
-                    default: shared.store.put(topic, "\(step)")
-                    }
-                    if step % 64 == 0 { while shared.store.expireSlice(now: Int64(step)) > 0 {} }
-                }
+                Self.publish(shared.store, seed, rounds: 15_000)
                 running.value.subtract(1, ordering: .relaxed)
             }
         }
@@ -73,6 +63,20 @@ private final class Counter: Sendable {
         try bench.reopen(storage, now: 1_000_000)
         #expect(try bench.fetched("#", now: 1_000_000) == expected)
         bench.remove()
+    }
+
+    /// Puts, replaces and removes, some of it with a deadline, and sweeps now and then.
+    private static func publish(_ store: Store, _ seed: Int, rounds: Int) {
+        var dice = Dice(UInt64(seed))
+        for step in 0..<rounds {
+            let topic = "t/\(Int.random(in: 0..<300, using: &dice))/\(seed)"
+            switch Int.random(in: 0..<4, using: &dice) {
+            case 0: store.remove(topic)
+            case 1: store.put(topic, "\(step)", deadline: Int64(step + 50))
+            default: store.put(topic, "\(step)")
+            }
+            if step % 64 == 0 { while store.expireSlice(now: Int64(step)) > 0 {} }
+        }
     }
 
     /// Messages fed by the walk that fits the storage.

@@ -8,15 +8,19 @@ import time
 from wire import *
 
 MARTLET_ONLY = True
-OPEN, CLOSED, RULED, PROXIES, NAMED = (free_port() for _ in range(5))
+OPEN, TIMED, CLOSED, RULED, PROXIES, NAMED = (free_port() for _ in range(6))
 CONFIG = {
     "mqtt.allow_anonymous": "loopback",
     "zone.open.allow_anonymous": "true",
     "listener.tcp.open": f"127.0.0.1:{OPEN}",
     "listener.tcp.open.zone": "open",
     "listener.tcp.open.proxy_protocol": "on",
-    "listener.tcp.open.proxy_protocol_timeout": f"{max(1, round(DEADLINE / 10))}s",
+    # To look what the broker has read takes as long as the machine has connections.
+    "listener.tcp.open.proxy_protocol_timeout": "60s",
     "listener.tcp.open.max_connections": "20",
+    "listener.tcp.timed": f"127.0.0.1:{TIMED}",
+    "listener.tcp.timed.proxy_protocol": "on",
+    "listener.tcp.timed.proxy_protocol_timeout": f"{max(1, round(DEADLINE / 10))}s",
     "listener.tcp.closed": f"127.0.0.1:{CLOSED}",
     "listener.tcp.closed.proxy_protocol": "on",
     "listener.tcp.ruled": f"127.0.0.1:{RULED}",
@@ -94,11 +98,9 @@ def consumed(c, port):
     own = c.sock.getsockname()[1]
 
     def is_read():
-        for line in open("/proc/net/tcp").read().splitlines()[1:]:
-            fields = line.split()
-            if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{own:04X}"):
-                return int(fields[4].split(":")[1], 16) == 0 and fields[3] == "01"
-        return False
+        lines = [line.split() for line in open("/proc/net/tcp").read().splitlines()[1:]]
+        return any(here.endswith(f":{port:04X}") and there.endswith(f":{own:04X}") and state == "01"
+                   and int(queues.split(":")[1], 16) == 0 for _, here, there, state, queues, *_ in lines)
 
     wait_until(is_read, "the broker to read")
 
@@ -133,6 +135,7 @@ def test_header_in_single_bytes(b):
         c.quiet().disconnect()
 
 
+@limit(120)
 def test_header_in_two_pieces_at_every_byte(b):
     """The second piece carries what follows the header too."""
     for header in (FOUR, tcp4("192.0.2.9", 4712, tlv(4, b"xyz"))):
@@ -159,11 +162,11 @@ def test_no_header_in_time(b):
     """proxy_protocol_timeout closes who says nothing, or half of it; those that left early free their place too."""
     for begin in (b"", FOUR[:20], SIGNATURE, tcp4("192.0.2.1", 1, bytes(100), length=4000)):
         begun = time.monotonic()
-        c = b.raw(4, port=OPEN)
+        c = b.raw(4, port=TIMED)
         c.sock.sendall(begin)
         assert c.until_eof() == b""
         assert 0.9 < time.monotonic() - begun < 2.5, begin
-    assert b.ended("tcp:open", "proxy_timeout") >= 4
+    assert b.ended("tcp:timed", "proxy_timeout") >= 4
     for _ in range(20):
         b.raw(4, port=OPEN).close()
         c = b.raw(4, port=OPEN)
@@ -172,6 +175,7 @@ def test_no_header_in_time(b):
     none_left(b)
 
 
+@limit(120)
 def test_waiting_for_a_header_takes_a_place(b):
     """max_connections counts who has not said the header yet."""
     none_left(b)
@@ -180,8 +184,6 @@ def test_waiting_for_a_header_takes_a_place(b):
         c.sock.sendall(FOUR[:9])
         consumed(c, OPEN)
     assert b.raw(4, port=OPEN).until_eof() == b""
-    for c in held:
-        assert c.until_eof() == b""
 
 
 def test_the_client_is_who_counts_not_the_proxy(b):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client may send and must take: rate_limit, publish_limit, send_timeout, output bounds; resending to 3.x."""
+"""What a client may send: rate_limit, publish_limit. Resending to 3.x, and the memory of ACL answers."""
 import re
 import threading
 import time
@@ -7,7 +7,7 @@ import time
 from wire import *
 
 MARTLET_ONLY = True
-BYTES, SLOW, MINUTE, IMPATIENT, PATIENT, RETRY, TIGHT = (free_port() for _ in range(7))
+BYTES, SLOW, MINUTE, RETRY, TIGHT = (free_port() for _ in range(5))
 PLUGINS = ["retainer", "acl_file"]
 CONFIG = {
     "node.loops": "2",
@@ -29,24 +29,11 @@ CONFIG = {
     "listener.tcp.minute.zone": "minute",
     "listener.tcp.inherits": f"127.0.0.1:{TIGHT}",
     "listener.tcp.inherits.zone": "inherits",
-    "listener.tcp.impatient": f"127.0.0.1:{IMPATIENT}",
-    "listener.tcp.impatient.zone": "free",
-    "listener.tcp.impatient.send_timeout": "2s",
-    "listener.tcp.impatient.sndbuf": "16KB",
-    "listener.tcp.patient": f"127.0.0.1:{PATIENT}",
-    "listener.tcp.patient.zone": "free",
-    "listener.tcp.patient.send_timeout": "2s",
-    "listener.tcp.patient.send_timeout_close": "off",
-    "listener.tcp.patient.sndbuf": "16KB",
     "listener.tcp.retry": f"127.0.0.1:{RETRY}",
     "listener.tcp.retry.zone": "retry",
     "mqtt.output_high_water": "64KB",
     "mqtt.max_output_buffer": "256KB",
 }
-
-
-def metric(b, name):
-    return int(re.search(rf"^{name} *: (\d+)$", b.ctl("broker", "metrics").stdout, re.M)[1])
 
 
 def gently(clients, seconds):
@@ -69,7 +56,7 @@ def test_bytes_beyond_the_rate_wait(b, v):
     sub, beside = b.client(4, "sub"), b.client(5, "beside")
     sub.subscribe(b.topic(), 0)
     pub = b.raw(v, "pub", port=BYTES).connect(b.id("pub"))
-    before = metric(b, "clients/throttled")
+    before = b.metric("clients/throttled")
     begun = time.monotonic()
     data = b"".join(publish(v, b.topic(), str(n).encode().ljust(1000, b".")) for n in range(300))
     sender = threading.Thread(target=pub.sock.sendall, args=(data,))
@@ -80,7 +67,7 @@ def test_bytes_beyond_the_rate_wait(b, v):
     spent = time.monotonic() - begun
     sender.join()
     assert 1.8 < spent < 4, f"{spent:.2f} s"
-    assert metric(b, "clients/throttled") > before
+    assert b.metric("clients/throttled") > before
     pub.quiet().disconnect()
 
 
@@ -213,109 +200,6 @@ def test_throttled_client_is_not_timed_out(b):
     pub.quiet()
 
 
-# -- what a client must take ------------------------------------------------------------------------------------------
-
-
-def deaf(b, name, port, **more):
-    """A client that subscribes and then takes nothing."""
-    c = b.raw(5, name, port=port, rcvbuf=4096)
-    c.connect(b.id(name), keepalive=0, **more)
-    c.subscribe(b.topic(), 0)
-    return c
-
-
-@limit(120)
-def test_who_takes_nothing_is_closed(b):
-    """send_timeout 2s: closed, counted, its will goes out; send_timeout_close off leaves it; a slow reader stays."""
-    watcher, pub = b.client(4, "watcher"), b.client(4, "pub")
-    watcher.subscribe(b.topic("will/+"), 0)
-    before = b.ended("tcp:impatient", "send_timeout")
-    deaf(b, "deaf", IMPATIENT, will=Will(b.topic("will/deaf"), b"gone"))
-    spared = deaf(b, "spared", PATIENT, will=Will(b.topic("will/spared"), b"gone"))
-    reader = deaf(b, "reader", IMPATIENT, will=Will(b.topic("will/reader"), b"gone"))
-    begun = time.monotonic()
-    pub.send(publish(4, b.topic(), bytes(1000)) * 1000)
-    died = None
-    while time.monotonic() - begun < 8:
-        assert reader.sock.recv(1500)  # a little at a time, five times a second
-        try:
-            p = watcher.packet(timeout=0.2)
-            assert died is None and p.topic == b.topic("will/deaf"), p
-            died = time.monotonic() - begun
-        except AssertionError as error:
-            assert "nothing arrived" in str(error), error
-    assert died and 1.9 < died < 4.5, died
-    assert b.ended("tcp:impatient", "send_timeout") == before + 1
-    assert b.ended("tcp:patient", "send_timeout") == 0
-    for name in ("spared", "reader"):
-        shown = b.ctl("clients", "show", b.id(name)).stdout
-        assert int(re.search(r"output_pending +: (\d+)", shown)[1]) > 0, (name, shown)
-    spared.close()
-    reader.close()
-
-
-@limit(120)
-def test_idle_for_long_and_then_busy_is_not_stalled(b):
-    """The time counts from when data began to wait, not from when the client last took some."""
-    sub, pub = deaf(b, "sub", IMPATIENT), b.client(4, "pub")
-    b.clock(), b.clock()
-    pub.send(publish(4, b.topic(), bytes(1000)) * 200)
-    b.clock()
-    assert b.ctl("clients", "show", b.id("sub")).returncode == 0
-    for _ in range(20):
-        sub.expect_publish(b.topic())
-
-
-@limit(120)
-def test_beyond_max_output_buffer_qos_0_is_dropped_and_counted(b):
-    """256 KB here: the client stays, memory too."""
-    before = metric(b, "messages/dropped/slow")
-    deaf(b, "deaf", PATIENT)
-    pub = b.client(4, "pub")
-    pub.send(publish(4, b.topic(), bytes(1000)) * 4000)
-    pub.quiet()
-    shown = b.ctl("clients", "show", b.id("deaf")).stdout
-    assert int(re.search(r"output_pending +: (\d+)", shown)[1]) < 300_000, shown
-    assert metric(b, "messages/dropped/slow") > before + 2000
-
-
-@limit(120)
-def test_who_does_not_take_answers_is_not_read(b):
-    """Pings without end and not one answer read: the broker stops reading, and goes on when the client does."""
-    c = b.raw(4, "c", port=PATIENT, rcvbuf=4096).connect(b.id("c"), keepalive=0)
-    before, sent = b.memory(), 0
-    data = pingreq() * 32_768
-    c.sock.settimeout(2)
-    try:
-        while sent < 64 << 20:
-            sent += c.sock.send(data)
-    except TimeoutError:
-        pass
-    assert sent < 64 << 20, "64 MB of pings were read although nobody took the answers"
-    assert b.memory() - before < 16 << 20
-    got, c.sock = 0, c.sock
-    c.sock.settimeout(DEADLINE)
-    while got < (sent & ~1):
-        got += len(c.sock.recv(1 << 16))
-    assert got == (sent & ~1)
-
-
-@limit(120)
-def test_keep_alive_ends_who_neither_takes_nor_is_read(b):
-    """Its pings cannot be seen, so what it takes shows that it lives: nothing."""
-    watcher = b.client(4, "watcher")
-    watcher.subscribe(b.topic("will"), 0)
-    c = b.raw(4, "c", port=PATIENT, rcvbuf=4096)
-    c.connect(b.id("c"), keepalive=2, will=Will(b.topic("will"), b"gone"))
-    c.sock.settimeout(1)
-    try:
-        while True:
-            c.sock.send(pingreq() * 32_768)
-    except (TimeoutError, ConnectionError):
-        pass
-    watcher.expect_publish(b.topic("will"), b"gone", timeout=15)
-
-
 # -- sent again -------------------------------------------------------------------------------------------------------
 
 
@@ -325,17 +209,21 @@ def test_unacknowledged_message_is_sent_again(b, v):
     """retry_interval 1s, MQTT 3.x: with DUP and its packet identifier, once an interval, until it is acknowledged."""
     sub, pub = b.raw(v, "sub", port=RETRY).connect(b.id("sub")), b.client(4, "pub")
     sub.subscribe(b.topic(), 2)
-    before = metric(b, "messages/retried")
+    before = b.metric("messages/retried")
     begun = time.monotonic()
     for n in range(3):
         pub.deliver(b.topic(), str(n), 1 if n < 2 else 2)
     first = [sub.expect_publish(b.topic(), str(n), dup=0) for n in range(3)]
-    for turn in range(2):
-        for n in range(3):
-            p = sub.expect_publish(b.topic(), str(n), dup=1, pid=first[n].pid, qos=first[n].qos)
-        spent = time.monotonic() - begun
-        assert turn + 0.9 < spent < 2 * turn + 2.6, f"turn {turn} after {spent:.2f} s"
-    assert metric(b, "messages/retried") == before + 6
+    # On a busy machine one of them may be due before another that was sent a moment later.
+    came = {p.pid: [begun] for p in first}
+    while min(map(len, came.values())) < 3:
+        p = sub.packet()
+        n = next(n for n in range(3) if first[n].pid == p.pid)
+        assert (p.name, p.payload, p.dup, p.qos) == ("PUBLISH", b"%d" % n, 1, first[n].qos), p
+        came[p.pid].append(time.monotonic())
+    for times in came.values():
+        assert all(0.9 < later - earlier < 2.6 for earlier, later in zip(times, times[1:])), times
+    assert b.metric("messages/retried") == before + sum(len(times) - 1 for times in came.values())
     sub.ack(first[0])
     sub.ack(first[1])
     sub.send(ack(PUBREC, v, first[2].pid))
@@ -347,7 +235,6 @@ def test_unacknowledged_message_is_sent_again(b, v):
     sub.send(ack(PUBCOMP, v, first[2].pid))
     b.clock(), b.clock()
     sub.quiet()
-    assert p
 
 
 @limit(90)
@@ -399,10 +286,10 @@ def test_acl_cache_size_is_that_of_a_loop(b):
     c = b.client(4)
 
     def hits(*topics):
-        before = metric(b, "acl/cache_hits")
+        before = b.metric("acl/cache_hits")
         for topic in topics:
             c.deliver(b.topic(topic), b"x", 1)
-        return metric(b, "acl/cache_hits") - before
+        return b.metric("acl/cache_hits") - before
 
     assert hits("a", "a", "a", "a", "a") == 4
     assert hits("b", "a", "b", "a", "b") == 0

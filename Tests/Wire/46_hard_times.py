@@ -3,7 +3,6 @@
 starts and serves, or says in one sentence why it cannot; what it acknowledged is there again."""
 import contextlib
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -11,96 +10,11 @@ import subprocess
 import time
 
 from wire import *
-from wire.broker import free_port
-from wire.client import Client
+from wire.place import Place
 
 MARTLET_ONLY = True
 PLUGINS = []
 NOBODY = 65534
-
-
-class Place:
-    """A folder of its own for a broker that uses the programs and plugins of b."""
-
-    def __init__(self, b, name="place", plugins="", **config):
-        self.b, self.dir, self.port = b, b.dir / f"{name}{b.unique}", free_port()
-        for folder in ("etc/plugins", "data", "log"):
-            (self.dir / folder).mkdir(parents=True)
-        self.conf = self.dir / "etc/martlet.conf"
-        lines = {"listener.tcp.test": f"127.0.0.1:{self.port}", "mqtt.allow_anonymous": "true", "log.to": "both",
-                 "plugins.dir": b.dir / "plugins", "plugins.default": plugins}
-        lines |= {key.replace("__", "."): value for key, value in config.items()}
-        self.conf.write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
-        self.process = None
-
-    def start(self, files=None, size=None, user=None, **more):
-        """Limits: open files, size of files. Returns at once."""
-        def prepare():
-            for what, limit in ((resource.RLIMIT_NOFILE, files), (resource.RLIMIT_FSIZE, size)):
-                if limit:
-                    resource.setrlimit(what, (limit, limit))
-            if user:
-                os.setgroups([])
-                os.setgid(user)
-                os.setuid(user)
-        more = {"stdin": subprocess.DEVNULL, "stdout": open(self.dir / "output", "ab"), "cwd": "/",
-                "stderr": subprocess.STDOUT, **more}
-        command = more.pop("command", [self.b.dir / "bin/martlet-broker"])
-        self.process = subprocess.Popen([*self.b.wrap, *command, "--root", self.dir], preexec_fn=prepare,
-                                        start_new_session=True, **more)
-        return self
-
-    def ready(self):
-        """Returns once it answers commands."""
-        end = time.monotonic() + 3 * DEADLINE
-        while self.ctl("status").returncode:
-            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.output()}"
-            assert time.monotonic() < end, f"it does not answer: {self.output()}"
-            time.sleep(0.02)
-        return self
-
-    def refuses(self, *words):
-        """Ends by itself, with status 1 and one sentence that holds these words."""
-        assert self.process.wait(3 * DEADLINE) == 1, f"{self.process.returncode}: {self.output()}"
-        last = self.output().splitlines()[-1]
-        for word in words:
-            assert word in last, f"{word!r} is not in {last!r}"
-
-    def serves(self):
-        c = Client(self.port, 5, self.b.trace, "serves").connect(f"serves{time.monotonic_ns()}")
-        c.subscribe("still/here", 1)
-        c.deliver("still/here", b"x", 1)
-        c.take("still/here", b"x", qos=1)
-        c.close()
-        return self
-
-    def client(self, name, **more):
-        return Client(self.port, 5, self.b.trace, name).connect(name, **more)
-
-    def ctl(self, *words):
-        where = {**os.environ, "MARTLET_CTL_SOCKET": str(self.dir / "data/martlet.sock")}
-        return subprocess.run([self.b.dir / "bin/martlet_ctl", *words], env=where, capture_output=True, text=True,
-                              timeout=3 * DEADLINE, stdin=subprocess.DEVNULL)
-
-    def output(self):
-        return (self.dir / "output").read_text(errors="replace")
-
-    def end(self, how=signal.SIGTERM):
-        """Its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        return self.process.wait(3 * DEADLINE)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        crash = [line for line in self.output().splitlines() if "Fatal error" in line or "Sanitizer" in line] \
-            if (self.dir / "output").exists() else []
-        assert kind or not crash, crash
 
 
 def as_root():
@@ -193,10 +107,7 @@ def test_no_descriptor_left(b):
         p.start(files=32 + 2 * os.cpu_count() + 20).ready()
         inside = p.client("inside")
         many = [socket.create_connection(("127.0.0.1", p.port)) for _ in range(100)]
-        end = time.monotonic() + DEADLINE
-        while "Too many open files" not in p.output():
-            assert time.monotonic() < end, p.output()
-            time.sleep(0.02)
+        p.says("Too many open files")
         inside.subscribe("x", 1)
         inside.deliver("x", b"1", 1)
         inside.take("x", b"1", qos=1)
@@ -258,18 +169,13 @@ def test_a_full_disc(b):
         fill(p.dir / "data")
         for n in range(100):
             c.deliver(f"kept/{n}", bytes(1000), 1, retain=1)
-        end = time.monotonic() + DEADLINE
-        while "cannot be written" not in p.output():
-            assert time.monotonic() < end, p.output()
-            time.sleep(0.02)
+        p.says("cannot be written")
         p.serves()
         for words in (("banned", "add", "clientid", "evil", "0"), ("plugins", "load", "acl_file")):
             done = p.ctl(*words)
             assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done
         (p.dir / "data/fill").unlink()
-        while "are written again" not in p.output():
-            assert time.monotonic() < end + DEADLINE, p.output()
-            time.sleep(0.02)
+        p.says("are written again")
         assert p.ctl("banned", "add", "clientid", "evil", "0").returncode == 0
         p.end(signal.SIGKILL)
         p.start().ready()
@@ -351,11 +257,9 @@ def test_a_kill_loses_nothing_that_is_on_disc(b):
         for n in range(50):
             c.deliver(f"kept/{n}", f"<payload {n}>", 1, retain=1)
         assert p.ctl("banned", "add", "clientid", "evil", "0").returncode == 0
-        end = time.monotonic() + DEADLINE
         data = p.dir / "data/retainer/data.mdb"
-        while any(f"<payload {n}>".encode() not in data.read_bytes() for n in range(50)):
-            assert time.monotonic() < end, "the retained messages are not written"
-            time.sleep(0.05)
+        wait_until(lambda: all(f"<payload {n}>".encode() in data.read_bytes() for n in range(50)),
+                   "the retained messages on the disc")
         p.end(signal.SIGKILL)
         p.start().ready()
         assert p.ctl("retainer", "info").stdout.strip() == "retained/total: 50"
@@ -371,7 +275,7 @@ def test_stopped_and_continued(b):
         c.subscribe("t", 1)
         os.kill(p.process.pid, signal.SIGSTOP)
         c.publish("t", b"a", 1, pid=7)
-        time.sleep(3)  # the time itself is what is tested
+        b.clock(), b.clock()  # another broker's, which goes on
         os.kill(p.process.pid, signal.SIGCONT)
         assert {c.packet().name for _ in range(2)} == {"PUBACK", "PUBLISH"}
         assert p.end() == 0

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """paho-mqtt and aiomqtt through WebSocket, where they are installed, and haproxy in front. (Debian 12's mosquitto_pub
 and mosquitto_sub do not speak it.)"""
-import os
 import subprocess
 import tempfile
 from pathlib import Path

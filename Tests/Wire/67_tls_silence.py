@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thousands of connections to a TLS listener that say nothing, or begin a handshake and leave it at that."""
 import os
-import resource
 import socket
 import ssl
 import time
@@ -22,15 +21,6 @@ for name, port, more in (("quick", PORT, {"handshake_timeout": "3s"}),
     CONFIG |= {prefix: f"127.0.0.1:{port}", f"{prefix}.certfile": CA["cert.pem"], f"{prefix}.keyfile": CA["key.pem"],
                f"{prefix}.backlog": "4096", **{f"{prefix}.{k}": v for k, v in more.items()}}
 CONTEXT = CA.context()
-
-
-def room_for(count):
-    """This process may hold so many sockets, or the test cannot run."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count + 200:
-        if hard < count + 200:
-            raise Skip(f"a process may open {hard} files here")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count + 200, hard))
 
 
 def hello():

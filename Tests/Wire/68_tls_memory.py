@@ -2,9 +2,7 @@
 """What an idle TLS connection costs, without and with a client's certificate."""
 import os
 import re
-import resource
 import ssl
-from pathlib import Path
 
 from wire import *
 from wire.certs import Authority
@@ -29,11 +27,6 @@ CONFIG = {
 }
 
 
-def memory(b):
-    """Bytes of its own memory, without files that are mapped."""
-    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{b.process.pid}/status").read_text())[1]) * 1024
-
-
 def come(b, count, port, context, name):
     for i in range(count):
         c = b.raw(4, f"{name}{i}", port=port, tls=context).connect(b.id(f"{name}{i}"), keepalive=0)
@@ -41,13 +34,11 @@ def come(b, count, port, context, name):
 
 
 def cost(b, port, context):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < MANY + WARM + 200 <= hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (MANY + WARM + 200, hard))
+    room_for(MANY + WARM)
     come(b, WARM, port, context, "warm")
-    before = memory(b)
+    before = b.own_memory()
     come(b, MANY, port, context, "idle")
-    return (memory(b) - before) / MANY
+    return (b.own_memory() - before) / MANY
 
 
 @limit(120)

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 from wire import *
-from wire.cplugin import compile_plugin, compile_program, quoted
+from wire import http_plugin
+from wire.cplugin import compile_program
 from wire.web import *
 
 MARTLET_ONLY = True
@@ -48,15 +49,9 @@ def https(b, path, *words, port=DOOR, data=None):
 
 
 def loaded(b):
+    """The certificates, and then the plugin with a folder to serve."""
     certificates(b)
-    folder = b.dir / "www"
-    folder.mkdir(exist_ok=True)
-    if not (folder / "big.bin").exists():
-        (folder / "big.bin").write_bytes(os.urandom(3 << 20))
-    compile_plugin(b, "http", "http", ['ID="http"', quoted("VERSION", "1.0.0"), quoted("FOLDER", folder)])
-    b.ctl("plugins", "unload", "http")
-    b.load("http")
-    return folder
+    return http_plugin.loaded(b)
 
 
 def test_routes_and_bodies(b):

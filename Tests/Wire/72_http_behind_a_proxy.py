@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP listeners behind a proxy that names the client (PROXY protocol 1 and 2), and how fast they accept."""
-import os
-import shutil
 import socket
-import ssl
 import struct
 import subprocess
 import tempfile
@@ -13,6 +10,7 @@ from pathlib import Path
 from wire import *
 from wire.certs import Authority
 from wire.cplugin import compile_plugin, quoted
+from wire.people import tool
 from wire.web import *
 
 MARTLET_ONLY = True
@@ -148,16 +146,10 @@ listen web
 """
 
 
-def listens(port):
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)
-
 
 def test_haproxy_in_front(b):
     """send-proxy and send-proxy-v2, in front of HTTP and HTTPS: clients keep their own addresses."""
-    program = shutil.which("haproxy") or "/usr/sbin/haproxy"
-    if not os.access(program, os.X_OK):
-        raise Skip("there is no haproxy")
+    program = tool("haproxy")
     loaded(b)
     ports = [free_port() for _ in range(4)]
     with tempfile.TemporaryDirectory(prefix="mw-haproxy-") as folder:
@@ -166,7 +158,8 @@ def test_haproxy_in_front(b):
         proxy = subprocess.Popen([program, "-db", "-f", str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
         try:
-            wait_until(lambda: proxy.poll() is None and all(map(listens, ports)), "haproxy listens")
+            for port in ports:
+                wait_listening(proxy, port)
             for n, port in enumerate(ports):
                 scheme = "https" if n == 2 else "http"
                 done = subprocess.run(

@@ -3,7 +3,6 @@
 its clients do not notice."""
 import os
 import re
-import resource
 import socket
 import threading
 import time
@@ -119,9 +118,7 @@ def test_a_slow_reader_costs_bounded_memory(b):
 @limit(120)
 def test_two_thousand_idle_connections_and_one_more(b):
     """As many as the limit says, at a price that can be paid; the next is refused."""
-    wanted = min(resource.getrlimit(resource.RLIMIT_NOFILE))
-    if wanted < 2100:
-        raise Skip(f"only {wanted} open files are allowed")
+    room_for(2000)
     wait_until(lambda: seen(b, "connections") == 0, "the end of earlier tests' connections")
     before = b.memory()
     clients = [tcp() for _ in range(2000)]

@@ -8,13 +8,13 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 
 from wire import *
 from wire.broker import free_port
 from wire.certs import Authority
 from wire.client import DEADLINE
 from wire.cplugin import compile_plugin, install, quoted
+from wire.people import tool
 
 MARTLET_ONLY = True
 CA, OTHER = Authority("gateway.example"), Authority("other.example")
@@ -57,12 +57,6 @@ def same(s, data):
     assert got == data
 
 
-def ends(b, name):
-    """How connections of a listener ended."""
-    block = next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {name}\n" in x)
-    return dict(re.findall(r"\{(\w+),(\d+)\}", block))
-
-
 def test_echo_over_tls(b):
     """In large and small pieces, in both versions; UDP beside it stays plain."""
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -81,7 +75,7 @@ def test_who_does_not_speak_tls_is_counted(b):
         s.sendall(b"GET / HTTP/1.1\r\n\r\n")
         while s.recv(100):
             pass
-    assert ends(b, "echo:tcp").get("tls_not_tls") == "1", ends(b, "echo:tcp")
+    assert b.ended("echo:tcp", "tls_not_tls") == 1, b.listener("echo:tcp")
 
 
 def test_clients_stay_through_upgrades(b):
@@ -107,9 +101,7 @@ def test_a_profile_may_ask_for_certificates(b):
             assert s.recv(1) == b""
     except (ssl.SSLError, ConnectionError):
         pass
-    end = time.monotonic() + DEADLINE
-    while ends(b, "echo:tcp").get("tls_no_peer_cert") != "1":
-        assert time.monotonic() < end, ends(b, "echo:tcp")
+    b.wait_counted("echo:tcp", "tls_no_peer_cert", 1)
 
 
 COMMON, DN, SUBJECT, SHA256, DER, PEM, IDENTITY = range(7)
@@ -254,7 +246,7 @@ def test_certificates_are_loaded_anew(b):
     done = b.ctl("listeners", "reload-certs", "net:tcp")
     assert done.returncode == 0 and "certificates of net:tcp are loaded, valid until 2" in done.stdout, done
     assert served(port) == "second"
-    assert "cert_not_after" in next(x for x in b.ctl("listeners").stdout.split("listener on ") if "net:tcp" in x)
+    assert "cert_not_after" in b.listener("net:tcp")
     put(FIRST)
     done = b.ctl("listeners", "reload-certs")
     assert done.returncode == 0, done
@@ -344,24 +336,16 @@ def test_outgoing_connections(b):
 
 
 def test_outgoing_with_a_shared_key(b):
-    program = shutil.which("openssl")
-    if not program:
-        raise Skip("there is no openssl")
+    program = tool("openssl")
     port = free_port()
     server = subprocess.Popen(
         [program, "s_server", "-accept", f"127.0.0.1:{port}", "-nocert", "-psk", KEY, "-psk_identity", "gateway-1",
          "-tls1_2", "-cipher", "PSK", "-quiet", "-naccept", "1"], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     try:
-        while not listening(port):
-            assert server.poll() is None, "s_server has ended"
+        wait_listening(server, port)
         outgoing(b, "keys", port)
         assert server.stdout.readline() == b"hello from 1.0.0\n"
     finally:
         server.kill()
         server.wait()
     b.ctl("plugins", "unload", "net")
-
-
-def listening(port):
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)

@@ -15,6 +15,7 @@ from wire.broker import free_port
 from wire.certs import Authority
 from wire.client import DEADLINE
 from wire.cplugin import compile_plugin, install, quoted
+from wire.people import tool
 
 MARTLET_ONLY = True
 CA, OTHER = Authority("gateway.example"), Authority("other.example")
@@ -44,9 +45,7 @@ class Client:
     """openssl s_client: a line in is a datagram out, and back again."""
 
     def __init__(self, *options, port=None):
-        program = shutil.which("openssl")
-        if not program:
-            raise Skip("there is no openssl")
+        program = tool("openssl")
         self.process = subprocess.Popen(
             [program, "s_client", "-dtls1_2", "-quiet", "-no_ign_eof", "-connect", f"127.0.0.1:{port or PORT}",
              *options],
@@ -81,33 +80,18 @@ class Client:
         self.process.stdout.close()
 
 
-def block(b, plugin="echo"):
-    return next(x for x in b.ctl("listeners").stdout.split("listener on ") if f": {plugin}:udp\n" in x)
-
-
-def ends(b, reason, plugin="echo"):
-    return int(dict(re.findall(r"\{(\w+),(\d+)\}", block(b, plugin))).get(reason, 0))
-
-
-def current(b, plugin="echo"):
-    return int(re.search(r"current_clients *: (\d+)", block(b, plugin))[1])
-
-
-def until(done, text):
-    end = time.monotonic() + DEADLINE
-    while not done():
-        assert time.monotonic() < end, text() if callable(text) else text
-        time.sleep(0.01)
+def until(b, done):
+    wait_until(done, lambda: f"a change of {b.ctl('listeners').stdout}")
 
 
 def test_echo_with_a_certificate(b):
     """RFC 6347: datagrams come back, and a goodbye ends the association."""
-    before = ends(b, "peer_closed")
+    before = b.ended("echo:udp", "peer_closed")
     with Client(*CERTIFICATE) as s:
         s.same(b"hello")
         s.same(b"x" * 8000)
-        assert current(b) == 1
-    until(lambda: ends(b, "peer_closed") == before + 1 and current(b) == 0, lambda: block(b))
+        assert b.current("echo:udp") == 1
+    until(b, lambda: b.ended("echo:udp", "peer_closed") == before + 1 and b.current("echo:udp") == 0)
 
 
 def test_echo_with_a_shared_key(b):
@@ -116,11 +100,11 @@ def test_echo_with_a_shared_key(b):
         s.same(b"by key")
     with Client("-psk", KEY, "-psk_identity", "nobody", "-cipher", "PSK") as s:
         s.fails()
-    until(lambda: ends(b, "tls_unknown_psk") == 1, lambda: block(b))
+    until(b, lambda: b.ended("echo:udp", "tls_unknown_psk") == 1)
 
 
 def test_garbage_is_counted_and_keeps_nothing(b):
-    strays = ends(b, "no_association")
+    strays = b.ended("echo:udp", "no_association")
     with Client(*CERTIFICATE) as s, socket.socket(type=socket.SOCK_DGRAM) as u:
         s.same(b"before")
         u.connect(("127.0.0.1", PORT))
@@ -128,10 +112,10 @@ def test_garbage_is_counted_and_keeps_nothing(b):
         for n in range(0, 200, 20):
             for more in range(n, n + 20):
                 u.send(os.urandom(1 + more * 7))
-            until(lambda: ends(b, "no_association") == strays + n + 20, lambda: block(b))
+            until(b, lambda: b.ended("echo:udp", "no_association") == strays + n + 20)
         s.same(b"after")
-        assert current(b) == 1, block(b)
-    until(lambda: current(b) == 0, lambda: block(b))
+        assert b.current("echo:udp") == 1, b.listener("echo:udp")
+    until(b, lambda: b.current("echo:udp") == 0)
 
 
 class Proxy:
@@ -176,7 +160,7 @@ def test_a_hello_without_our_cookie_keeps_nothing(b):
     with Proxy() as proxy, Client(*CERTIFICATE, port=proxy.port) as s:
         s.same(b"x")
         hello, cookie = proxy.first[:2]
-    until(lambda: current(b) == 0, lambda: block(b))
+    until(b, lambda: b.current("echo:udp") == 0)
     for data in (hello, cookie):
         with socket.socket(type=socket.SOCK_DGRAM) as u:
             u.settimeout(DEADLINE)
@@ -185,7 +169,7 @@ def test_a_hello_without_our_cookie_keeps_nothing(b):
             answer = u.recv(65536)
             # handshake, HelloVerifyRequest
             assert answer[0] == 22 and answer[13] == 3 and len(answer) <= len(data), answer
-            assert current(b) == 0
+            assert b.current("echo:udp") == 0
 
 
 def test_a_lost_flight_is_sent_again(b):
@@ -196,15 +180,15 @@ def test_a_lost_flight_is_sent_again(b):
 
 
 def test_more_peers_than_places(b):
-    until(lambda: current(b) == 0, lambda: block(b))
-    refused = ends(b, "maxlimit")
+    until(b, lambda: b.current("echo:udp") == 0)
+    refused = b.ended("echo:udp", "maxlimit")
     with Client(*CERTIFICATE) as first, Client(*CERTIFICATE) as second:
         first.same(b"1")
         second.same(b"2")
         third = Client(*CERTIFICATE)
         try:
-            until(lambda: ends(b, "maxlimit") > refused, lambda: block(b))
-            assert current(b) == 2
+            until(b, lambda: b.ended("echo:udp", "maxlimit") > refused)
+            assert b.current("echo:udp") == 2
             first.same(b"1")
         finally:
             third.process.kill()
@@ -222,8 +206,8 @@ def test_a_peer_may_begin_anew(b):
         s.process.kill()
     with Client(*CERTIFICATE, *own) as s:
         s.same(b"second")
-        assert ends(b, "begun_anew") == 1 and current(b) == 1, block(b)
-    until(lambda: current(b) == 0, lambda: block(b))
+        assert b.ended("echo:udp", "begun_anew") == 1 and b.current("echo:udp") == 1, b.listener("echo:udp")
+    until(b, lambda: b.current("echo:udp") == 0)
 
 
 def test_associations_stay_through_upgrades(b):
@@ -243,7 +227,7 @@ def test_silence_ends_an_association(b):
     assert b.ctl("plugins", "reload", "echo").returncode == 0
     with Client(*CERTIFICATE) as s:
         s.same(b"x")
-        until(lambda: ends(b, "idle_timeout") == 1 and current(b) == 0, lambda: block(b))
+        until(b, lambda: b.ended("echo:udp", "idle_timeout") == 1 and b.current("echo:udp") == 0)
 
 
 def test_a_profile_may_ask_for_certificates(b):
@@ -253,7 +237,7 @@ def test_a_profile_may_ask_for_certificates(b):
         s.same(b"with a certificate")
     with Client(*CERTIFICATE) as s:
         s.fails()
-    until(lambda: ends(b, "tls_no_peer_cert") == 1, lambda: block(b))
+    until(b, lambda: b.ended("echo:udp", "tls_no_peer_cert") == 1)
 
 
 def dtls_net(b, profile, *defines):
@@ -289,7 +273,7 @@ def test_the_kit_says_it_in_swift(b):
     with Client(*SHARED) as s:
         s.same(b"hello")
         s.same(b"who", b"psk sensor-1")
-    until(lambda: current(b) == 0, lambda: block(b))
+    until(b, lambda: b.current("echo:udp") == 0)
 
 
 def test_certificates_are_loaded_anew(b):
@@ -310,20 +294,20 @@ def test_certificates_are_loaded_anew(b):
         with Client(*CERTIFICATE) as stranger:
             stranger.fails()
         old.same(b"still here")
-    until(lambda: current(b) == 0, lambda: block(b))
+    until(b, lambda: b.current("echo:udp") == 0)
 
 
 def test_a_handshake_has_its_time(b):
     """options.connect_timeout_ms: who answers our cookie and hears nothing more of us is gone in time."""
     port = dtls_net(b, "gateway", "CONNECT_TIMEOUT=700")
-    before = ends(b, "tls_handshake_timeout", "net")
+    before = b.ended("net:udp", "tls_handshake_timeout")
     proxy = Proxy(lambda number, from_client: not from_client and number > 1, port)
     begun = time.monotonic()
     with proxy:
         client = Client(*CERTIFICATE, port=proxy.port)
         try:
-            until(lambda: current(b, "net") == 1, lambda: block(b, "net"))
-            until(lambda: ends(b, "tls_handshake_timeout", "net") == before + 1, lambda: block(b, "net"))
+            until(b, lambda: b.current("net:udp") == 1)
+            until(b, lambda: b.ended("net:udp", "tls_handshake_timeout") == before + 1)
             assert time.monotonic() - begun >= 0.7
         finally:
             client.process.kill()

@@ -2,9 +2,7 @@
 """Thousands of DTLS associations: what one costs, and what is left of handshakes that are left half-way."""
 import os
 import re
-import resource
 import subprocess
-from pathlib import Path
 
 from wire import *
 from wire.certs import Authority
@@ -30,11 +28,7 @@ class Peers:
     """A program with many clients, there until the end of its `with`."""
 
     def __init__(self, port, count, *more):
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft < count + 100:
-            if hard < count + 100:
-                raise Skip(f"a process may open {hard} files here")
-            resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, hard))
+        room_for(count)
         self.process = subprocess.Popen(
             [compile_program("dtls_peers", CA["dtls_peers"]), str(port), str(count), *more],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -55,18 +49,13 @@ def listener(b, name, profile, *defines):
     return int(re.search(r"^udp=(\d+)", b.ctl(name).stdout, re.M)[1])
 
 
-def memory(b):
-    """Bytes of its own memory, without files that are mapped."""
-    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{b.process.pid}/status").read_text())[1]) * 1024
-
-
 def cost(b, name, port, *more):
     """Of one association, when there are many."""
     with Peers(port, WARM, *more):
-        before = memory(b)
+        before = b.own_memory()
         with Peers(port, MANY, *more):
             assert b.current(f"{name}:udp") == WARM + MANY
-            return (memory(b) - before) / MANY
+            return (b.own_memory() - before) / MANY
 
 
 @limit(120)
@@ -94,6 +83,6 @@ def test_handshakes_left_half_way(b):
             assert b.current("half:udp") > 0
         b.wait_counted("half:udp", "tls_handshake_timeout", rounds * MANY)
         assert b.current("half:udp") == 0
-        after.append(memory(b))
+        after.append(b.own_memory())
     assert after[-1] - after[0] < MANY * 4096, after
     b.ctl("plugins", "unload", "half")

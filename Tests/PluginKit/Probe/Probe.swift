@@ -105,6 +105,19 @@ final class Probe: Plugin {
             _ = text.withBytes { request.exchange.answer($0, status: 201, headers: [known, HTTPHeader("x-n", "1")]) }
             if request.answer("again") != .stale { text = "" }
         }
+        try stream()
+        let ended = try host.http.route("GET", "/ended") { _ in }
+        host.http.remove(ended)
+        try host.http.files("/static", folder: "www/\(carried)")
+        try host.http.authenticator(priority: 3) { [host] who in
+            if who.isBearer { return host.http.isSameSecret(who.token, Bytes("t")) ? .allowAs("robot") : .deny }
+            guard who.username == "late" else { return .ignore }
+            who.later.judge(.allowAs("later"))
+            return .pending
+        }
+    }
+
+    private func stream() throws(PluginError) {
         var streaming = HTTP.Options()
         streaming.chunk = { exchange, bytes, isLast in
             if isLast {
@@ -124,15 +137,6 @@ final class Probe: Plugin {
         var events = HTTP.Options()
         events.writable = streaming.writable
         try host.http.route("GET", "/events", events) { request in request.exchange.send(Bytes("first")) }
-        let ended = try host.http.route("GET", "/ended") { _ in }
-        host.http.remove(ended)
-        try host.http.files("/static", folder: "www/\(carried)")
-        try host.http.authenticator(priority: 3) { [host] who in
-            if who.isBearer { return host.http.isSameSecret(who.token, Bytes("t")) ? .allowAs("robot") : .deny }
-            guard who.username == "late" else { return .ignore }
-            who.later.judge(.allowAs("later"))
-            return .pending
-        }
     }
 
     private func run() throws(PluginError) {

@@ -176,11 +176,19 @@ class Broker:
         self.client(4, f"clock{time.monotonic_ns()}", keepalive=1).expect_eof(60)
 
     def memory(self):
-        """Resident memory in bytes; always 0 under a sanitizer, which takes a multiple of what the broker takes."""
+        """Resident memory in bytes."""
+        return self.status_bytes("VmRSS")
+
+    def own_memory(self):
+        """Bytes of its own, without files that are mapped."""
+        return self.status_bytes("RssAnon")
+
+    def status_bytes(self, name):
+        """Always 0 under a sanitizer, which takes a multiple of what the broker takes."""
         if os.environ.get("WIRE_SANITIZED"):
             return 0
         text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
+        return int(re.search(rf"{name}:\s+(\d+)", text)[1]) * 1024
 
     def maps(self):
         return Path(f"/proc/{self.process.pid}/maps").read_text()
@@ -267,6 +275,10 @@ class Martlet(Broker):
                 counts = re.findall(r"\{(\w+),(\d+)\}", rows["shutdown_count"])
                 return {**rows, "shutdown_count": {reason: int(n) for reason, n in counts}}
         raise AssertionError(f"no listener {name} in {text}")
+
+    def metric(self, name):
+        """A counter of `broker metrics`."""
+        return int(re.search(rf"^{name} *: (\d+)$", self.ctl("broker", "metrics").stdout, re.M)[1])
 
     def current(self, name):
         """How many connections a listener has."""

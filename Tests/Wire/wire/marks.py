@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test function says about itself."""
+"""What a test function says about itself, and whether it can run here."""
+import resource
 
 
 class Skip(Exception):
@@ -33,3 +34,12 @@ def limit(seconds):
         function.limit = seconds
         return function
     return mark
+
+
+def room_for(count):
+    """This process may hold so many sockets beside its other files, or the test cannot run."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count + 200:
+        if hard < count + 200:
+            raise Skip(f"a process may open {hard} files here")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count + 200, hard))

@@ -4,15 +4,16 @@ import time
 
 from .client import DEADLINE
 
-PAUSE = 0.01  # between two questions, s
+PAUSE = 0.01  # between two questions at the most, s
 
 
 def wait_until(check, what="it", seconds=None):
     """check()'s first answer that counts as true. what: names it when none comes in time, a text or a function."""
-    end = time.monotonic() + (seconds or max(10, DEADLINE))
+    end, pause = time.monotonic() + (seconds or max(10, DEADLINE)), PAUSE / 64
     while not (value := check()):
         assert time.monotonic() < end, f"waited in vain for {what() if callable(what) else what}"
-        time.sleep(PAUSE)
+        time.sleep(pause)
+        pause = min(PAUSE, pause * 2)
     return value
 
 
