@@ -20,6 +20,17 @@ def rules(b):
     assert done.returncode == 0, done
 
 
+def test_rules_as_shipped(b):
+    """5.0: [MQTT-4.7.2-1] §4.7.2: from elsewhere nobody speaks for the broker under $SYS, or listens there; here one may."""
+    far = b.raw(5, "far", source="127.0.0.2").connect(b.id("far"), **ADA)
+    far.subscribe([("$SYS/#", 1), ("#", 1), ("+/a", 1)], codes=[0x87, 0x87, 1])
+    near = b.client(5, "near", **ADA)
+    near.subscribe("$SYS/forged/#", 1)
+    far.deliver("$SYS/forged/a", b"x", 1, codes=[0x87])
+    near.quiet()
+    near.deliver("$SYS/forged/a", b"x", 1, codes=[0])
+
+
 @versions(3, 4, 5)
 def test_right_password(b, v):
     """3.1.1: [MQTT-3.1.4-4]. 5.0: [MQTT-3.1.4-5]."""
