@@ -8,6 +8,8 @@ import time
 from wire import *
 
 MARTLET_ONLY = True
+# Seconds for a header; a broker under a sanitizer gets more.
+PATIENCE = max(2, round(DEADLINE / 10))
 OPEN, CLOSED, RULED, PROXIES, NAMED = (free_port() for _ in range(5))
 CONFIG = {
     "mqtt.allow_anonymous": "loopback",
@@ -15,7 +17,7 @@ CONFIG = {
     "listener.tcp.open": f"127.0.0.1:{OPEN}",
     "listener.tcp.open.zone": "open",
     "listener.tcp.open.proxy_protocol": "on",
-    "listener.tcp.open.proxy_protocol_timeout": f"{max(1, round(DEADLINE / 10))}s",
+    "listener.tcp.open.proxy_protocol_timeout": f"{PATIENCE}s",
     "listener.tcp.open.max_connections": "20",
     "listener.tcp.closed": f"127.0.0.1:{CLOSED}",
     "listener.tcp.closed.proxy_protocol": "on",
@@ -162,7 +164,7 @@ def test_no_header_in_time(b):
         c = b.raw(4, port=OPEN)
         c.sock.sendall(begin)
         assert c.until_eof() == b""
-        assert 0.9 < time.monotonic() - begun < 2.5, begin
+        assert 0.9 < (time.monotonic() - begun) / PATIENCE < 2.5, begin
     assert b.ended("tcp:open", "proxy_timeout") >= 4
     for _ in range(20):
         b.raw(4, port=OPEN).close()
