@@ -69,6 +69,7 @@ def cost(b, name, port, *more):
             return (memory(b) - before) / MANY
 
 
+@measures
 @limit(120)
 def test_an_association(b):
     each = cost(b, "plain", listener(b, "plain", "gateway"))
@@ -76,6 +77,7 @@ def test_an_association(b):
     b.ctl("plugins", "unload", "plain")
 
 
+@measures
 @limit(120)
 def test_an_association_with_a_certificate(b):
     """The parsed certificate is not kept."""
@@ -84,6 +86,7 @@ def test_an_association_with_a_certificate(b):
     b.ctl("plugins", "unload", "certified")
 
 
+@measures
 @limit(120)
 def test_handshakes_left_half_way(b):
     """They end in time, all of them are counted, and their memory serves those who come next."""
