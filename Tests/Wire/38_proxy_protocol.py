@@ -8,6 +8,8 @@ import time
 from wire import *
 
 MARTLET_ONLY = True
+# Seconds for a header; a broker under a sanitizer gets more.
+PATIENCE = max(1, round(DEADLINE / 10))
 OPEN, TIMED, CLOSED, RULED, PROXIES, NAMED = (free_port() for _ in range(6))
 CONFIG = {
     "mqtt.allow_anonymous": "loopback",
@@ -20,7 +22,7 @@ CONFIG = {
     "listener.tcp.open.max_connections": "20",
     "listener.tcp.timed": f"127.0.0.1:{TIMED}",
     "listener.tcp.timed.proxy_protocol": "on",
-    "listener.tcp.timed.proxy_protocol_timeout": f"{max(1, round(DEADLINE / 10))}s",
+    "listener.tcp.timed.proxy_protocol_timeout": f"{PATIENCE}s",
     "listener.tcp.closed": f"127.0.0.1:{CLOSED}",
     "listener.tcp.closed.proxy_protocol": "on",
     "listener.tcp.ruled": f"127.0.0.1:{RULED}",
@@ -165,7 +167,7 @@ def test_no_header_in_time(b):
         c = b.raw(4, port=TIMED)
         c.sock.sendall(begin)
         assert c.until_eof() == b""
-        assert 0.9 < time.monotonic() - begun < 2.5, begin
+        assert 0.9 < (time.monotonic() - begun) / PATIENCE < 2.5, begin
     assert b.ended("tcp:timed", "proxy_timeout") >= 4
     for _ in range(20):
         b.raw(4, port=OPEN).close()
