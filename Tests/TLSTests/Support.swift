@@ -39,7 +39,8 @@ struct Certificates {
 
     /// SHA-256 of a certificate, by openssl.
     func fingerprint(_ name: String) -> [UInt8] {
-        let out = path(name + ".sha256")
+        // Tests run beside each other.
+        let out = path("\(UUID()).sha256")
         Self.run("sh", "-c", "openssl x509 -in '\(path(name))' -noout -fingerprint -sha256 > '\(out)'")
         let line = (try? String(contentsOfFile: out, encoding: .utf8)) ?? ""
         return line.drop { $0 != "=" }.lowercased().utf8.filter { $0 != 0x3A && $0 != 0x3D && $0 != 0x0A }
