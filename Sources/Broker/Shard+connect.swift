@@ -173,6 +173,13 @@ extension Shard {
             return .closed
         }
         settle(c, s, connect, body, auth)
+        return welcome(c, s, present: present, assigned: assigned, auth)
+    }
+
+    /// Everything the client and the plugins hear of a session that has its connection.
+    private func welcome(
+        _ c: ConnectionRef, _ s: SessionRef, present: Bool, assigned: Bool, _ auth: AuthAnswer?
+    ) -> Step {
         // Before anything else the session has for its client. [MQTT-3.1.4-5] [MQTT-3.2.0-1]
         let isTold = sendConnack(c, s, present: present, assigned: assigned, auth: auth)
         runClientHook(MARTLET_HOOK_CLIENT_CONNECTED, c, s)

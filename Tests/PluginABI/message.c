@@ -4,20 +4,7 @@
 
 typedef struct { const martlet_host *h; } me;
 
-static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, martlet_ctl_out *out) {
-  me *m = u;
-  (void)argv;
-  (void)argc;
-  const martlet_message_v1 *message = GET(m->h, message, MARTLET_EXT_MESSAGE);
-  static const uint8_t properties[] = {0x01, 0x01, 0x03, 0x00, 0x02, 't', 'x'};
-  martlet_msg_fields f = {.size = sizeof f, .qos = 2, .retain = true, .topic = text("a/b"), .payload = text("hello"),
-                          .from_clientid = text("me"), .properties = {properties, sizeof properties},
-                          .expiry_s = 60, .has_expiry = true};
-  martlet_msg *made = message->make(m->h, &f);
-  if (!made) return MARTLET_E_NOMEM;
-  martlet_msg *kept = message->retain(made);
-  message->release(made);
-
+static void what_is_read(const martlet_message_v1 *message, martlet_msg *kept, martlet_ctl_out *out) {
   martlet_msg_fields r;
   memset(&r, 0xEE, sizeof r);
   r.size = sizeof r;
@@ -37,6 +24,22 @@ static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, m
   message->read(kept, &r);
   out_number(out, "small_topic", (long long)r.topic.len);
   out_number(out, "beyond", ((uint8_t *)&r.payload)[0]);
+}
+
+static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, martlet_ctl_out *out) {
+  me *m = u;
+  (void)argv;
+  (void)argc;
+  const martlet_message_v1 *message = GET(m->h, message, MARTLET_EXT_MESSAGE);
+  static const uint8_t properties[] = {0x01, 0x01, 0x03, 0x00, 0x02, 't', 'x'};
+  martlet_msg_fields f = {.size = sizeof f, .qos = 2, .retain = true, .topic = text("a/b"), .payload = text("hello"),
+                          .from_clientid = text("me"), .properties = {properties, sizeof properties},
+                          .expiry_s = 60, .has_expiry = true};
+  martlet_msg *made = message->make(m->h, &f);
+  if (!made) return MARTLET_E_NOMEM;
+  martlet_msg *kept = message->retain(made);
+  message->release(made);
+  what_is_read(message, kept, out);
   message->release(kept);
 
   f.topic = text("a/+");
