@@ -9,8 +9,8 @@ public struct BootReport: Sendable {
 
 extension PluginHost {
     /// Loads every plugin of the loaded-plugins file, those named in `after` first. The file stays as it is, so that a
-    /// plugin that fails today is tried again at the next start.
-    public func boot() -> BootReport {
+    /// plugin that fails today is tried again at the next start. `instead`: the names to load when there is no such file.
+    public func boot(instead: [String]? = nil) -> BootReport {
         var report = BootReport()
         do throws(PluginError) { try loadedFile.read() } catch { report.failures.append(error) }
         for (number, text) in loadedFile.strangeLines {
@@ -22,7 +22,7 @@ extension PluginHost {
                 ))
         }
         var images: [String: PluginImage] = [:]
-        let wanted = loadedFile.names.filter { instance(named: $0) == nil }
+        let wanted = (instead ?? loadedFile.names).filter { instance(named: $0) == nil }
         for name in wanted {
             do throws(PluginError) { images[name] = try openImage(name) } catch { report.failures.append(error) }
         }

@@ -78,9 +78,9 @@ final class Server {
         blockSignals()
         broker.start()
         bans.start(on: loop, log)
-        writeDefaultPlugins()
+        let defaults = writeDefaultPlugins()
         cr_set_current_loop(-1)
-        _ = host.boot()
+        _ = host.boot(instead: defaults)
         for listener in listeners.all where !lacksFirstCertificate(listener) {
             try listeners.open(listener)
             log.write(
@@ -144,18 +144,24 @@ final class Server {
         }
     }
 
-    /// A tree that has never run loads what the configuration calls the default.
-    private func writeDefaultPlugins() {
+    /// A tree that has never run loads what the configuration calls the default, and does so, too, where it cannot
+    /// write that down: a broker without its ACL would let everybody do everything. Returns what to load in that case.
+    private func writeDefaultPlugins() -> [String]? {
         let path = config.path("plugins.loaded_file")
-        guard access(path, F_OK) != 0 else { return }
-        let text = config.list("plugins.default").map { "\($0).\n" }.joined()
+        guard access(path, F_OK) != 0 else { return nil }
+        let names = config.list("plugins.default")
         let fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard fd >= 0 else {
-            return log.write(.error, "\(path) cannot be written: \(String(cString: strerror(errno))).")
+            log.write(
+                .error,
+                "\(path) cannot be written: \(String(cString: strerror(errno))). "
+                    + "The plugins of plugins.default are loaded, and again at the next start.")
+            return names
         }
-        var bytes = text
+        var bytes = names.map { "\($0).\n" }.joined()
         bytes.withUTF8 { _ = write(fd, $0.baseAddress, $0.count) }
         close(fd)
+        return nil
     }
 
     // MARK: - Signals
