@@ -85,7 +85,7 @@ public struct BrokerSettings: Sendable {
     public var loops = 0
     /// Zones by number; the first is the default.
     public var zones = [Zone()]
-    public var shareStrategy = ShareStrategy.random
+    public var shareStrategy = ShareStrategy.roundRobin
     /// QoS 2 messages that a leaving member was sent and has not received go to another, too, which
     /// [MQTT-4.8.2-4] forbids. `broker.shared_redispatch`
     public var sharedRedispatchesAll = false

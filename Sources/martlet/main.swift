@@ -74,7 +74,9 @@ case .check(let root, let conf):
 case .run(let root, let conf):
     let config = loadConfig(conf, root: root)
     raiseFileLimit(loops: Broker.loopCount(config.int("node.loops")))
-    for folder in [config.path("node.data_dir"), config.path("log.dir")] { mkdir(folder, 0o755) }
+    let files = ["plugins.loaded_file", "ctl.socket"].map { config.path($0) }
+    let folders = files.compactMap { file in file.lastIndex(of: "/").map { String(file[..<$0]) } }
+    for folder in [config.path("node.data_dir"), config.path("log.dir")] + folders { mkdir(folder, 0o755) }
     do {
         try DataFolder.take(config.path("node.data_dir"))
         try Server(config: config, root: root, environment: processEnvironment()).run()

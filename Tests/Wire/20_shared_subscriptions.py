@@ -38,6 +38,18 @@ def collect(clients, count, acknowledge=True):
 
 
 @versions(3, 4, 5)
+def test_members_take_turns(b, v):
+    """As shipped: a few messages are enough to see that everybody works, whoever publishes them."""
+    made = members(b, 3, v=v)
+    publishers = [b.client(4, f"p{i}") for i in range(4)]
+    for i in range(6):
+        publishers[i % 4].deliver(b.topic(), b"%d" % i, i % 3)
+    got = collect(made, 6)
+    order = [c for payload in range(6) for c in made if b"%d" % payload in got[c]]
+    assert order[:3] == order[3:] and len(set(order[:3])) == 3, got
+
+
+@versions(3, 4, 5)
 def test_one_member_gets_each(b, v):
     """5.0: §4.8.2 [MQTT-4.8.2-3]; the same in 3.x, as EMQ does."""
     group, pub = members(b, 3, v=v), b.client(4, "publisher")

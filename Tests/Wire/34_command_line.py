@@ -2,6 +2,7 @@
 """martlet_ctl: what it prints in EMQ's words, its exit status, its socket."""
 import os
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -126,3 +127,19 @@ def test_documented_commands_exist(b):
     commands.append(["greeter"])  # the guide's example
     for path, words in documented():
         assert any(all(w == c for w, c in zip(words, command)) for command in commands), f"{path}: {words}"
+
+
+def test_first_start_with_other_folders(b):
+    """Data kept elsewhere, a loaded-plugins file that cannot be written: plugins.default is loaded all the same."""
+    before = b.config
+    for more in ({"node.data_dir": "elsewhere"}, {"plugins.loaded_file": "no/such/folder/loaded_plugins"}):
+        assert b.stop() == ""
+        shutil.rmtree(b.dir / "data")
+        b.config = {**before, **more}
+        b.start()
+        assert any("Plugin(retainer," in line and "active=true" in line for line in lines(b, "plugins", "list")), more
+        said = (b.dir / "output").read_text()
+        assert ("no/such/folder/loaded_plugins cannot be written" in said) == ("plugins.loaded_file" in more), said
+    assert b.stop() == ""
+    b.config = before
+    b.start()

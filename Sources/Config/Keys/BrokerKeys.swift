@@ -13,7 +13,7 @@ extension CoreKeys {
         core(
             section, "broker.shared_subscription_strategy",
             .enumeration(["random", "round_robin", "sticky", "hash_clientid", "hash_topic", "local"]),
-            default: "random", words: ["round_robbin": "round_robin", "hash": "hash_clientid"],
+            default: "round_robin", words: ["round_robbin": "round_robin", "hash": "hash_clientid"],
             "Which member of a shared subscription gets a message."),
         core(
             section, "broker.shared_redispatch", .enumeration(["standard", "all"]), default: "standard",
