@@ -33,7 +33,7 @@ extension PluginHost {
                 ))
         }
         var images: [String: PluginImage] = [:]
-        let wanted = (instead ?? loadedFile.names).filter { instance(named: $0) == nil }
+        let wanted = loadedFile.names.filter { instance(named: $0) == nil }
         for name in wanted {
             do throws(PluginError) { images[name] = try openImage(name) } catch { report.failures.append(error) }
         }

@@ -21,7 +21,7 @@ def rules(b):
 
 
 def test_rules_as_shipped(b):
-    """5.0: [MQTT-4.7.2-1] §4.7.2: from elsewhere nobody speaks for the broker under $SYS, or listens there; here one may."""
+    """5.0: [MQTT-4.7.2-1]: nobody from elsewhere speaks for the broker under $SYS or listens there; here one may."""
     far = b.raw(5, "far", source="127.0.0.2").connect(b.id("far"), **ADA)
     far.subscribe([("$SYS/#", 1), ("#", 1), ("+/a", 1)], codes=[0x87, 0x87, 1])
     near = b.client(5, "near", **ADA)
