@@ -123,10 +123,13 @@ extension Shard {
         if t.pointee.isPaused && !isChoked { return timers.arm(&c.pointee.timer, at: now + limit) }
         // Who is not read from because it takes nothing shows that it lives by taking something.
         let lastSign = isChoked ? max(t.pointee.lastRead, t.pointee.lastProgress) : t.pointee.lastRead
-        if now >= lastSign + limit {
-            close(c, Refusal(.keepAliveTimeout), counted: "keepalive_timeout")
-        } else {
+        if now < lastSign + limit {
             timers.arm(&c.pointee.timer, at: lastSign + limit)
+        } else if !isChoked, cr_unread(t.pointee.fd) > 0 {
+            // It is the broker that was away, stopped or starved: what came meanwhile is about to be read.
+            timers.arm(&c.pointee.timer, at: now + 10)
+        } else {
+            close(c, Refusal(.keepAliveTimeout), counted: "keepalive_timeout")
         }
     }
 

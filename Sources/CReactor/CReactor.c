@@ -40,6 +40,11 @@ int cr_unacknowledged(int fd) {
   return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : -1;
 }
 
+int cr_unread(int fd) {
+  int n = 0;
+  return ioctl(fd, FIONREAD, &n) == 0 ? n : -1;
+}
+
 _Static_assert(sizeof(cr_event) == sizeof(struct epoll_event), "cr_event mirrors epoll_event");
 _Static_assert(offsetof(cr_event, key) == offsetof(struct epoll_event, data), "cr_event mirrors epoll_event");
 _Static_assert(CR_IN == EPOLLIN && CR_OUT == EPOLLOUT && CR_ERR == EPOLLERR && CR_HUP == EPOLLHUP, "epoll bits");

@@ -181,8 +181,7 @@ open class EventLoop: @unchecked Sendable {
         let idle = cr_load_seq_u32(taskCount) == 0 && !hasInbox && cr_load_seq_u32(stopping) == 0
         let n = cr_epoll_wait(epoll, events, Int32(capacity), idle ? timeout : 0)
         cr_store_seq_u32(sleeping, 0)
-        // SIGCONT interrupts the wait. What came while the process was stopped counts before the timers that ran out.
-        return n < 0 ? cr_epoll_wait(epoll, events, Int32(capacity), 0) : n
+        return n
     }
 
     /// Whether `takeInbox` would find something; asked before the loop goes to sleep.

@@ -116,4 +116,6 @@ int cr_receive_many(int fd, cr_datagram *v, int count, uint32_t room, uint32_t *
 int cr_send_many(int fd, const cr_datagram *v, int count);
 /* Bytes the peer's side has not acknowledged, -1 when that cannot be told. */
 int cr_unacknowledged(int fd);
+/* Bytes that arrived and were not read yet, -1 when that cannot be told. */
+int cr_unread(int fd);
 #endif
