@@ -129,6 +129,7 @@ def test_too_few_descriptors_to_start(b):
 # -- discs --------------------------------------------------------------------------------------------------------
 
 
+@measures
 def test_files_may_not_grow(b):
     """A limit of file sizes is as a full disc: loads and bans are refused with a sentence, nothing ends."""
     with Place(b) as p:
@@ -159,6 +160,7 @@ def fill(folder):
             f.write(b"x" * 4096)
 
 
+@measures
 def test_a_full_disc(b):
     """Retained messages wait in memory, bans and loads are refused with a sentence. With room again, all is written."""
     p = Place(b, plugins="retainer")
@@ -188,6 +190,7 @@ def test_a_full_disc(b):
         assert p.end() == 0
 
 
+@measures
 def test_the_first_start_on_a_full_disc(b):
     """The default plugins stay the default: no empty list of loaded ones is left behind."""
     p = Place(b, plugins="retainer")

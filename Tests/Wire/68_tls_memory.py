@@ -41,12 +41,14 @@ def cost(b, port, context):
     return (b.own_memory() - before) / MANY
 
 
+@measures
 @limit(120)
 def test_without_a_certificate(b):
     each = cost(b, OPEN, CA.context(version=ssl.TLSVersion.TLSv1_3))
     assert each < LIMIT, f"{each:.0f} bytes"
 
 
+@measures
 @limit(120)
 def test_with_a_certificate(b):
     """Its names are known all the same."""

@@ -301,6 +301,7 @@ def test_wrong_arguments(b):
     assert done.returncode == 1 and "httpc.request: the URL must begin with http:// or https://" in done.stderr, done
 
 
+@measures
 def test_unload_with_a_hundred_under_way(b):
     """At once, nothing is called any more, nothing stays mapped; the servers' answers find nobody."""
     with WebServer() as web:

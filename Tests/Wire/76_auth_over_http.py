@@ -88,6 +88,7 @@ def over(process, seconds):
         return False
 
 
+@measures
 @limit(120)
 def test_two_thousand_connects_a_second(b):
     """Each of them asks the web server. Printed: what they waited, and what a client that is connected noticed."""

@@ -51,6 +51,7 @@ def test_service_that_moves(b):
             assert new.connections == 1
 
 
+@measures
 def test_resolver_that_does_not_answer(b):
     """The request fails when its time is over, and neither others nor the broker's end wait for the resolver."""
     resolver = b.dir / "resolv.conf"

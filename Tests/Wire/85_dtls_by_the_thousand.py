@@ -58,6 +58,7 @@ def cost(b, name, port, *more):
             return (b.own_memory() - before) / MANY
 
 
+@measures
 @limit(120)
 def test_an_association(b):
     each = cost(b, "plain", listener(b, "plain", "gateway"))
@@ -65,6 +66,7 @@ def test_an_association(b):
     b.ctl("plugins", "unload", "plain")
 
 
+@measures
 @limit(120)
 def test_an_association_with_a_certificate(b):
     """The parsed certificate is not kept."""
@@ -73,6 +75,7 @@ def test_an_association_with_a_certificate(b):
     b.ctl("plugins", "unload", "certified")
 
 
+@measures
 @limit(120)
 def test_handshakes_left_half_way(b):
     """They end in time, all of them are counted, and their memory serves those who come next."""

@@ -5,7 +5,7 @@ from .build import (AUTH, CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBAC
                     SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, Will, ack, auth, connect, disconnect, options, packet,
                     pingreq, publish, subscribe, unsubscribe)
 from .client import DEADLINE, Client, Closed
-from .marks import Skip, limit, martlet_only, not_on_mosquitto, room_for, versions
+from .marks import Skip, limit, martlet_only, measures, not_on_mosquitto, room_for, versions
 from .parse import Violation, parse
 from .props import encode, utf8, varint
 from .waiting import wait_listening, wait_until

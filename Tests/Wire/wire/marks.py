@@ -28,6 +28,12 @@ def martlet_only(function):
     return not_on_mosquitto("about Martlet alone")(function)
 
 
+def measures(function):
+    """About time, memory or the size of files, which are not the broker's own under a sanitizer: skipped there."""
+    function.measures = True
+    return function
+
+
 def limit(seconds):
     """How long the test may run at most, in seconds (60 unless told)."""
     def mark(function):
