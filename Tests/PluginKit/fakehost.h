@@ -8,6 +8,9 @@
 
 enum { FAKE_LOOPS = 2, FAKE_MAX = 64, FAKE_FEEDS = 8, FAKE_SESSION = 8 };
 
+/* Bytes of heap that one life may leave behind: the loader's own bookkeeping is about 5, the smallest block is 32. */
+enum { FAKE_LIFE_LEAVES = 16 };
+
 typedef struct fake_reg { /* one registration; fn == NULL: free */
   martlet_token token;
   int32_t kind, priority, hook;
