@@ -20,7 +20,7 @@ public struct Zone: Sendable {
     public var cacheACL = true
     public var aclCacheTTL: UInt64 = 60_000
     /// Bytes, fixed header included.
-    public var maxPacketSize = 1 << 20
+    public var maxPacketSize = 2 << 20
     public var maxClientIDLength = 65535
     /// 0: no limit.
     public var maxTopicLevels = 256

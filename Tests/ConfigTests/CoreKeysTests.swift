@@ -52,7 +52,7 @@ import Testing
         let values = try #require(load("").values)
         #expect(values.string("mqtt.allow_anonymous") == "loopback")
         #expect(values.string("acl_nomatch") == "allow")
-        #expect(values.bytes("mqtt.max_packet_size") == 1 << 20)
+        #expect(values.bytes("mqtt.max_packet_size") == 2 << 20)
         #expect(values.int("zone.any.max_inflight") == 32)
         #expect(values.int("zone.any.max_mqueue_len") == 100_000)
         #expect(values.durationMS("zone.any.session_expiry_interval") == 7_200_000)

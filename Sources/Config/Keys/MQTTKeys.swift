@@ -7,8 +7,9 @@ extension CoreKeys {
 
     private static let packetKeys: [ConfigKey] = [
         core(
-            section, "mqtt.max_packet_size", .bytes(64...1 << 28), default: "1MB", sample: shown,
-            "A larger packet from a client ends its connection; MQTT 5 clients are told the limit."),
+            section, "mqtt.max_packet_size", .bytes(64...1 << 28), default: "2MB", sample: shown,
+            "A larger packet from a client ends its connection; MQTT 5 clients are told the limit. It counts the whole "
+                + "packet: with 2MB a payload of 1 MB fits."),
         core(
             section, "mqtt.max_clientid_len", .int(1...65_535), default: "65535",
             "A longer client id is refused, in bytes."),
