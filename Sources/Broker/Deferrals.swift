@@ -69,8 +69,10 @@ final class Deferrals: @unchecked Sendable {
         guard expected & 1 == 1, Self.id(expected >> 3, index) == id else { return nil }
         if let kind, UInt64(kind.rawValue) != expected >> 1 & 3 { return nil }
         guard cr_cas_u64(&slot.pointee.state, &expected, expected & ~1) else { return nil }
-        // Ours until it is free again: only now may the rest be read.
-        let copy = slot.pointee
+        // Ours until it is free again: only now may the rest be read, but for the state, which others still try.
+        let copy = Slot(
+            state: expected, shard: slot.pointee.shard, owner: slot.pointee.owner,
+            connection: slot.pointee.connection, position: slot.pointee.position, kind: slot.pointee.kind)
         free.withLock { $0.slots.append(UInt32(index)) }
         return copy
     }
