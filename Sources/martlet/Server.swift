@@ -87,6 +87,11 @@ final class Server {
         bans.start(on: loop, log)
         cr_set_current_loop(-1)
         _ = host.boot(first: config.list("plugins.default"))
+        if listeners.all.isEmpty {
+            log.write(
+                .warning,
+                "No MQTT client can connect: the configuration has no listener. listener.tcp.NAME = 1883 opens one.")
+        }
         for listener in listeners.all where !lacksFirstCertificate(listener) {
             try listeners.open(listener)
             log.write(

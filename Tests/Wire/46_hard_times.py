@@ -190,6 +190,14 @@ def test_a_full_disc(b):
         assert p.end() == 0
 
 
+def test_no_listener(b):
+    """A configuration without a door is no error, plugins may open theirs; but it is said."""
+    with Place(b, plugins="") as p:
+        p.conf.write_text("".join(line for line in p.conf.open() if not line.startswith("listener.")))
+        p.start().ready().says("the configuration has no listener")
+        assert p.end() == 0
+
+
 @measures
 def test_the_first_start_on_a_full_disc(b):
     """The default plugins stay the default: no empty list of loaded ones is left behind."""
