@@ -21,14 +21,10 @@ def rules(b):
 
 
 def test_rules_as_shipped(b):
-    """5.0: [MQTT-4.7.2-1]: nobody from elsewhere speaks for the broker under $SYS or listens there; here one may."""
+    """Everybody may everything but look at all that the broker says of itself; on its own machine that, too."""
     far = b.raw(5, "far", source="127.0.0.2").connect(b.id("far"), **ADA)
     far.subscribe([("$SYS/#", 1), ("#", 1), ("+/a", 1)], codes=[0x87, 0x87, 1])
-    near = b.client(5, "near", **ADA)
-    near.subscribe("$SYS/forged/#", 1)
-    far.deliver("$SYS/forged/a", b"x", 1, codes=[0x87])
-    near.quiet()
-    near.deliver("$SYS/forged/a", b"x", 1, codes=[0])
+    b.client(5, "near", **ADA).subscribe([("$SYS/#", 1), ("#", 1)], codes=[1, 1])
 
 
 @versions(3, 4, 5)
