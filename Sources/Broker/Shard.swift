@@ -19,6 +19,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     /// Inboxes of all shards, set when all exist.
     var peers: UnsafeMutablePointer<Inbox>
     private let bells = UnsafeMutablePointer<WakeBell>.allocate(capacity: 64)
+    private let shards = UnsafeMutablePointer<Unmanaged<Shard>>.allocate(capacity: 64)
     var peerCount = 0
     let table: FilterTable
     let registry: Registry
@@ -152,8 +153,32 @@ final class Shard: EventLoop, @unchecked Sendable {
     override func endOfTick() {
         if !feeding.isEmpty { runFeeds() }
         if !held.isEmpty { releaseHeld() }
+        if let only = onlyOutgoing, mayHelp(only), let chunk = outgoing[only] {
+            outgoing[only] = nil
+            peers[only].push(chunk)
+            cr_fence()
+            if !shards[only]._withUnsafeGuaranteedRef({ $0.help() }) { wakeIfSleeping(loop: only) }
+            return
+        }
         for i in 0..<peerCount where outgoing[i] != nil { pushOutgoing(i) }
     }
+
+    /// The only loop this tick has messages for, if it is one.
+    private var onlyOutgoing: Int? {
+        var only: Int?
+        for i in 0..<peerCount where outgoing[i] != nil {
+            if only != nil { return nil }
+            only = i
+        }
+        return only
+    }
+
+    /// Few messages for one loop, and little else to do: with more the other thread is worth waking.
+    private func mayHelp(_ i: Int) -> Bool {
+        !isHelped && arrivals <= Shard.helpWith && outgoing[i]!.pointee.count <= Shard.helpWith
+    }
+
+    private static var helpWith: Int { 4 }
 
     // MARK: - Small things
 
@@ -162,6 +187,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         for (i, shard) in shards.enumerated() {
             (peers + i).initialize(to: shard.inbox)
             (bells + i).initialize(to: shard.bell)
+            (self.shards + i).initialize(to: .passUnretained(shard))
         }
         peerCount = shards.count
     }

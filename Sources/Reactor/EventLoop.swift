@@ -35,7 +35,15 @@ open class EventLoop: @unchecked Sendable {
         return scratch
     }
     private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    private let sleeping: UnsafeMutablePointer<UInt32>
+    let sleeping: UnsafeMutablePointer<UInt32>
+    /// 1: somebody works with this loop's state: its own thread, except while that sleeps, or a helper.
+    let gate: UnsafeMutablePointer<UInt32>
+    /// When the thread that sleeps wakes up by itself; loop time.
+    var wakesAt: UInt64 = 0
+    /// Events of this tick.
+    public private(set) var arrivals = 0
+    /// Another loop's thread does this loop's work.
+    public internal(set) var isHelped = false
     private let tasks = Mutex<[@Sendable () -> Void]>([])
     private let taskCount: UnsafeMutablePointer<UInt32>
     private let stopping: UnsafeMutablePointer<UInt32>
@@ -56,6 +64,8 @@ open class EventLoop: @unchecked Sendable {
         wakeFD = cr_eventfd()
         receive = ReceiveBuffer()
         sleeping = Self.cell()
+        gate = Self.cell()
+        gate.pointee = 1
         taskCount = Self.cell()
         stopping = Self.cell()
         threadCell = Self.cell()
@@ -70,6 +80,7 @@ open class EventLoop: @unchecked Sendable {
         Glibc.close(epoll)
         Glibc.close(wakeFD)
         sleeping.deallocate()
+        gate.deallocate()
         taskCount.deallocate()
         stopping.deallocate()
         threadCell.deallocate()
@@ -157,6 +168,7 @@ open class EventLoop: @unchecked Sendable {
         unixMS = cr_unix_ms()
         ticks &+= 1
         let count = max(0, Int(n))
+        arrivals = count
         for i in 0..<count {
             if i + 2 < count { prefetchTransport(events[i + 2].key) }
             dispatch(events[i])
@@ -179,7 +191,14 @@ open class EventLoop: @unchecked Sendable {
         // Whoever adds work after this look sees `sleeping` and wakes us; whoever added it before is seen here.
         cr_fence()
         let idle = cr_load_seq_u32(taskCount) == 0 && !hasInbox && cr_load_seq_u32(stopping) == 0
-        let n = cr_epoll_wait(epoll, events, Int32(capacity), idle ? timeout : 0)
+        guard idle else {
+            cr_store_seq_u32(sleeping, 0)
+            return cr_epoll_wait(epoll, events, Int32(capacity), 0)
+        }
+        wakesAt = now + UInt64(timeout)
+        cr_store_seq_u32(gate, 0)
+        let n = cr_epoll_wait(epoll, events, Int32(capacity), timeout)
+        takeGate()
         cr_store_seq_u32(sleeping, 0)
         return n
     }
