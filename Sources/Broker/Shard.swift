@@ -163,6 +163,11 @@ final class Shard: EventLoop, @unchecked Sendable {
         for i in 0..<peerCount where outgoing[i] != nil { pushOutgoing(i) }
     }
 
+    /// A write that failed may have ended a session, and its will is for other loops.
+    override func endOfWrites() {
+        for i in 0..<peerCount where outgoing[i] != nil { pushOutgoing(i) }
+    }
+
     /// The only loop this tick has messages for, if it is one.
     private var onlyOutgoing: Int? {
         var only: Int?

@@ -23,6 +23,7 @@ extension EventLoop {
         _ = takeInbox()
         endOfTick()
         flushDirty()
+        endOfWrites()
         buryDead()
         isHelped = false
         cr_set_current_loop(loop)

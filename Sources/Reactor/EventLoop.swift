@@ -111,6 +111,8 @@ open class EventLoop: @unchecked Sendable {
     open func takeInbox() -> Bool { false }
     /// All input of this tick is handled; writes follow.
     open func endOfTick() {}
+    /// This tick's writes are done.
+    open func endOfWrites() {}
 
     // MARK: - From any thread
 
@@ -181,6 +183,7 @@ open class EventLoop: @unchecked Sendable {
         }
         endOfTick()
         flushDirty()
+        endOfWrites()
         buryDead()
     }
 

@@ -16,6 +16,10 @@ final class TestLoop: EventLoop, @unchecked Sendable {
     var readies = 0
     var readiesAtFrames: [Int] = []
     var drains = 0
+    /// The tick of the last end of a connection, and the one whose `endOfWrites` saw it first.
+    var closedIn: UInt64 = 0
+    var closingSeenIn: UInt64 = 0
+    private var closingsSeen = 0
     var largestNeeded = 0
     var pausesAfterEachFrame = false
     /// Called on the loop with each frame.
@@ -57,7 +61,14 @@ final class TestLoop: EventLoop, @unchecked Sendable {
 
     override func closed(_ transport: TransportRef, _ reason: CloseReason) {
         closings.append(reason)
+        closedIn = ticks
         events.signal()
+    }
+
+    override func endOfWrites() {
+        guard closings.count > closingsSeen else { return }
+        closingsSeen = closings.count
+        closingSeenIn = ticks
     }
 
     override func ready(_ transport: TransportRef) { readies += 1 }

@@ -30,6 +30,19 @@ struct WritingTests {
         #expect(pair.read { _, t in t.pointee.isBlocked } == false)
     }
 
+    @Test("What the end of a connection in a failed write leaves to do is done in the same tick")
+    func failedWrite() {
+        let pair = Pair()
+        nonisolated(unsafe) let peer = pair.peer
+        pair.sync { loop, t in
+            Self.put([1, 2, 3], to: t, on: loop)
+            peer.close()
+        }
+        #expect(pair.wait())
+        #expect(pair.read { loop, _ in loop.closings } == [.error])
+        #expect(pair.read { loop, _ in loop.closedIn == loop.closingSeenIn })
+    }
+
     @Test(
         "Own and shared runs of every size leave in order; each shared one is released once",
         arguments: 0..<4 as Range<UInt64>)
