@@ -167,7 +167,7 @@ extension Traffic {
         (version, qos, size) = (settings.version, settings.qos, settings.size)
         window = settings.effectiveWindow
         batch = max(1, window / 4)
-        (openLoop, rate) = (settings.openLoop, settings.rate)
+        (openLoop, rate, beat) = (settings.openLoop, settings.rate, settings.beat)
         (keepAlive, username, password) = (settings.keepAlive, settings.username, settings.password)
         parallelConnects = max(1, settings.parallelConnects / settings.threads)
         connectRate = settings.connectRate.map { $0 / Double(settings.threads) }

@@ -10,7 +10,7 @@ extension Loop {
             let share = Double(ownPublishers.count) / Double(max(1, traffic.publisherCount))
             // The loops take turns, so that together they keep one even beat.
             let offset = UInt64(1_000_000_000 / rate * Double(index))
-            schedule.begin(rate: rate * share, publishers: ownPublishers.count, at: start + offset)
+            schedule.begin(rate: rate * share, publishers: ownPublishers.count, at: start + offset, beat: traffic.beat)
         } else {
             for client in ownPublishers { markDirty(client) }
         }

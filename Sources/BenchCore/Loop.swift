@@ -248,37 +248,3 @@ final class Loop: @unchecked Sendable {
         }
     }
 }
-
-/// When the messages of one loop are due, round robin over its publishers.
-struct Schedule {
-    private(set) var nextDue: UInt64 = 0
-    private(set) var isActive = false
-    private var interval: Double = 0
-    private var start: UInt64 = 0
-    private var count: UInt64 = 0
-    private var publishers = 0
-
-    /// `rate`: messages per second of all `publishers` together.
-    mutating func begin(rate: Double, publishers: Int, at start: UInt64) {
-        guard publishers > 0 && rate > 0 else { return }
-        self.publishers = publishers
-        self.start = start
-        interval = 1_000_000_000 / rate
-        count = 0
-        nextDue = start
-        isActive = true
-    }
-
-    mutating func end() { isActive = false }
-
-    /// Nanoseconds between two messages of the same publisher.
-    var publisherInterval: UInt64 { UInt64(interval * Double(publishers)) }
-
-    mutating func advance(to now: UInt64, _ owe: (Int, UInt64) -> Void) {
-        while nextDue <= now {
-            owe(Int(count % UInt64(publishers)), nextDue)
-            count += 1
-            nextDue = start + UInt64(Double(count) * interval)
-        }
-    }
-}

@@ -10,7 +10,10 @@ public enum Preset: String, CaseIterable, Sendable {
     case fanoutWeb = "fanout-ws"
     case pairsTLS = "pairs-tls"
     case fanoutTLS = "fanout-tls"
-    case rate, conn
+    case rate
+    case rateRandom = "rate-random"
+    case rateMillisecond = "rate-ms"
+    case conn
     case connWeb = "conn-ws"
     case connTLS = "conn-tls"
     case pairsWebTLS = "pairs-wss"
@@ -22,7 +25,8 @@ public enum Preset: String, CaseIterable, Sendable {
         switch self {
         case .fanout, .fanoutWeb, .fanoutTLS: settings = Settings(.fanout)
         case .fanin: settings = Settings(.fanin)
-        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .pairsTLS, .pairsWebTLS, .rate:
+        case .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .pairsTLS, .pairsWebTLS, .rate, .rateRandom,
+            .rateMillisecond:
             settings = Settings(.pairs)
         case .conn, .connWeb, .connTLS, .connWebTLS: settings = Settings(.conn)
         case .retain: settings = Settings(.retain)
@@ -33,12 +37,14 @@ public enum Preset: String, CaseIterable, Sendable {
         case .pairsQoS1: settings.qos = 1
         case .pairsQoS2: (settings.qos, settings.publishers, settings.subscribers) = (2, 50, 50)
         case .pairs4K: settings.size = 4096
-        case .rate: settings.rate = 20_000
+        case .rate, .rateRandom, .rateMillisecond: settings.rate = 20_000
         case .pairsWeb, .fanoutWeb, .connWeb: settings.transport = .ws
         case .pairsTLS, .fanoutTLS, .connTLS: settings.transport = .tls
         case .pairsWebTLS, .connWebTLS: settings.transport = .wss
         default: break
         }
+        if self == .rateRandom { settings.beat = .random }
+        if self == .rateMillisecond { settings.beat = .millisecond }
         return settings
     }
 
@@ -48,7 +54,7 @@ public enum Preset: String, CaseIterable, Sendable {
         case .fanout, .fanin, .pairs, .pairsQoS1, .pairsQoS2, .pairs4K, .pairsWeb, .fanoutWeb, .wildcard: true
         // Encryption is OpenSSL's, and counts of it say more about the processor than about the broker.
         case .pairsTLS, .fanoutTLS, .connTLS, .pairsWebTLS, .connWebTLS: false
-        case .rate, .conn, .connWeb, .retain, .offline: false
+        case .rate, .rateRandom, .rateMillisecond, .conn, .connWeb, .retain, .offline: false
         }
     }
 

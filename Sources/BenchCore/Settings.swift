@@ -28,6 +28,8 @@ public struct Settings: Sendable {
     public var count: UInt64?
     public var window: Int?
     public var rate: Double?
+    /// How the messages of a rate are spread over time.
+    public var beat = Beat.even
     public var openLoop = false
     public var threads = 2
     public var topicPrefix = "bench"

@@ -17,6 +17,7 @@ struct Traffic: Sendable {
     var openLoop = false
     /// Messages per second of all publishers together; nil: as fast as the window lets them.
     var rate: Double?
+    var beat = Beat.even
     var publisherCount = 0
     /// For the request that opens a WebSocket.
     var host = "localhost"

@@ -41,6 +41,8 @@ struct BrokerOptions: ParsableArguments {
     }
 }
 
+extension Beat: ExpressibleByArgument {}
+
 extension Transport: ExpressibleByArgument {
     public init?(argument: String) { self.init(word: argument) }
 }
@@ -63,6 +65,8 @@ struct LoadOptions: ParsableArguments {
     @Option(help: "Messages on the way per publisher (default 256; with QoS 1 and 2: 32).") var window: Int?
     @Option(help: "Messages per second of all publishers together; default: as fast as the window lets them.") var rate:
         Double?
+    @Option(help: "How they are spread: even, random (clients that know nothing of each other), millisecond (timers).")
+    var beat: Beat?
     @Flag(help: "Do not wait for receivers: a broker that cannot keep up will lose messages.") var openLoop = false
     @Option(help: "Threads (default 2).") var threads: Int?
     @Option(help: "First level of every topic (default bench).") var topicPrefix: String?
@@ -86,6 +90,7 @@ struct LoadOptions: ParsableArguments {
         set(&s.parallelConnects, parallel)
         set(&s.drain, drain)
         set(&s.filters, filters)
+        set(&s.beat, beat)
         (s.count, s.window, s.rate, s.openLoop) = (count, window, rate, openLoop)
         (s.connectRate, s.nap) = (connectRate, nap)
     }

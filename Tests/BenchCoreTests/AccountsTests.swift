@@ -66,4 +66,25 @@ import Testing
         #expect(schedule.nextDue == 3_005_000)
         #expect(schedule.publisherInterval == 3_000_000)
     }
+
+    @Test func whatFallsIntoAMillisecondIsDueAtItsBeginning() {
+        var schedule = Schedule()
+        schedule.begin(rate: 4000, publishers: 3, at: 5_000, beat: .millisecond)
+        var due: [(Int, UInt64)] = []
+        schedule.advance(to: 1_500_000) { due.append(($0, $1)) }
+        #expect(due.map(\.0) == [0, 1, 2, 0, 1, 2, 0, 1])
+        #expect(due.map(\.1) == Array(repeating: 5_000, count: 4) + Array(repeating: 1_005_000, count: 4))
+    }
+
+    @Test func messagesOfARandomBeatKeepTheRateAndNoDistance() {
+        var schedule = Schedule()
+        schedule.begin(rate: 1000, publishers: 3, at: 5_000, beat: .random)
+        var due: [UInt64] = []
+        schedule.advance(to: 100_000_000_000) { due.append($1) }
+        // 100,000 of them: their number has a standard deviation of 316.
+        #expect(abs(due.count - 100_000) < 3_000)
+        let gaps = zip(due.dropFirst(), due).map { Double($0 - $1) }
+        let long = gaps.filter { $0 > 1_000_000 }.count
+        #expect(abs(Double(long) / Double(gaps.count) - 0.368) < 0.02)
+    }
 }
