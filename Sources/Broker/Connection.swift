@@ -33,6 +33,8 @@ struct Connection: SlabSlot {
     var aliasesIn: UnsafeMutablePointer<InboundAliases>?
     /// Owned; empty: none.
     var mountpoint: Bytes
+    /// Of the topic it published to last, 0: none.
+    var lastHash: UInt64 = 0
     /// Idle time before CONNECT, keep-alive after it, linger at the end.
     var timer: TimerNode
     /// The client's Receive Maximum.
@@ -44,8 +46,6 @@ struct Connection: SlabSlot {
     /// Enhanced authentication under way or done: method, owner of the exchange.
     var enhanced: UnsafeMutablePointer<EnhancedAuth>?
     var connectedAt: Int64
-    /// The user name that its certificate gives it, empty without a certificate; nil: its CONNECT says it.
-    var certifiedName: UnsafeMutablePointer<Bytes>?
 
     enum Phase: UInt8 {
         case waitingForConnect, authenticating, connected, closing

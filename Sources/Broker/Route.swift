@@ -17,6 +17,28 @@ struct RouteTarget {
     var retainAsPublished: Bool
     /// The same without those with No Local.
     var ownRetainAsPublished: Bool
+    /// Where the session's connection and its transport were last time: asked for ahead, never looked at.
+    var lastConnection: UnsafeRawPointer?
+    var lastTransport: UnsafeRawPointer?
+
+    /// Asks for what a delivery looks at, all of it at once: the pointers from one to the next would cost a wait each.
+    @inline(__always)
+    func askAhead() {
+        cr_prefetch(session)
+        cr_prefetch(UnsafeRawPointer(session) + 63)
+        guard let lastConnection, let lastTransport else { return }
+        cr_prefetch(lastConnection)
+        cr_prefetch(lastConnection + 64)
+        cr_prefetch(lastTransport)
+        cr_prefetch(lastTransport + 64)
+    }
+
+    @inline(__always)
+    mutating func note(_ connection: ConnectionRef?) {
+        guard lastConnection != UnsafeRawPointer(connection), let connection else { return }
+        lastConnection = UnsafeRawPointer(connection)
+        lastTransport = UnsafeRawPointer(connection.pointee.transport)
+    }
 
     static let none: UInt8 = 0xFF
 
@@ -29,21 +51,30 @@ struct RouteTarget {
 }
 
 /// The answer to "who gets this topic", as one shard sees it: its own sessions, the other shards that have
-/// subscribers, and the share groups. One allocation; immutable once made.
+/// subscribers, and the share groups. One allocation; the answer does not change once made.
 struct Route {
     var hash: UInt64
     /// Sum of the epochs it depends on when it was made; a different sum makes it worthless.
     var epoch: UInt64
-    var topic: Bytes
+    var remote: UInt64
     var targets: UnsafeMutablePointer<RouteTarget>
     var targetCount: Int
-    var remote: UInt64
-    var groups: UnsafeMutablePointer<UInt32>
-    var groupCount: Int
-    var ids: UnsafeMutablePointer<UInt32>
-    var bytes: Int
+    fileprivate(set) var groupCount: Int
+    fileprivate var topicCount: UInt32
+    fileprivate var bytes: UInt32
 
     var isEmpty: Bool { targetCount == 0 && remote == 0 && groupCount == 0 }
+}
+
+/// What lies behind the header: first the topic, which is compared with each time.
+extension RouteRef {
+    var topic: Bytes {
+        Bytes(start: UnsafeRawPointer(self) + MemoryLayout<Route>.stride, count: Int(pointee.topicCount))
+    }
+    var groups: UnsafeMutablePointer<UInt32> {
+        UnsafeMutableRawPointer(pointee.targets + pointee.targetCount).assumingMemoryBound(to: UInt32.self)
+    }
+    var ids: UnsafeMutablePointer<UInt32> { groups + pointee.groupCount }
 }
 
 typealias RouteRef = UnsafeMutablePointer<Route>
@@ -82,17 +113,34 @@ struct RouteCache: ~Copyable {
         cr_prefetch(slots + Int(truncatingIfNeeded: hash) & (capacity - 2))
     }
 
+    /// Asks for the route to `hash`, if there is one.
+    @inline(__always)
+    func prefetchRoute(_ hash: UInt64) {
+        let pair = slots + Int(truncatingIfNeeded: hash) & (capacity - 2)
+        guard let r = pair[0].hash == hash ? pair[0].route : pair[1].route else { return }
+        Self.askAhead(r)
+    }
+
+    /// A route with one target and a short topic lies on three cache lines at most.
+    @inline(__always)
+    private static func askAhead(_ r: RouteRef) {
+        cr_prefetch(r)
+        cr_prefetch(UnsafeRawPointer(r) + 64)
+        cr_prefetch(UnsafeRawPointer(r) + 112)
+    }
+
     private static func isHit(_ r: RouteRef, _ topic: Bytes, _ epoch: UInt64) -> Bool {
-        r.pointee.epoch == epoch && r.pointee.topic.count == topic.count
-            && memcmp(r.pointee.topic.baseAddress!, topic.baseAddress!, topic.count) == 0
+        askAhead(r)
+        return r.pointee.epoch == epoch && r.topic.count == topic.count
+            && memcmp(r.topic.baseAddress!, topic.baseAddress!, topic.count) == 0
     }
 
     mutating func insert(_ route: RouteRef) {
-        if bytes + route.pointee.bytes > Self.maxBytes { clear() }
-        if evictions > capacity && capacity < Self.maxCapacity { grow() }
+        if bytes + Int(route.pointee.bytes) > Self.maxBytes { clear() }
+        if evictions > capacity / 4 && capacity < Self.maxCapacity { grow() }
         let hash = route.pointee.hash
         let pair = slots + Int(truncatingIfNeeded: hash) & (capacity - 2)
-        bytes += route.pointee.bytes
+        bytes += Int(route.pointee.bytes)
         if pair[0].route == nil || pair[0].hash == hash {
             discard(pair[0].route)
         } else {
@@ -113,7 +161,7 @@ struct RouteCache: ~Copyable {
 
     private mutating func discard(_ route: RouteRef?) {
         guard let route else { return }
-        bytes -= route.pointee.bytes
+        bytes -= Int(route.pointee.bytes)
         free(route)
     }
 
@@ -189,26 +237,24 @@ struct RouteBuilder: ~Copyable {
     /// The finished route in one allocation.
     mutating func build(topic: Bytes, hash: UInt64, epoch: UInt64) -> RouteRef {
         placeIdentifiers()
-        let header = MemoryLayout<Route>.stride
+        let header = (MemoryLayout<Route>.stride + topic.count + 7) & ~7
         let targetBytes = targets.count * MemoryLayout<RouteTarget>.stride
-        let total = header + targetBytes + (groups.count + ids.count) * 4 + topic.count
+        let total = header + targetBytes + (groups.count + ids.count) * 4
         let raw = malloc(total)!
         let targetsAt = (raw + header).bindMemory(to: RouteTarget.self, capacity: targets.count)
         targets.withUnsafeBufferPointer {
             if let p = $0.baseAddress { targetsAt.update(from: p, count: targets.count) }
         }
-        let groupsAt = (raw + header + targetBytes).bindMemory(to: UInt32.self, capacity: groups.count)
-        groups.withUnsafeBufferPointer { if let p = $0.baseAddress { groupsAt.update(from: p, count: groups.count) } }
-        let idsAt = groupsAt + groups.count
-        ids.withUnsafeBufferPointer { idsAt.update(from: $0.baseAddress!, count: ids.count) }
-        let topicAt = UnsafeMutableRawPointer(idsAt + ids.count)
-        topicAt.copyMemory(from: topic.baseAddress!, byteCount: topic.count)
         let route = raw.bindMemory(to: Route.self, capacity: 1)
         route.initialize(
             to: Route(
-                hash: hash, epoch: epoch, topic: Bytes(start: topicAt, count: topic.count), targets: targetsAt,
-                targetCount: targets.count, remote: remote, groups: groupsAt, groupCount: groups.count, ids: idsAt,
-                bytes: total))
+                hash: hash, epoch: epoch, remote: remote, targets: targetsAt, targetCount: targets.count,
+                groupCount: groups.count, topicCount: UInt32(topic.count), bytes: UInt32(clamping: total)))
+        let groupsAt = UnsafeMutableRawPointer(route.groups).bindMemory(
+            to: UInt32.self, capacity: groups.count + ids.count)
+        groups.withUnsafeBufferPointer { if let p = $0.baseAddress { groupsAt.update(from: p, count: groups.count) } }
+        ids.withUnsafeBufferPointer { route.ids.update(from: $0.baseAddress!, count: ids.count) }
+        (raw + MemoryLayout<Route>.stride).copyMemory(from: topic.baseAddress!, byteCount: topic.count)
         return route
     }
 

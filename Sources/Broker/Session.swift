@@ -21,11 +21,10 @@ struct Session: SlabSlot {
     var delivered: UInt64
     var version: UInt8
     var flags: Flags
-    /// Scratch of the route filler: index of this session's target, plus one, valid for fill number `mark`.
-    var mark: UInt32
-    var markIndex: UInt32
     /// Seconds after the end of the connection; 0: ends with it; UInt32.max: never.
     var expiryInterval: UInt32
+    /// Publishers paused on behalf of this session are to be woken when it has caught up.
+    var congestedSince: UInt64
     var awaiting: UnsafeMutablePointer<AwaitingRelease>?
     /// Owned.
     var clientID: Bytes
@@ -37,8 +36,9 @@ struct Session: SlabSlot {
     var feeds: UnsafeMutablePointer<Feed>?
     var enqueued: UInt64
     var dropped: UInt64
-    /// Publishers paused on behalf of this session are to be woken when it has caught up.
-    var congestedSince: UInt64
+    /// Scratch of the route filler: index of this session's target, plus one, valid for fill number `mark`.
+    var mark: UInt32
+    var markIndex: UInt32
     /// Session expiry while offline.
     var timer: TimerNode
     /// A will that waits for its delay.

@@ -97,7 +97,7 @@ public struct BrokerSettings: Sendable {
     /// Milliseconds a closing connection is given to read our last packet.
     public var lingerTimeout: UInt64 = 2000
     /// ACL answers each loop remembers, of all its clients; rounded up to a power of two.
-    public var aclCacheSize = 4096
+    public var aclCacheSize = 65536
     /// Bytes one loop may have waiting for another before publishers are slowed.
     public var inboxLimit = 4 << 20
     /// nil: client ids that come and go are left alone.

@@ -5,25 +5,6 @@ import MQTTCodec
 import Sessions
 import Topics
 
-/// One cached ACL answer. Direct-mapped by client and topic; the key is the connection's handle and two hashes of
-/// the topic, seeded per process.
-struct ACLCacheEntry {
-    var connection: UInt64 = 0
-    var hash: UInt64 = 0
-    var check: UInt32 = 0
-    var generation: UInt32 = 0
-    var until: UInt64 = 0
-    /// Action in bit 1, allowed in bit 0.
-    var answer: UInt8 = 0
-
-    /// Entries of a table that is to hold `answers`: a power of two.
-    static func room(for answers: Int) -> Int {
-        var room = 1
-        while room < answers { room *= 2 }
-        return room
-    }
-}
-
 extension Shard {
     enum Permission {
         case allowed, denied, wait
@@ -46,26 +27,21 @@ extension Shard {
         _ c: ConnectionRef, _ topic: Bytes, _ hash: UInt64, _ action: UInt8, _ qos: UInt8, _ retain: Bool
     ) -> Permission {
         counters.count(.aclChecks)
-        let who = handle(c)
-        let slot = aclCache + Int(truncatingIfNeeded: (hash ^ who &* 0x9E37_79B9_7F4A_7C15) >> 20) & aclCacheMask
         let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
+        let key = ACLCache.Key(
+            connection: handle(c), hash: hash, check: check, action: action,
+            generation: aclGeneration &+ c.pointee.aclGeneration)
         let zone = c.pointee.zone
-        if zone.pointee.cacheACL, slot.pointee.connection == who, slot.pointee.hash == hash,
-            slot.pointee.check == check,
-            slot.pointee.generation == aclGeneration &+ c.pointee.aclGeneration, slot.pointee.until > now,
-            slot.pointee.answer >> 1 == action
-        {
+        if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
             counters.count(.aclCacheHits)
-            return slot.pointee.answer & 1 == 1 ? .allowed : .denied
+            return isAllowed ? .allowed : .denied
         }
         let s = c.pointee.session!
         let ids = (s.pointee.clientID, s.pointee.username)
         guard let verdict = runACL(c, ids.0, ids.1, topic, action, qos, retain) else { return .wait }
         let allowed = isAllowed(verdict, zone)
         if zone.pointee.cacheACL {
-            slot.pointee = ACLCacheEntry(
-                connection: who, hash: hash, check: check, generation: aclGeneration &+ c.pointee.aclGeneration,
-                until: now + zone.pointee.aclCacheTTL, answer: action << 1 | (allowed ? 1 : 0))
+            aclCache.insert(key, isAllowed: allowed, now: now, until: now + zone.pointee.aclCacheTTL)
         }
         return allowed ? .allowed : .denied
     }

@@ -8,31 +8,32 @@ import Topics
 extension Shard {
     /// Once for a connection, at its CONNECT: what a layer below has proven by then does not change any more.
     func learnCertifiedName(_ c: ConnectionRef) {
-        guard c.pointee.certifiedName == nil else { return }
+        guard certifiedNames[c.pointee.slot] == nil else { return }
         let wanted = broker.listenerState(c.pointee.listener).terms.certificateName
         guard wanted != .unused else { return }
         let certificate = c.pointee.transport.pointee.stack?.certificate
         var name = certificate.map { wanted.name(in: $0) } ?? ""
-        c.pointee.certifiedName = .allocate(capacity: 1)
-        c.pointee.certifiedName!.initialize(to: name.withUTF8 { ownBytes(Bytes($0)) })
+        certifiedNames[c.pointee.slot] = name.withUTF8 { ownBytes(Bytes($0)) }
     }
 
     func dropCertifiedName(_ c: ConnectionRef) {
-        guard let name = c.pointee.certifiedName else { return }
-        freeBytes(name.pointee)
-        name.deallocate()
-        c.pointee.certifiedName = nil
+        guard !certifiedNames.isEmpty, let name = certifiedNames.removeValue(forKey: c.pointee.slot) else { return }
+        freeBytes(name)
     }
 
     /// The user name a client comes with; nil: none. Where certificates name clients the CONNECT does not: whoever has
     /// no certificate could take another's name otherwise.
     func givenUsername(_ c: ConnectionRef, _ connect: ConnectPacket, _ base: UnsafeRawPointer) -> Bytes? {
-        if let name = c.pointee.certifiedName { return name.pointee.count > 0 ? name.pointee : nil }
+        if let name = certifiedName(c) { return name.count > 0 ? name : nil }
         return connect.hasUsername ? connect.username.bytes(in: base) : nil
     }
 
     /// Its certificate names it: it is nobody anonymous, although no module may know it.
-    func isCertified(_ c: ConnectionRef) -> Bool { c.pointee.certifiedName.map { $0.pointee.count > 0 } ?? false }
+    func isCertified(_ c: ConnectionRef) -> Bool { (certifiedName(c)?.count ?? 0) > 0 }
+
+    private func certifiedName(_ c: ConnectionRef) -> Bytes? {
+        certifiedNames.isEmpty ? nil : certifiedNames[c.pointee.slot]
+    }
 }
 
 extension CertificateName {

@@ -35,7 +35,7 @@ extension Shard {
                 version: .v311, flags: [.problemInformation], listener: listener, keepAlive: 0, maxPacketOut: .max,
                 aclGeneration: 0, limits: nil, replay: nil, aliasesOut: nil, aliasesIn: nil, mountpoint: noBytes,
                 timer: TimerNode(), receiveMaximum: .max, peer: peer, closeReason: 0, will: nil, enhanced: nil,
-                connectedAt: unixMS, certifiedName: nil))
+                connectedAt: unixMS))
         t.pointee.owner = UnsafeMutableRawPointer(c)
         makeLimits(c)
         c.pointee.timer.context = UnsafeMutableRawPointer(c)

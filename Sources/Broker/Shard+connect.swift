@@ -232,9 +232,9 @@ extension Shard {
         s.initialize(
             to: Session(
                 slot: slot, generation: generation, connection: nil, zone: zone, outbound: nil, delivered: 0,
-                version: 4, flags: [], mark: 0, markIndex: 0, expiryInterval: 0, awaiting: nil,
-                clientID: ownBytes(id), username: noBytes, subs: nil, subCount: 0, subRoom: 0, feeds: nil, enqueued: 0,
-                dropped: 0, congestedSince: 0, timer: TimerNode(), will: nil, createdAt: unixMS))
+                version: 4, flags: [], expiryInterval: 0, congestedSince: 0, awaiting: nil, clientID: ownBytes(id),
+                username: noBytes, subs: nil, subCount: 0, subRoom: 0, feeds: nil, enqueued: 0, dropped: 0, mark: 0,
+                markIndex: 0, timer: TimerNode(), will: nil, createdAt: unixMS))
         guard registry.claim(key, handle(s)) == handle(s) else {
             freeBytes(s.pointee.clientID)
             s.pointee.generation &+= 1

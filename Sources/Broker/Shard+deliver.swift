@@ -24,9 +24,15 @@ extension Shard {
     func deliverAll(_ r: RouteRef, _ message: MessageRef, _ hash: UInt64, own: SessionRef?, publisher: UInt64) {
         // Encoded at most once for all who get the same bytes.
         var template = Template()
-        for i in 0..<r.pointee.targetCount {
-            let target = r.pointee.targets + i
+        let (targets, count) = (r.pointee.targets, r.pointee.targetCount)
+        guard count > 0 else { return }
+        targets[0].askAhead()
+        if count > 1 { targets[1].askAhead() }
+        for i in 0..<count {
+            if i + 2 < count { targets[i + 2].askAhead() }
+            let target = targets + i
             let s = target.pointee.session
+            target.pointee.note(s.pointee.connection)
             var qos = target.pointee.qos
             var keepsRetain = target.pointee.retainAsPublished
             if s == own {
@@ -40,8 +46,8 @@ extension Shard {
             let retain = message.pointee.flags.contains(.retain) && keepsRetain
             var terms = Terms(qos: granted, retain: retain)
             let ids = s == own ? target.pointee.ownIDs : target.pointee.ids
-            if ids.more != 0 { terms.moreIDs = r.pointee.ids + Int(ids.more) } else { terms.identifier = ids.single }
-            deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: r.pointee.targetCount > 1)
+            if ids.more != 0 { terms.moreIDs = r.ids + Int(ids.more) } else { terms.identifier = ids.single }
+            deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: count > 1)
         }
     }
 

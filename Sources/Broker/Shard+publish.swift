@@ -35,7 +35,8 @@ extension Shard {
     ) -> Step {
         let s = c.pointee.session!
         var hash = Topics.hash(topic, seed: table.seed)
-        routes.prefetch(hash)
+        routes.prefetchRoute(hash)
+        c.pointee.lastHash = hash
         switch permission(
             c, topic, hash: hash, action: UInt8(MARTLET_ACL_PUBLISH), qos: packet.qos, retain: packet.retain)
         {

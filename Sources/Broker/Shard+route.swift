@@ -41,7 +41,7 @@ extension Shard {
             }
         }
         for i in 0..<r.pointee.groupCount {
-            dispatchShared(r.pointee.groups[i], message, hash, from: c, publisher: publisher)
+            dispatchShared(r.groups[i], message, hash, from: c, publisher: publisher)
         }
         return true
     }
@@ -146,8 +146,11 @@ extension Shard {
     func receive(_ chunk: UnsafeMutablePointer<Chunk>) {
         // In the order they were sent in. [MQTT-4.6.0-5]
         var at = UnsafeMutableRawPointer(chunk) + MemoryLayout<Chunk>.stride
-        for _ in 0..<chunk.pointee.count {
+        for i in 0..<chunk.pointee.count {
             let parcel = at.assumingMemoryBound(to: Parcel.self)
+            if i + 1 < chunk.pointee.count {
+                routes.prefetch((at + Int(parcel.pointee.size)).assumingMemoryBound(to: Parcel.self).pointee.hash)
+            }
             if let shared = parcel.pointee.shared {
                 deliver(shared, parcel)
                 shared.release()

@@ -41,10 +41,12 @@ final class Shard: EventLoop, @unchecked Sendable {
     var scratchRoom = 4096
     private var templates: InlineArray<2, UnsafeMutableRawBufferPointer> = InlineArray(
         repeating: UnsafeMutableRawBufferPointer(start: nil, count: 0))
-    let aclCache: UnsafeMutablePointer<ACLCacheEntry>
-    let aclCacheMask: Int
+    var aclCache: ACLCache
     /// Moves with every invalidation of all cached ACL answers.
     var aclGeneration: UInt32 = 1
+    /// Owned; by the connection's slot: the user name that its certificate gives it, empty without a certificate. Where
+    /// there is none its CONNECT says it.
+    var certifiedNames: [UInt32: Bytes] = [:]
     var onlineCount = 0
     var offlineCount = 0
     var persistentCount = 0
@@ -79,10 +81,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         outgoing = .allocate(capacity: 64)
         outgoing.initialize(repeating: nil, count: 64)
         scratch = .allocate(byteCount: 4096, alignment: 16)
-        let answers = ACLCacheEntry.room(for: broker.settings.aclCacheSize)
-        aclCacheMask = answers - 1
-        aclCache = .allocate(capacity: answers)
-        aclCache.initialize(repeating: ACLCacheEntry(), count: answers)
+        aclCache = ACLCache(limit: broker.settings.aclCacheSize)
         runningCell = .allocate(capacity: 8)
         runningCell.initialize(repeating: 0, count: 8)
         random = table.seed ^ (UInt64(number) &* 0x9E37_79B9_7F4A_7C15) | 1
@@ -94,9 +93,20 @@ final class Shard: EventLoop, @unchecked Sendable {
     override func received(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) -> Int {
         guard let owner = t.pointee.owner else { return bytes.count }
         let c = owner.assumingMemoryBound(to: Connection.self)
-        if let s = c.pointee.session { prefetch(s) }
+        askAhead(c)
         if let limits = c.pointee.limits { return processLimited(c, limits, bytes) }
         return process(c, bytes)
+    }
+
+    /// Asks for what the next message looks at if its topic is that of the last one.
+    @inline(__always)
+    private func askAhead(_ c: ConnectionRef) {
+        guard let s = c.pointee.session else { return }
+        prefetch(s)
+        let hash = c.pointee.lastHash
+        guard hash != 0 else { return }
+        routes.prefetch(hash)
+        aclCache.prefetch(connection: handle(c), hash: hash)
     }
 
     override func closed(_ t: TransportRef, _ reason: CloseReason) {

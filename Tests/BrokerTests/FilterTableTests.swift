@@ -140,7 +140,7 @@ final class SubscriptionModel {
             remote |= 1 << UInt64(self.shard(of: key.session).number)
         }
         if route.pointee.remote != remote { return "\(topic) on \(shard.number): goes to \(route.pointee.remote)" }
-        let groups = Set((0..<route.pointee.groupCount).map { route.pointee.groups[$0] })
+        let groups = Set((0..<route.pointee.groupCount).map { route.groups[$0] })
         let shared = Set(matching.keys.filter { !$0.group.isEmpty }.map { "\($0.group)/\($0.filter)" })
         if groups.count != shared.count || route.pointee.groupCount != shared.count {
             return "\(topic) on \(shard.number): \(route.pointee.groupCount) groups, not \(shared.count)"

@@ -41,8 +41,8 @@ final class BareSessions {
 func bareSession(slot: UInt32, generation: UInt32, _ zone: UnsafePointer<Zone>) -> Session {
     Session(
         slot: slot, generation: generation, connection: nil, zone: zone, outbound: nil, delivered: 0, version: 5,
-        flags: [], mark: 0, markIndex: 0, expiryInterval: 0, awaiting: nil, clientID: noBytes, username: noBytes,
-        subs: nil, subCount: 0, subRoom: 0, feeds: nil, enqueued: 0, dropped: 0, congestedSince: 0,
+        flags: [], expiryInterval: 0, congestedSince: 0, awaiting: nil, clientID: noBytes, username: noBytes, subs: nil,
+        subCount: 0, subRoom: 0, feeds: nil, enqueued: 0, dropped: 0, mark: 0, markIndex: 0,
         timer: TimerNode(), will: nil, createdAt: 0)
 }
 
@@ -71,7 +71,7 @@ struct Target: Equatable {
     init(_ target: RouteTarget, of route: RouteRef) {
         func list(_ ids: RouteTarget.Identifiers) -> [UInt32] {
             if ids.more == 0 { return ids.single == 0 ? [] : [ids.single] }
-            let at = route.pointee.ids + Int(ids.more)
+            let at = route.ids + Int(ids.more)
             return (1...Int(at[0])).map { at[$0] }.sorted()
         }
         qos = target.qos

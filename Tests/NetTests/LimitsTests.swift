@@ -104,7 +104,46 @@ import Testing
     }
 }
 
-@Suite struct ACLCacheSizeTests {
-    @Test(arguments: [(1, 1), (2, 2), (3, 4), (4096, 4096), (4097, 8192)])
-    func isAPowerOfTwo(_ asked: Int, _ room: Int) { #expect(ACLCacheEntry.room(for: asked) == room) }
+@Suite struct ACLCacheTests {
+    private func key(_ n: UInt64, action: UInt8 = 1, generation: UInt32 = 1) -> ACLCache.Key {
+        ACLCache.Key(
+            connection: n, hash: n &* 0x9E37_79B9_7F4A_7C15, check: 7, action: action, generation: generation)
+    }
+
+    @Test func answersAreRememberedByActionUntilTheirTimeOrGenerationIsOver() {
+        var cache = ACLCache(limit: 1024)
+        cache.insert(key(1), isAllowed: true, now: 1000, until: 3000)
+        cache.insert(key(1, action: 2), isAllowed: false, now: 1000, until: 3000)
+        let found = [
+            cache.find(key(1), now: 1500), cache.find(key(1, action: 2), now: 1500), cache.find(key(2), now: 1500),
+            cache.find(key(1), now: 3000), cache.find(key(1, generation: 2), now: 1500),
+        ]
+        #expect(found == [true, false, nil, nil, nil])
+        cache.insert(key(1), isAllowed: false, now: 1500, until: 3500)
+        let (again, other) = (cache.find(key(1), now: 1500), cache.find(key(1, action: 2), now: 1500))
+        #expect(again == false && other == false)
+    }
+
+    @Test func theTableGrowsWhenAnswersPushEachOtherOutAndNoFurtherThanItsLimit() {
+        var cache = ACLCache(limit: 20_000)
+        #expect(cache.capacity == 4096)
+        for round in 0..<8 {
+            for n in 1...10_000 where cache.find(key(UInt64(n)), now: UInt64(round)) == nil {
+                cache.insert(key(UInt64(n)), isAllowed: n % 3 == 0, now: UInt64(round), until: 60_000)
+            }
+        }
+        #expect(cache.capacity == 32_768)
+        let answers = (1...10_000).map { cache.find(key(UInt64($0)), now: 10) }
+        #expect(answers.count { $0 == nil } < 500)
+        let isRight = answers.enumerated().allSatisfy { $1 == nil || $1 == (($0 + 1) % 3 == 0) }
+        #expect(isRight)
+    }
+
+    @Test func twoAnswersAreTheLeast() {
+        var cache = ACLCache(limit: 1)
+        #expect(cache.capacity == 2)
+        for n in 1...3 { cache.insert(key(UInt64(n)), isAllowed: true, now: 0, until: 60_000) }
+        let found = (1...3).map { cache.find(key(UInt64($0)), now: 1) }
+        #expect(found == [nil, true, true])
+    }
 }

@@ -27,9 +27,9 @@ extension CoreKeys {
             section, "mqtt.acl_cache", .bool, default: "on", aliases: ["enable_acl_cache", "mqtt.cache_acl"],
             "Whether the answers of the ACL plugins are remembered."),
         core(
-            section, "mqtt.acl_cache_size", .int(1...1 << 24), default: "4096",
-            "Answers each event loop remembers of all its clients, rounded up to a power of two and 40 bytes each; a "
-                + "new answer takes the place of an older one."),
+            section, "mqtt.acl_cache_size", .int(1...1 << 24), default: "65536",
+            "Answers each event loop remembers at most of all its clients, rounded up to a power of two and at least 2, 32 "
+                + "bytes each. The table begins with 4096 and grows when answers push each other out."),
         core(
             section, "mqtt.acl_cache_ttl", .duration(1000...Int.max), default: "1m", aliases: ["acl_cache_ttl"],
             "How long an answer is remembered."),

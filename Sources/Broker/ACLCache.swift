@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+
+/// Answers of the ACL modules for the clients of one loop. Two places for each key, on one cache line: bounded, no
+/// clearing, and a new answer takes the place of an older one.
+struct ACLCache: ~Copyable {
+    /// The key is the connection's handle, the action and a hash of the topic that is seeded per process, with a check
+    /// on its length and last byte.
+    struct Key {
+        var connection: UInt64
+        var hash: UInt64
+        var check: UInt32
+        var action: UInt8
+        /// Of the cache and the connection; answers of another one are worthless.
+        var generation: UInt32
+    }
+
+    /// Half a cache line.
+    struct Entry {
+        var connection: UInt64 = 0
+        var hash: UInt64 = 0
+        var check: UInt32 = 0
+        var generation: UInt32 = 0
+        /// Loop time in `unit`s.
+        var until: UInt32 = 0
+        var action: UInt8 = 0
+        var isAllowed = false
+
+        func isFor(_ key: Key) -> Bool {
+            connection == key.connection && hash == key.hash && check == key.check && action == key.action
+        }
+    }
+
+    private var entries: UnsafeMutablePointer<Entry>
+    private(set) var capacity: Int
+    /// Answers pushed out that were still good; many of them make the table grow.
+    private var displaced = 0
+    private let limit: Int
+
+    private static let firstCapacity = 4096
+    /// 256 ms.
+    private static let unitBits: UInt64 = 8
+
+    /// - Parameter limit: the most answers to hold; a power of two is made of it, at least 2.
+    init(limit wanted: Int) {
+        var limit = 2
+        while limit < wanted { limit *= 2 }
+        self.limit = limit
+        capacity = min(limit, Self.firstCapacity)
+        entries = Self.make(capacity)
+    }
+
+    deinit { entries.deallocate() }
+
+    /// Asks for the place where the answer would be.
+    @inline(__always)
+    func prefetch(connection: UInt64, hash: UInt64) { cr_prefetch(pair(connection, hash)) }
+
+    @inline(__always)
+    func find(_ key: Key, now: UInt64) -> Bool? {
+        let pair = pair(key.connection, key.hash)
+        for i in 0..<2 where pair[i].isFor(key) {
+            let isGood = pair[i].generation == key.generation && pair[i].until > UInt32(now >> Self.unitBits)
+            return isGood ? pair[i].isAllowed : nil
+        }
+        return nil
+    }
+
+    /// - Parameter until: loop time, ms.
+    mutating func insert(_ key: Key, isAllowed: Bool, now: UInt64, until: UInt64) {
+        if displaced > capacity / 4 && capacity < limit { grow() }
+        let entry = Entry(
+            connection: key.connection, hash: key.hash, check: key.check, generation: key.generation,
+            until: UInt32(until >> Self.unitBits), action: key.action, isAllowed: isAllowed)
+        let pair = pair(key.connection, key.hash)
+        let time = UInt32(now >> Self.unitBits)
+        if pair[1].isFor(key) {
+            pair[1] = entry
+        } else {
+            if !pair[0].isFor(key) && pair[0].until > time {
+                if pair[1].until > time { displaced += 1 }
+                pair[1] = pair[0]
+            }
+            pair[0] = entry
+        }
+    }
+
+    @inline(__always)
+    private func pair(_ connection: UInt64, _ hash: UInt64) -> UnsafeMutablePointer<Entry> {
+        entries + Int(truncatingIfNeeded: (hash ^ connection &* 0x9E37_79B9_7F4A_7C15) >> 20) & (capacity - 2)
+    }
+
+    private mutating func grow() {
+        let (old, count) = (entries, capacity)
+        capacity = min(limit, capacity * 4)
+        displaced = 0
+        entries = Self.make(capacity)
+        for i in 0..<count where old[i].until != 0 {
+            let pair = pair(old[i].connection, old[i].hash)
+            if pair[0].until != 0 { pair[1] = pair[0] }
+            pair[0] = old[i]
+        }
+        old.deallocate()
+    }
+
+    private static func make(_ count: Int) -> UnsafeMutablePointer<Entry> {
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<Entry>.stride, alignment: 64)
+        let entries = raw.bindMemory(to: Entry.self, capacity: count)
+        entries.initialize(repeating: Entry(), count: count)
+        return entries
+    }
+}
