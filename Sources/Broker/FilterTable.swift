@@ -53,6 +53,7 @@ final class FilterTable: @unchecked Sendable {
 
     static let buckets = 1024
 
+    /// A cache line: a loop takes its own for every topic it does not know.
     private struct Lock {
         var mutex: pthread_mutex_t
         var pad: (UInt64, UInt64, UInt64)
@@ -69,7 +70,9 @@ final class FilterTable: @unchecked Sendable {
         runs.initialize(repeating: MemberRun(), count: 16)
         epochs = .allocate(capacity: Self.buckets + 1)
         epochs.initialize(repeating: 0, count: Self.buckets + 1)
-        locks = .allocate(capacity: shards)
+        let lockBytes = shards * MemoryLayout<Lock>.stride
+        locks = UnsafeMutableRawPointer.allocate(byteCount: lockBytes, alignment: 64)
+            .bindMemory(to: Lock.self, capacity: shards)
         for i in 0..<shards {
             (locks + i).initialize(to: Lock(mutex: pthread_mutex_t(), pad: (0, 0, 0)))
             pthread_mutex_init(&locks[i].mutex, nil)
