@@ -62,11 +62,19 @@ final class Work {
         if !started { store.state.pointee.writing.store(0, ordering: .releasing) }
     }
 
-    /// Batch after batch until nothing waits, or the plugin is about to go.
+    /// Batch after batch until all is written that waited at the beginning, or the plugin is about to go. What came
+    /// meanwhile has the next tick, unless that is over: a topic that changes all the time is written once a tick.
     private func write(_ store: Store, _ complaints: Complaints) {
         do throws(DiscFailure) {
+            var began = Clock.monotonic
+            var left = store.counts().queued
             while !isClosing.load(ordering: .acquiring), case let count = try store.writeBatch(), count > 0 {
                 written += count
+                left -= count
+                if left > 0 { continue }
+                if Clock.monotonic - began < Int64(Retainer.tick) { break }
+                began = Clock.monotonic
+                left = store.counts().queued
             }
             complaints.discWorks()
         } catch {

@@ -44,12 +44,16 @@ final class FilterTable: @unchecked Sendable {
     let epochs: UnsafeMutablePointer<UInt64>
     private(set) var groups: [ShareGroup] = [ShareGroup(node: 0, name: [])]
     private var freeGroups: [UInt32] = []
+    /// What `groups` holds of members, as the data path reads it: a place for each group.
+    fileprivate var runs: UnsafeMutablePointer<MemberRun>
+    fileprivate var runRoom = 16
     /// Subscriptions of all sessions, shared ones included.
     private(set) var subscriptions = 0
     private(set) var sharedSubscriptions = 0
 
     static let buckets = 1024
 
+    /// A cache line: a loop takes its own for every topic it does not know.
     private struct Lock {
         var mutex: pthread_mutex_t
         var pad: (UInt64, UInt64, UInt64)
@@ -62,9 +66,13 @@ final class FilterTable: @unchecked Sendable {
         valueRoom = 64
         values = .allocate(capacity: 64)
         values.initialize(repeating: FilterValue(shards: 0, lists: nil, firstGroup: 0), count: 64)
+        runs = .allocate(capacity: 16)
+        runs.initialize(repeating: MemberRun(), count: 16)
         epochs = .allocate(capacity: Self.buckets + 1)
         epochs.initialize(repeating: 0, count: Self.buckets + 1)
-        locks = .allocate(capacity: shards)
+        let lockBytes = shards * MemoryLayout<Lock>.stride
+        locks = UnsafeMutableRawPointer.allocate(byteCount: lockBytes, alignment: 64)
+            .bindMemory(to: Lock.self, capacity: shards)
         for i in 0..<shards {
             (locks + i).initialize(to: Lock(mutex: pthread_mutex_t(), pad: (0, 0, 0)))
             pthread_mutex_init(&locks[i].mutex, nil)
@@ -249,6 +257,36 @@ struct ShareMember {
     var isOnline: Bool
 }
 
+/// The members of a group in a row, those that are online first: choosing one copies and counts nothing.
+struct MemberRun {
+    private(set) var entries: UnsafeMutablePointer<ShareMember>?
+    private(set) var count = 0
+    private(set) var online = 0
+    /// Session handle the sticky strategy has chosen; 0: none.
+    fileprivate(set) var sticky: UInt64 = 0
+    private var room = 0
+
+    var onlineOnes: UnsafeBufferPointer<ShareMember> { UnsafeBufferPointer(start: entries, count: online) }
+    var all: UnsafeBufferPointer<ShareMember> { UnsafeBufferPointer(start: entries, count: count) }
+
+    mutating func set(_ members: [ShareMember]) {
+        if members.count > room || members.isEmpty {
+            entries?.deallocate()
+            room = members.isEmpty ? 0 : max(4, members.count * 2)
+            entries = room == 0 ? nil : .allocate(capacity: room)
+        }
+        count = 0
+        for m in members where m.isOnline { append(m) }
+        online = count
+        for m in members where !m.isOnline { append(m) }
+    }
+
+    private mutating func append(_ member: ShareMember) {
+        (entries! + count).initialize(to: member)
+        count += 1
+    }
+}
+
 /// `$share/NAME/FILTER`: the members that take turns. MQTT 5 §4.8.2.
 struct ShareGroup {
     var node: UInt32
@@ -256,8 +294,6 @@ struct ShareGroup {
     var members: [ShareMember] = []
     /// Next group on the same filter; 0: none.
     var next: UInt32 = 0
-    /// Session handle the sticky strategy has chosen; 0: none.
-    var sticky: UInt64 = 0
 }
 
 extension FilterTable {
@@ -275,6 +311,7 @@ extension FilterTable {
                 values[Int(node)].firstGroup = at
             }
             groups[Int(at)].members.append(member)
+            publish(at)
             touch(filter)
             return (node, at)
         }
@@ -287,6 +324,7 @@ extension FilterTable {
             let node = groups[Int(group)].node
             groups[Int(group)].members.removeAll { $0.session == session }
             if groups[Int(group)].members.isEmpty { unlinkGroup(group, node) }
+            publish(group)
             touch(filter)
             trie.release(node)
         }
@@ -297,6 +335,7 @@ extension FilterTable {
         write {
             guard let at = groups[Int(group)].members.firstIndex(where: { $0.session == session }) else { return }
             change(&groups[Int(group)].members[at])
+            publish(group)
             let node = groups[Int(group)].node
             let name = [UInt8](unsafeUninitializedCapacity: max(1, trie.filterLength(node))) { buffer, count in
                 count = trie.filterLength(node)
@@ -306,7 +345,18 @@ extension FilterTable {
         }
     }
 
-    func makeSticky(_ group: UInt32, _ session: UInt64) { write { groups[Int(group)].sticky = session } }
+    func makeSticky(_ group: UInt32, _ session: UInt64) { write { runs[Int(group)].sticky = session } }
+
+    /// Runs `body` with the members of a group, none when it is gone. Held still for this shard.
+    @inline(__always)
+    func withMembers<R>(of group: UInt32, shard: Int, _ body: (MemberRun) -> R) -> R {
+        read(shard) { _, _ in body(runs[Int(group)]) }
+    }
+
+    private func publish(_ group: UInt32) {
+        if groups[Int(group)].members.isEmpty { runs[Int(group)].sticky = 0 }
+        runs[Int(group)].set(groups[Int(group)].members)
+    }
 
     /// The group as it is now; nil when it is gone.
     func snapshot(_ group: UInt32, shard: Int) -> ShareGroup? {
@@ -321,7 +371,18 @@ extension FilterTable {
             return free
         }
         groups.append(group)
+        growRuns()
         return UInt32(groups.count - 1)
+    }
+
+    private func growRuns() {
+        guard groups.count > runRoom else { return }
+        let wider = UnsafeMutablePointer<MemberRun>.allocate(capacity: runRoom * 2)
+        wider.moveInitialize(from: runs, count: runRoom)
+        (wider + runRoom).initialize(repeating: MemberRun(), count: runRoom)
+        runs.deallocate()
+        runs = wider
+        runRoom *= 2
     }
 
     private func unlinkGroup(_ group: UInt32, _ node: UInt32) {

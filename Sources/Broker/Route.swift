@@ -79,8 +79,8 @@ extension RouteRef {
 
 typealias RouteRef = UnsafeMutablePointer<Route>
 
-/// Routes by topic. Two-way set associative: bounded, no clearing, and a flood of topics that never come again pushes
-/// out at most the older of two neighbours.
+/// Routes by topic. Two-way set associative: bounded, no clearing. A topic is kept from its second time on: one that
+/// never comes again costs neither memory nor the place of another.
 struct RouteCache: ~Copyable {
     /// The hash beside the pointer: a miss is known without a look at the routes, which lie anywhere in memory.
     private struct Slot {
@@ -89,15 +89,32 @@ struct RouteCache: ~Copyable {
     }
 
     private var slots: UnsafeMutablePointer<Slot>
+    /// What was asked for and is not kept, by its hash: how a second time is known. A later topic takes the place.
+    private let once: UnsafeMutablePointer<UInt32>
     private var capacity = 1024
     private var evictions = 0
     private var bytes = 0
 
     private static let maxCapacity = 65536
     private static let maxBytes = 64 << 20
+    private static let onceBits = 13
 
     init() {
         slots = Self.make(1024)
+        once = .allocate(capacity: 1 << Self.onceBits)
+        once.initialize(repeating: 0, count: 1 << Self.onceBits)
+    }
+
+    /// Whether a route that was not found should be inserted: its topic has been asked for before.
+    mutating func isWorthKeeping(_ hash: UInt64) -> Bool {
+        let pair = slots + Int(truncatingIfNeeded: hash) & (capacity - 2)
+        // An earlier route to the same topic has lost its epoch.
+        if pair[0].hash == hash || pair[1].hash == hash { return true }
+        // The low bits choose the slot above, so these are other ones.
+        let place = once + Int(truncatingIfNeeded: hash >> 20) & (1 << Self.onceBits - 1)
+        let tag = UInt32(truncatingIfNeeded: hash >> 32) | 1
+        defer { place.pointee = tag }
+        return place.pointee == tag
     }
 
     func find(_ topic: Bytes, _ hash: UInt64, epoch: UInt64) -> RouteRef? {
@@ -194,6 +211,9 @@ struct RouteBuilder: ~Copyable {
     private var chains: [(target: Int, identifier: UInt32, noLocal: Bool)] = []
     private var remote: UInt64 = 0
     private var serial: UInt32 = 0
+    /// Where the route lies that nobody keeps.
+    private var scratch: UnsafeMutableRawPointer?
+    private var scratchRoom = 0
 
     mutating func begin() {
         targets.removeAll(keepingCapacity: true)
@@ -234,13 +254,14 @@ struct RouteBuilder: ~Copyable {
                 ownRetainAsPublished: s.options.retainAsPublished && !s.options.noLocal))
     }
 
-    /// The finished route in one allocation.
-    mutating func build(topic: Bytes, hash: UInt64, epoch: UInt64) -> RouteRef {
+    /// The finished route in one allocation, the caller's; or, without `isKept`, the builder's and valid until it builds
+    /// the next one.
+    mutating func build(topic: Bytes, hash: UInt64, epoch: UInt64, isKept: Bool = true) -> RouteRef {
         placeIdentifiers()
         let header = (MemoryLayout<Route>.stride + topic.count + 7) & ~7
         let targetBytes = targets.count * MemoryLayout<RouteTarget>.stride
         let total = header + targetBytes + (groups.count + ids.count) * 4
-        let raw = malloc(total)!
+        let raw = isKept ? malloc(total)! : scratch(total)
         let targetsAt = (raw + header).bindMemory(to: RouteTarget.self, capacity: targets.count)
         targets.withUnsafeBufferPointer {
             if let p = $0.baseAddress { targetsAt.update(from: p, count: targets.count) }
@@ -256,6 +277,15 @@ struct RouteBuilder: ~Copyable {
         ids.withUnsafeBufferPointer { route.ids.update(from: $0.baseAddress!, count: ids.count) }
         (raw + MemoryLayout<Route>.stride).copyMemory(from: topic.baseAddress!, byteCount: topic.count)
         return route
+    }
+
+    private mutating func scratch(_ size: Int) -> UnsafeMutableRawPointer {
+        if size > scratchRoom {
+            free(scratch)
+            scratchRoom = size * 2
+            scratch = malloc(scratchRoom)!
+        }
+        return scratch!
     }
 
     private mutating func placeIdentifiers() {

@@ -46,6 +46,7 @@ extension Shard {
         return true
     }
 
+    /// - Returns: a route that is valid until the next one is asked for.
     @inline(__always)
     func findRoute(_ topic: Bytes, _ hash: UInt64) -> RouteRef {
         let bucket = Int(truncatingIfNeeded: hash) & (FilterTable.buckets - 1)
@@ -76,8 +77,9 @@ extension Shard {
                 }
             }
         }
-        let route = builder.build(topic: topic, hash: hash, epoch: epoch)
-        routes.insert(route)
+        let isKept = routes.isWorthKeeping(hash)
+        let route = builder.build(topic: topic, hash: hash, epoch: epoch, isKept: isKept)
+        if isKept { routes.insert(route) }
         return route
     }
 

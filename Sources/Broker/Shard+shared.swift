@@ -10,9 +10,9 @@ extension Shard {
         _ group: UInt32, _ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, publisher: UInt64,
         avoiding: UInt64 = 0
     ) {
-        guard let g = table.snapshot(group, shard: number),
-            let member = pick(g, group, message, hash, publisherID: message.pointee.clientID, avoiding: avoiding)
-        else { return drop(message, .noSubscriber, for: nil) }
+        guard let member = pick(group, message, hash, avoiding: avoiding) else {
+            return drop(message, .noSubscriber, for: nil)
+        }
         if Int(member.shard) == number {
             guard let s = session(member.session) else { return }
             deliverShared(message, hash, s, member.options, member.identifier, group, publisher)
@@ -24,27 +24,54 @@ extension Shard {
     }
 
     /// Connected members first: a queue of an absent one is the last resort.
-    private func pick(
-        _ g: ShareGroup, _ group: UInt32, _ message: MessageRef, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64
+    private func pick(_ group: UInt32, _ message: MessageRef, _ hash: UInt64, avoiding: UInt64) -> ShareMember? {
+        let strategy = broker.settings.shareStrategy
+        // Drawn before the lock is taken; what it is the remainder of is known only then.
+        let draw: UInt64 =
+            switch strategy {
+            case .random, .local, .sticky: nextRandom()
+            case .roundRobin: broker.nextTurn(of: group)
+            case .hashClientID: Topics.hash(message.pointee.clientID, seed: table.seed)
+            case .hashTopic: hash
+            }
+        let (member, isNew) = table.withMembers(of: group, shard: number) { run -> (ShareMember?, Bool) in
+            if strategy == .local {
+                let own = { (m: ShareMember) in Int(m.shard) == self.number }
+                if let found = Self.choose(run.onlineOnes, draw, avoiding, own) { return (found, false) }
+            }
+            if strategy == .sticky, run.sticky != 0, run.sticky != avoiding,
+                let stuck = run.onlineOnes.first(where: { $0.session == run.sticky })
+            {
+                return (stuck, false)
+            }
+            return (
+                Self.choose(run.onlineOnes, draw, avoiding) ?? Self.choose(run.all, draw, avoiding),
+                strategy == .sticky
+            )
+        }
+        if isNew, let member { table.makeSticky(group, member.session) }
+        return member
+    }
+
+    /// One of those that are not `avoiding`; without that session nobody but the chosen one is looked at.
+    private static func choose(
+        _ members: UnsafeBufferPointer<ShareMember>, _ draw: UInt64, _ avoiding: UInt64
     ) -> ShareMember? {
-        var candidates = g.members.filter { $0.isOnline && $0.session != avoiding }
-        if candidates.isEmpty { candidates = g.members.filter { $0.session != avoiding } }
-        guard !candidates.isEmpty else { return nil }
-        let n = UInt64(candidates.count)
-        switch broker.settings.shareStrategy {
-        case .random: return candidates[Int(nextRandom() % n)]
-        case .roundRobin: return candidates[Int(broker.nextTurn(of: group) % n)]
-        case .hashClientID: return candidates[Int(Topics.hash(publisherID, seed: table.seed) % n)]
-        case .hashTopic: return candidates[Int(hash % n)]
-        case .local:
-            let local = candidates.filter { Int($0.shard) == number }
-            let from = local.isEmpty ? candidates : local
-            return from[Int(nextRandom() % UInt64(from.count))]
-        case .sticky:
-            if let stuck = candidates.first(where: { $0.session == g.sticky }) { return stuck }
-            let chosen = candidates[Int(nextRandom() % n)]
-            table.makeSticky(group, chosen.session)
-            return chosen
+        if avoiding != 0 { return choose(members, draw, avoiding) { _ in true } }
+        return members.isEmpty ? nil : members[Int(draw % UInt64(members.count))]
+    }
+
+    private static func choose(
+        _ members: UnsafeBufferPointer<ShareMember>, _ draw: UInt64, _ avoiding: UInt64,
+        _ isWanted: (ShareMember) -> Bool
+    ) -> ShareMember? {
+        let n = members.count { $0.session != avoiding && isWanted($0) }
+        guard n > 0 else { return nil }
+        var left = Int(draw % UInt64(n))
+        return members.first { m in
+            guard m.session != avoiding, isWanted(m) else { return false }
+            left -= 1
+            return left < 0
         }
     }
 

@@ -8,6 +8,7 @@
 #include <lmdb.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -71,4 +72,19 @@ static inline void clmdb_rwlock_read(pthread_rwlock_t *lock) {
   }
   pthread_rwlock_rdlock(lock);
 }
+
+/* A pointer that threads change which share a lock: whoever works with it leaves a mark in its place meanwhile. */
+#define CLMDB_TAKEN ((void *)1)
+
+static inline void *clmdb_take(void **place) {
+  for (int i = 1;; i++) {
+    void *pointer = __atomic_exchange_n(place, CLMDB_TAKEN, __ATOMIC_ACQUIRE);
+    if (pointer != CLMDB_TAKEN) return pointer;
+    /* It takes nanoseconds, unless its thread has lost its processor. */
+    if (i % CLMDB_SPINS == 0) sched_yield();
+    clmdb_relax();
+  }
+}
+
+static inline void clmdb_put_back(void **place, void *pointer) { __atomic_store_n(place, pointer, __ATOMIC_RELEASE); }
 #endif

@@ -91,6 +91,34 @@ size_t cr_heap_free(void) { return mallinfo2().fordblks; }
 
 void cr_heap_trim(void) { malloc_trim(0); }
 
+enum { CR_KEPT_BLOCKS = 8, CR_LARGEST_KEPT = 4 << 20 };
+static void *kept_blocks[CR_KEPT_BLOCKS];
+
+void *cr_block_take(size_t size) {
+  for (int i = 0; i < CR_KEPT_BLOCKS; i++) {
+    if (!__atomic_load_n(&kept_blocks[i], __ATOMIC_RELAXED)) continue;
+    void *block = __atomic_exchange_n(&kept_blocks[i], NULL, __ATOMIC_ACQUIRE);
+    if (!block) continue;
+    size_t room = malloc_usable_size(block);
+    if (room >= size && room / 2 <= size) return block;
+    free(block);
+  }
+  return malloc(size);
+}
+
+void cr_block_give(void *block) {
+  for (int i = 0; i < CR_KEPT_BLOCKS && malloc_usable_size(block) <= CR_LARGEST_KEPT; i++) {
+    void *none = NULL;
+    if (__atomic_load_n(&kept_blocks[i], __ATOMIC_RELAXED)) continue;
+    if (__atomic_compare_exchange_n(&kept_blocks[i], &none, block, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) return;
+  }
+  free(block);
+}
+
+void cr_blocks_trim(void) {
+  for (int i = 0; i < CR_KEPT_BLOCKS; i++) free(__atomic_exchange_n(&kept_blocks[i], NULL, __ATOMIC_ACQUIRE));
+}
+
 int cr_receive_many(int fd, cr_datagram *v, int count, uint32_t room, uint32_t *overflows) {
   struct mmsghdr headers[CR_DATAGRAMS];
   struct iovec parts[CR_DATAGRAMS];

@@ -107,6 +107,9 @@ public struct Message {
         MemoryLayout<Message>.stride + topic.count + payload.count + properties.count + clientID.count + username.count
     }
 
+    /// Of a size for which the allocator turns to the system.
+    @inlinable public var isLarge: Bool { payload.count >= 128 << 10 }
+
     /// Unix milliseconds after which it must not be delivered; nil: never expires.
     @inlinable public var deadline: Int64? {
         flags.contains(.expires) ? timestamp + Int64(expiry) * 1000 : nil
@@ -137,7 +140,7 @@ extension UnsafeMutablePointer where Pointee == Message {
 
     /// A counted copy of everything, with one reference.
     public func copied() -> MessageRef {
-        let raw = malloc(pointee.footprint)!
+        let raw = pointee.isLarge ? cr_block_take(pointee.footprint)! : malloc(pointee.footprint)!
         let copy = raw.bindMemory(to: Message.self, capacity: 1)
         copy.initialize(to: pointee)
         copy.pointee.references = 1
@@ -160,6 +163,7 @@ extension UnsafeMutablePointer where Pointee == Message {
     @inlinable public func retain() { _ = cr_add_relaxed_u32(&pointee.references, 1) }
 
     @inlinable public func release() {
-        if cr_add_u32(&pointee.references, UInt32.max) == 1 { free(self) }
+        guard cr_add_u32(&pointee.references, UInt32.max) == 1 else { return }
+        if pointee.isLarge { cr_block_give(self) } else { free(self) }
     }
 }

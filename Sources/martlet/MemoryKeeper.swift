@@ -13,6 +13,7 @@ final class MemoryKeeper {
     init(broker: Broker, loop: EventLoop) {
         _ = loop.after(Self.period, every: Self.period) {
             broker.giveMemoryBack()
+            cr_blocks_trim()
             if cr_heap_free() > Self.slack { cr_heap_trim() }
         }
     }

@@ -64,9 +64,7 @@ final class RouteBuilderMachine: Machine {
             remote = 0
         }
         let r = route.pointee
-        if text(route.topic) != topic || r.hash != 42 || r.epoch != 7 {
-            return "it is the route of \(text(route.topic))"
-        }
+        if text(route.topic) != topic || r.hash != 42 || r.epoch != 7 { return "it is the route of \(text(route.topic))" }
         if r.remote != remote { return "the other shards are \(r.remote) and should be \(remote)" }
         if (0..<r.groupCount).map({ route.groups[$0] }) != groups { return "the groups are not \(groups)" }
         if r.isEmpty != (added.isEmpty && remote == 0 && groups.isEmpty) { return "isEmpty is \(r.isEmpty)" }
@@ -178,5 +176,33 @@ struct RouteTests {
         cache.clear()
         let isLeft = isThere("flood/99999", cache)
         #expect(!isLeft)
+    }
+
+    @Test("A topic is kept from its second time on; a flood of others in between is forgotten, not kept")
+    func secondTime() {
+        var cache = RouteCache()
+        func isKept(_ topic: String) -> Bool {
+            withBytes(topic) { cache.isWorthKeeping(Topics.hash($0, seed: 3)) }
+        }
+        let first = (0..<100).count { isKept("hot/\($0)") }
+        #expect(first == 0)
+        let second = (0..<100).count { isKept("hot/\($0)") }
+        #expect(second == 100)
+        let flood = (0..<100_000).count { isKept("flood/\($0)") }
+        #expect(flood == 0)
+    }
+
+    @Test("A route that nobody keeps lasts until the next one is built, however much larger that is")
+    func scratch() {
+        var builder = RouteBuilder()
+        for (n, groups) in [1, 40, 3, 900].enumerated() {
+            builder.begin()
+            for group in 0..<UInt32(groups) { builder.add(group: group) }
+            let topic = "scratch/\(n)"
+            let route = withBytes(topic) { builder.build(topic: $0, hash: 7, epoch: 1, isKept: false) }
+            #expect(route.pointee.groupCount == groups)
+            #expect((0..<groups).allSatisfy { route.pointee.groups[$0] == UInt32($0) })
+            #expect(String(decoding: route.pointee.topic, as: UTF8.self) == topic)
+        }
     }
 }

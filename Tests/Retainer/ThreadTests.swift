@@ -128,3 +128,36 @@ private final class Counter: Sendable {
         #expect(count == 400)
     }
 }
+
+extension ThreadTests {
+    @Test("A message that is replaced all the time is fed whole")
+    func replacing() throws {
+        let store = Store.make(.ram, messages: FakeHost.calls)
+        let shared = Shared(store: store)
+        let running = Counter()
+        for i in 0..<4 { store.put("r/\(i)", "0123456789abcdef") }
+        let publishers: [@Sendable () -> Void] = (0..<3).map { seed in
+            {
+                running.value.add(1, ordering: .relaxed)
+                for step in 0..<200_000 { shared.store.put("r/\((step + seed) % 4)", "0123456789abcdef") }
+                running.value.subtract(1, ordering: .relaxed)
+            }
+        }
+        let readers: [@Sendable () -> Void] = (0..<2).map { _ in
+            {
+                var torn = 0
+                repeat {
+                    for i in 0..<4 {
+                        let found = "r/\(i)".asKey { shared.store.lookUp($0, now: 0) }
+                        guard case .message(let message) = found else { continue }
+                        if String(FakeHost.calls.read(message).payload) != "0123456789abcdef" { torn += 1 }
+                        FakeHost.calls.release(message)
+                    }
+                } while running.value.load(ordering: .relaxed) > 0
+                #expect(torn == 0)
+            }
+        }
+        together(publishers + readers)
+        store.destroy()
+    }
+}

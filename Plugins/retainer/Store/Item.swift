@@ -7,7 +7,8 @@ import CLMDB
 /// Items and tree nodes are plain malloc'ed memory without Swift classes, because `plugins reload` hands them from one
 /// image of this plugin to the next (see `Upgrade.swift`).
 struct Item {
-    /// One counted reference; nil while the body is only on disc, and for an item that is no longer live.
+    /// One counted reference; nil while the body is only on disc, and for an item that is no longer live. It comes first.
+    /// Who holds the store's lock alone reads and writes it; who shares it goes through `retained` and `swap`.
     var message: OpaquePointer?
     /// Unix time in milliseconds; 0: never expires.
     var deadline: Int64
@@ -54,6 +55,25 @@ extension UnsafeMutablePointer where Pointee == Item {
     }
 
     var isLive: Bool { pointee.flags.contains(.live) }
+
+    /// [shared lock] The message with a reference of the caller's own.
+    func retained(_ messages: MessageCalls) -> OpaquePointer? {
+        let message = clmdb_take(place)
+        if let message { _ = messages.retain(OpaquePointer(message)) }
+        clmdb_put_back(place, message)
+        return message.map { OpaquePointer($0) }
+    }
+
+    /// [shared lock] Puts `message` there and gives back what was.
+    func swap(_ message: OpaquePointer) -> OpaquePointer? {
+        let old = clmdb_take(place)
+        clmdb_put_back(place, UnsafeMutableRawPointer(message))
+        return old.map { OpaquePointer($0) }
+    }
+
+    private var place: UnsafeMutablePointer<UnsafeMutableRawPointer?> {
+        UnsafeMutableRawPointer(self).assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+    }
 
     func isAlive(at now: Int64) -> Bool {
         isLive && (pointee.deadline == 0 || pointee.deadline > now)

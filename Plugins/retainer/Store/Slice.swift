@@ -78,7 +78,7 @@ extension Store {
             cursor.walk(state.pointee.tree) { item in
                 guard item.isAlive(at: now) else { return true }
                 guard slice.count < limit else { return false }
-                slice.append(item.pointee.message.map { messages.retain($0) }, key: item.key)
+                slice.append(item.retained(messages), key: item.key)
                 return true
             }
         }
@@ -88,10 +88,10 @@ extension Store {
     func lookUp(_ key: UnsafeRawBufferPointer, now: Int64) -> Found {
         reading { state in
             guard let item = state.pointee.tree.find(key), item.isAlive(at: now) else { return .nothing }
-            guard let message = item.pointee.message else {
+            guard let message = item.retained(messages) else {
                 return .onDisc(commits: state.pointee.commits.load(ordering: .relaxed))
             }
-            return .message(messages.retain(message))
+            return .message(message)
         }
     }
 

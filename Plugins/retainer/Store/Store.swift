@@ -74,6 +74,10 @@ struct Store {
     func put(
         _ key: UnsafeRawBufferPointer, _ message: OpaquePointer, deadline: Int64, limit: Int
     ) -> Outcome {
+        if deadline == 0, let old = replace(key, message) {
+            messages.release(old)
+            return .replaced
+        }
         var surplus: OpaquePointer? = message
         let outcome = changing { state -> Outcome in
             let found = state.pointee.tree.find(key)
@@ -95,6 +99,18 @@ struct Store {
         }
         if let surplus { messages.release(surplus) }
         return outcome
+    }
+
+    /// Where nothing changes but the message, as it is with one that comes again and again, publishers share the lock:
+    /// the old message, which is the caller's, or nil when it is not so.
+    private func replace(_ key: UnsafeRawBufferPointer, _ message: OpaquePointer) -> OpaquePointer? {
+        reading { state in
+            guard let item = state.pointee.tree.find(key), item.isLive, item.pointee.deadline == 0,
+                !isDurable || item.pointee.flags.contains(.queued)
+            else { return nil }
+            defer { state.pointee.changes.add(1, ordering: .releasing) }
+            return item.swap(message)
+        }
     }
 
     func remove(_ key: UnsafeRawBufferPointer) -> Outcome {

@@ -13,14 +13,15 @@ enum StorageType: UInt8 {
 }
 
 /// Everything the plugin keeps, in one malloc'ed block without class or function pointers, so that `plugins reload` can
-/// hand it to another image. Any change of this struct, of `Item`, `TreeNode` or `DiscState` is a new `layout`.
+/// hand it to another image. Any change of this struct, of `Item`, `TreeNode` or `DiscState`, and of how they are locked,
+/// is a new `layout`.
 ///
-/// Locking: `lock` guards all fields but the atomic ones. Writers go first, so that
+/// Locking: `lock` guards all fields but the atomic ones, and `Item.message`, which those who share it may replace. Writers go first, so that
 /// publishers do not wait for a crowd of subscribers; no hold is longer than `Store.sliceLimit` messages. Nothing that
 /// can block or call back into the plugin runs under it: the host's `retain` and `release` only count.
 /// Order of locks: `DiscState.gate` is never taken while `lock` is held, nor the other way round.
 struct StoreState: ~Copyable {
-    static let layout: UInt32 = 1
+    static let layout: UInt32 = 2
 
     let storage: StorageType
     /// Images that use the store: 1, and 2 while a reload is under way.

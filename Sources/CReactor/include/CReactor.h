@@ -103,6 +103,12 @@ int cr_signalfd_read(int fd);
 size_t cr_heap_free(void);
 void cr_heap_trim(void);
 
+/* Memory of large messages. The system gives it filled with zeros, page fault by page fault, and takes it back at once,
+   so a few blocks of up to 4 MB are kept for the next ones, until cr_blocks_trim. From any thread. */
+void *cr_block_take(size_t size);
+void cr_block_give(void *block);
+void cr_blocks_trim(void);
+
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
 ptrdiff_t cr_sendv(int fd, void *v, size_t n);
