@@ -143,6 +143,7 @@ extension Broker {
     /// Each loop returns what it keeps for reuse, at its next tick.
     public func giveMemoryBack() {
         for shard in shards { shard.post { shard.giveMemoryBack() } }
+        table.giveMemoryBack()
     }
 
     /// Which plugin call a loop is in, as an opaque number; 0: none. For the watchdog.

@@ -64,7 +64,7 @@ extension Shard {
             // [MQTT-3.3.2-3]
             trie.match(topic, into: &nodes)
             for i in 0..<nodes.count {
-                let value = values[Int(nodes[i])]
+                let value = values[nodes[i]].pointee
                 builder.add(remote: value.shards & ~(1 << UInt64(number)))
                 if let list = FilterTable.list(value, number) {
                     for j in 0..<Int(list.pointee.count) { builder.add(list.pointee.entries![j]) }
@@ -72,7 +72,7 @@ extension Shard {
                 var group = value.firstGroup
                 while group != 0 {
                     builder.add(group: group)
-                    group = table.groups[Int(group)].next
+                    group = table.groups.next(after: group)
                 }
             }
         }
