@@ -140,10 +140,16 @@ extension Broker {
         }
     }
 
-    /// Each loop returns what it keeps for reuse, at its next tick.
+    /// Each loop returns what it keeps for reuse, at its next ticks.
     public func giveMemoryBack() {
-        for shard in shards { shard.post { shard.giveMemoryBack() } }
+        for shard in shards {
+            shard.post {
+                shard.giveMemoryBack()
+                shard.ageRoutes()
+            }
+        }
         table.giveMemoryBack()
+        registry.giveMemoryBack()
     }
 
     /// Which plugin call a loop is in, as an opaque number; 0: none. For the watchdog.

@@ -58,6 +58,7 @@ extension Shard {
 
     @inline(never)
     private func makeRoute(_ topic: Bytes, _ hash: UInt64, _ epoch: UInt64) -> RouteRef {
+        if let r = routes.revive(topic, hash, epoch: epoch) { return r }
         builder.begin()
         nodes.removeAll()
         table.read(number) { trie, values in
