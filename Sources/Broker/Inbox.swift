@@ -33,6 +33,14 @@ struct Parcel {
     static let inlineLimit = 4096
 }
 
+extension Message {
+    /// Whether it travels between loops as a counted reference.
+    var isLarge: Bool {
+        payload.count > Parcel.inlineLimit
+            || properties.count + clientID.count + username.count > Parcel.inlineLimit
+    }
+}
+
 /// A run of parcels from one shard to another. Filled during a tick, pushed once, emptied and recycled by the
 /// receiver: no allocation and no reference count per message.
 struct Chunk {

@@ -22,8 +22,11 @@ extension Shard {
     /// - Parameter own: the session that published, which No Local subscriptions leave out. [MQTT-3.8.3-3]
     @inline(__always)
     func deliverAll(_ r: RouteRef, _ message: MessageRef, _ hash: UInt64, own: SessionRef?, publisher: UInt64) {
-        // Encoded at most once for all who get the same bytes.
+        // Encoded at most once for all who get the same bytes, and copied at most once for all who keep it.
         var template = Template()
+        var kept: MessageRef?
+        let isMany = r.pointee.targetCount > 1
+        let isLarge = message.pointee.payload.count > Shard.copyLimit
         for i in 0..<r.pointee.targetCount {
             let target = r.pointee.targets + i
             let s = target.pointee.session
@@ -41,8 +44,15 @@ extension Shard {
             var terms = Terms(qos: granted, retain: retain)
             let ids = s == own ? target.pointee.ownIDs : target.pointee.ids
             if ids.more != 0 { terms.moreIDs = r.pointee.ids + Int(ids.more) } else { terms.identifier = ids.single }
-            deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: r.pointee.targetCount > 1)
+            if isMany, granted > 0 || isLarge || !s.pointee.isOnline {
+                let one = kept ?? message.own()
+                kept = one
+                deliver(one, hash, to: s, terms, publisher: publisher, &template, shared: true)
+            } else {
+                deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: isMany)
+            }
         }
+        kept?.release()
     }
 
     /// [MQTT-3.8.4-8], or the higher one where the zone says so.

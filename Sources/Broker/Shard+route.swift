@@ -29,9 +29,24 @@ extension Shard {
             return false
         }
         let publisher = c.map { handle($0) } ?? 0
-        if r.pointee.targetCount > 0 {
-            deliverAll(r, message, hash, own: own ?? c?.pointee.session, publisher: publisher)
+        let own = own ?? c?.pointee.session
+        if message.pointee.isLarge, r.pointee.remote != 0 {
+            // One copy for all loops.
+            let kept = message.own()
+            send(kept, hash, r, from: c, own: own, publisher: publisher)
+            kept.release()
+        } else {
+            send(message, hash, r, from: c, own: own, publisher: publisher)
         }
+        return true
+    }
+
+    @inline(__always)
+    private func send(
+        _ message: MessageRef, _ hash: UInt64, _ r: RouteRef, from c: ConnectionRef?, own: SessionRef?,
+        publisher: UInt64
+    ) {
+        if r.pointee.targetCount > 0 { deliverAll(r, message, hash, own: own, publisher: publisher) }
         if r.pointee.remote != 0 {
             var remote = r.pointee.remote
             while remote != 0 {
@@ -43,7 +58,6 @@ extension Shard {
         for i in 0..<r.pointee.groupCount {
             dispatchShared(r.pointee.groups[i], message, hash, from: c, publisher: publisher)
         }
-        return true
     }
 
     @inline(__always)
@@ -101,9 +115,7 @@ extension Shard {
         directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)? = nil
     ) {
         let m = message.pointee
-        let isLarge =
-            m.payload.count > Parcel.inlineLimit
-            || m.properties.count + m.clientID.count + m.username.count > Parcel.inlineLimit
+        let isLarge = m.isLarge
         let body =
             isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
         let size = (MemoryLayout<Parcel>.stride + body + 15) & ~15
