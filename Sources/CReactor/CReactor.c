@@ -2,10 +2,12 @@
 #define _GNU_SOURCE
 #include "CReactor.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -90,6 +92,19 @@ int cr_signalfd_read(int fd) {
 size_t cr_heap_free(void) { return mallinfo2().fordblks; }
 
 void cr_heap_trim(void) { malloc_trim(0); }
+
+size_t cr_resident(void) {
+  char text[128];
+  int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (got <= 0) return 0;
+  text[got] = 0;
+  unsigned long total, resident, shared;
+  if (sscanf(text, "%lu %lu %lu", &total, &resident, &shared) != 3) return 0;
+  return (resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
+}
 
 int cr_receive_many(int fd, cr_datagram *v, int count, uint32_t room, uint32_t *overflows) {
   struct mmsghdr headers[CR_DATAGRAMS];

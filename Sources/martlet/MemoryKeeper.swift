@@ -11,11 +11,17 @@ final class MemoryKeeper {
     private static let pause: UInt64 = 2000
     /// Free bytes the allocator may keep.
     private static let slack = 2 << 20
-    /// The allocator looks at each of its free pieces, and a loop that needs memory waits meanwhile: where that takes
-    /// long, it is done the more seldom, at most this part of the time.
-    private static let share: UInt64 = 2000
+    /// The allocator looks at each of its free pieces, and a loop that needs memory waits meanwhile: it takes at most
+    /// this part of the time.
+    private static let share: UInt64 = 200
+    /// Longest wait, ms, before it is tried again where it was of no use.
+    private static let longestWait: UInt64 = 600_000
 
     private var notBefore: UInt64 = 0
+    private var wait: UInt64 = 0
+    private var retryAt: UInt64 = 0
+    /// Free bytes when it was tried last.
+    private var free = 0
 
     init(broker: Broker, loop: EventLoop) {
         _ = loop.after(Self.period, every: Self.period) {
@@ -26,8 +32,17 @@ final class MemoryKeeper {
 
     private func trim() {
         let start = cr_clock_ms()
-        guard start >= notBefore, cr_heap_free() > Self.slack else { return }
-        cr_heap_trim()
+        guard start >= notBefore else { return }
+        let heap = Int(cr_heap_free())
+        let isOther = abs(heap - free) > max(Self.slack, heap / 8)
+        if heap > Self.slack, isOther || start >= retryAt {
+            let before = Int(cr_resident())
+            cr_heap_trim()
+            let isOfUse = before - Int(cr_resident()) >= Self.slack
+            wait = isOfUse ? 0 : min(max(wait * 2, Self.period), Self.longestWait)
+            retryAt = start + wait
+            free = heap
+        }
         notBefore = start + (cr_clock_ms() - start) * Self.share
     }
 }

@@ -99,9 +99,11 @@ int cr_eventfd(void);
 int cr_signalfd_term(void);
 int cr_signalfd_read(int fd);
 
-/* Bytes the allocator holds and nobody uses; and their return to the system. */
+/* Bytes the allocator holds and nobody uses; their return to the system; and the resident bytes of this process, files
+   left out, or 0 without /proc. */
 size_t cr_heap_free(void);
 void cr_heap_trim(void);
+size_t cr_resident(void);
 
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
