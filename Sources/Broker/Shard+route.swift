@@ -134,6 +134,7 @@ extension Shard {
             publisher: publisher, shared: nil)
         if isLarge {
             parcel.shared = message.own()
+            chunk.pointee.referred += m.footprint
         } else {
             var p = at + MemoryLayout<Parcel>.stride
             append(m.topic, &p)
@@ -143,6 +144,7 @@ extension Shard {
             append(m.payload, &p)
         }
         at.storeBytes(of: parcel, as: Parcel.self)
+        if chunk.pointee.referred > Chunk.referredLimit { pushOutgoing(target) }
         if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit {
             holdForInbox(publisher)
         }
@@ -170,6 +172,9 @@ extension Shard {
             }
             at += Int(parcel.pointee.size)
         }
+        guard chunk.pointee.referred > 0 else { return }
+        inbox.done(chunk.pointee.referred)
+        chunk.pointee.referred = 0
     }
 
     private func unpack(_ parcel: UnsafeMutablePointer<Parcel>) -> Message {

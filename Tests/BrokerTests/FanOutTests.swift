@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
+import CReactor
 import Sessions
 import Testing
 import Topics
@@ -31,5 +32,32 @@ struct FanOutTests {
         #expect(Set(kept).count == 1)
         #expect(kept[0].pointee.references == 5)
         for message in kept { message.release() }
+    }
+
+    @Test("A large message on its way to another loop counts with all its bytes, so that publishers are held back")
+    func largeInInbox() {
+        var settings = BrokerSettings()
+        settings.loops = 2
+        let broker = Broker(settings: settings)
+        let (from, to) = (broker.shards[0], broker.shards[1])
+        let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_500_000, alignment: 16)
+        payload.initializeMemory(as: UInt8.self, repeating: 7)
+        defer { payload.deallocate() }
+        withBytes("large") { topic in
+            var sub = martlet_sub()
+            sub.qos = 1
+            let s = to.bareSession()
+            _ = to.addSubscription(s, topic, sub)
+            var message = Message(topic: topic, payload: Bytes(payload), qos: 1)
+            for _ in 0..<2 {
+                withUnsafeMutablePointer(to: &message) {
+                    #expect(from.route($0, Topics.hash(topic, seed: broker.table.seed), from: nil))
+                }
+            }
+            #expect(cr_load_i64(to.inbox.waiting) > 3_000_000)
+            _ = to.takeInbox()
+            #expect(cr_load_i64(to.inbox.waiting) == 0)
+            #expect(s.pointee.outbound?.pointee.queue.count == 2)
+        }
     }
 }
