@@ -58,10 +58,14 @@ final class FilterTable: @unchecked Sendable {
         trie = FilterTrie(seed: seed)
         epochs = .allocate(capacity: Self.buckets + 1)
         epochs.initialize(repeating: 0, count: Self.buckets + 1)
+        // Held for less time than it takes to sleep and be woken.
+        var attributes = pthread_mutexattr_t()
+        pthread_mutexattr_init(&attributes)
+        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
         locks = .allocate(capacity: shards)
         for i in 0..<shards {
             (locks + i).initialize(to: Lock(mutex: pthread_mutex_t(), pad: (0, 0, 0)))
-            pthread_mutex_init(&locks[i].mutex, nil)
+            pthread_mutex_init(&locks[i].mutex, &attributes)
         }
     }
 
