@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -92,6 +93,21 @@ int cr_signalfd_read(int fd) {
 size_t cr_heap_free(void) { return mallinfo2().fordblks; }
 
 void cr_heap_trim(void) { malloc_trim(0); }
+
+/* From Linux 6.18 on: memory that was advised to be in huge pages still is. */
+#ifndef PR_THP_DISABLE_EXCEPT_ADVISED
+#define PR_THP_DISABLE_EXCEPT_ADVISED (1 << 1)
+#endif
+
+void cr_use_small_pages(void) {
+  if (prctl(PR_SET_THP_DISABLE, 1, PR_THP_DISABLE_EXCEPT_ADVISED, 0, 0) == 0) return;
+  char mode[64] = "";
+  int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t got = read(fd, mode, sizeof mode - 1);
+  close(fd);
+  if (got > 0 && strstr(mode, "[always]")) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
 
 size_t cr_resident(void) {
   char text[128];

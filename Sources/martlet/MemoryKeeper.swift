@@ -20,8 +20,10 @@ final class MemoryKeeper {
     private var notBefore: UInt64 = 0
     private var wait: UInt64 = 0
     private var retryAt: UInt64 = 0
-    /// Free bytes when it was tried last.
+    /// Free bytes when it was tried last, and what was resident then. The allocator also counts as free what it has
+    /// returned: a burst that takes and frees the same again shows in the second only.
     private var free = 0
+    private var resident = 0
 
     init(broker: Broker, loop: EventLoop) {
         _ = loop.after(Self.period, every: Self.period) {
@@ -34,11 +36,12 @@ final class MemoryKeeper {
         let start = cr_clock_ms()
         guard start >= notBefore else { return }
         let heap = Int(cr_heap_free())
-        let isOther = abs(heap - free) > max(Self.slack, heap / 8)
+        let before = Int(cr_resident())
+        let isOther = abs(heap - free) > max(Self.slack, heap / 8) || before > resident + Self.slack
         if heap > Self.slack, isOther || start >= retryAt {
-            let before = Int(cr_resident())
             cr_heap_trim()
-            let isOfUse = before - Int(cr_resident()) >= Self.slack
+            resident = Int(cr_resident())
+            let isOfUse = before - resident >= Self.slack
             wait = isOfUse ? 0 : min(max(wait * 2, Self.period), Self.longestWait)
             retryAt = start + wait
             free = heap

@@ -105,6 +105,9 @@ size_t cr_heap_free(void);
 void cr_heap_trim(void);
 size_t cr_resident(void);
 
+/* Keeps the kernel from making huge pages of memory that does not ask for them: few bytes in use would hold each. */
+void cr_use_small_pages(void);
+
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
 ptrdiff_t cr_sendv(int fd, void *v, size_t n);
