@@ -144,6 +144,9 @@ extension Broker {
     public func giveMemoryBack() {
         for shard in shards {
             shard.post {
+                // A connection that has ended in this tick may still be in the list of those to write to, which is
+                // strung on their slots: none may be given to another connection before the list is empty.
+                shard.flushAll()
                 shard.giveMemoryBack()
                 shard.ageRoutes()
             }
