@@ -10,17 +10,11 @@ extension Broker {
 
     /// [any] The broker's listener for what comes through a plugin's: it lives longer than the plugin, so the same name
     /// finds the same one again.
-    public func gateway(_ terms: ListenerTerms) -> UInt16 {
-        state.withLock { state in
-            if let there = state.listeners.firstIndex(where: { $0.terms.name == terms.name }) { return UInt16(there) }
-            state.listeners.append(ListenerState(terms))
-            return UInt16(state.listeners.count - 1)
-        }
-    }
+    public func gateway(_ terms: ListenerTerms) -> UInt16 { listeners.add(terms, sharing: true) }
 
     /// [any] Clients that came through a plugin's listener; nil when none ever did.
     public func gatewayCounts(_ name: String) -> (current: Int, shutdowns: [String: Int])? {
-        state.withLock { state in state.listeners.first { $0.terms.name == name } }?.counts
+        listeners.find(name)?.counts
     }
 
     /// [loop] A transport of this loop that nobody owns: what it has received and not consumed is MQTT. Closed when the

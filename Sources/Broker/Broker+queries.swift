@@ -140,9 +140,19 @@ extension Broker {
         }
     }
 
-    /// Each loop returns what it keeps for reuse, at its next tick.
+    /// Each loop returns what it keeps for reuse, at its next ticks.
     public func giveMemoryBack() {
-        for shard in shards { shard.post { shard.giveMemoryBack() } }
+        for shard in shards {
+            shard.post {
+                // A connection that has ended in this tick may still be in the list of those to write to, which is
+                // strung on their slots: none may be given to another connection before the list is empty.
+                shard.flushAll()
+                shard.giveMemoryBack()
+                shard.ageRoutes()
+            }
+        }
+        table.giveMemoryBack()
+        registry.giveMemoryBack()
     }
 
     /// Which plugin call a loop is in, as an opaque number; 0: none. For the watchdog.

@@ -20,7 +20,7 @@ public final class Broker: @unchecked Sendable {
     private let firstChains: UnsafeMutablePointer<ChainSet>
     let zones: UnsafeMutablePointer<Zone>
     let turns: UnsafeMutablePointer<UInt64>
-    let state: Mutex<SharedState>
+    let listeners = ListenerTable()
     private let threads = Mutex<[pthread_t]>([])
     let responseInformation: [UInt8]
     public let startedAt = cr_unix_ms()
@@ -31,11 +31,6 @@ public final class Broker: @unchecked Sendable {
     public weak var banKeeper: (any BanKeeper)?
     /// nil: nobody looks.
     let flapping: Flapping?
-
-    /// What several threads write, rarely.
-    struct SharedState {
-        var listeners: [ListenerState] = []
-    }
 
     public init(settings: BrokerSettings) {
         self.settings = settings
@@ -55,7 +50,6 @@ public final class Broker: @unchecked Sendable {
         zones.initialize(from: settings.zones, count: settings.zones.count)
         turns = .allocate(capacity: 1024)
         turns.initialize(repeating: 0, count: 1024)
-        state = Mutex(SharedState())
         responseInformation = Array(settings.responseTopicPrefix.utf8)
         for i in 0..<count {
             shards.append(Shard(broker: self, number: i))

@@ -34,22 +34,16 @@ struct FilterValue {
 /// has looked up without any lock until it changes that list itself.
 /// Route caches notice changes through epochs: a filter without wildcards moves one of 1,024, any other moves all.
 final class FilterTable: @unchecked Sendable {
-    private var trie: FilterTrie
-    private var values: UnsafeMutablePointer<FilterValue>
-    private var valueRoom: Int
+    private(set) var trie: FilterTrie
+    private(set) var values = FilterValues()
     private let locks: UnsafeMutablePointer<Lock>
     private let shardCount: Int
     let seed: UInt64
     /// Epochs that concern every shard: 1,024 exact buckets and, last, the wildcard epoch.
     let epochs: UnsafeMutablePointer<UInt64>
-    private(set) var groups: [ShareGroup] = [ShareGroup(node: 0, name: [])]
-    private var freeGroups: [UInt32] = []
-    /// What `groups` holds of members, as the data path reads it: a place for each group.
-    fileprivate var runs: UnsafeMutablePointer<MemberRun>
-    fileprivate var runRoom = 16
+    var groups = ShareGroups()
     /// Subscriptions of all sessions, shared ones included.
     private(set) var subscriptions = 0
-    private(set) var sharedSubscriptions = 0
 
     static let buckets = 1024
 
@@ -63,26 +57,25 @@ final class FilterTable: @unchecked Sendable {
         self.seed = seed
         shardCount = shards
         trie = FilterTrie(seed: seed)
-        valueRoom = 64
-        values = .allocate(capacity: 64)
-        values.initialize(repeating: FilterValue(shards: 0, lists: nil, firstGroup: 0), count: 64)
-        runs = .allocate(capacity: 16)
-        runs.initialize(repeating: MemberRun(), count: 16)
         epochs = .allocate(capacity: Self.buckets + 1)
         epochs.initialize(repeating: 0, count: Self.buckets + 1)
+        // Held for less time than it takes to sleep and be woken.
+        var attributes = pthread_mutexattr_t()
+        pthread_mutexattr_init(&attributes)
+        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
         let lockBytes = shards * MemoryLayout<Lock>.stride
         locks = UnsafeMutableRawPointer.allocate(byteCount: lockBytes, alignment: 64)
             .bindMemory(to: Lock.self, capacity: shards)
         for i in 0..<shards {
             (locks + i).initialize(to: Lock(mutex: pthread_mutex_t(), pad: (0, 0, 0)))
-            pthread_mutex_init(&locks[i].mutex, nil)
+            pthread_mutex_init(&locks[i].mutex, &attributes)
         }
     }
 
     // MARK: - Reading
 
     /// Runs `body` with the table held still for this shard.
-    func read<R>(_ shard: Int, _ body: (borrowing FilterTrie, UnsafeMutablePointer<FilterValue>) -> R) -> R {
+    func read<R>(_ shard: Int, _ body: (borrowing FilterTrie, borrowing FilterValues) -> R) -> R {
         pthread_mutex_lock(&locks[shard].mutex)
         defer { pthread_mutex_unlock(&locks[shard].mutex) }
         return body(trie, values)
@@ -96,7 +89,7 @@ final class FilterTable: @unchecked Sendable {
     }
 
     func count() -> (filters: Int, subscriptions: Int, shared: Int, bytes: Int) {
-        write { (trie.referencedCount, subscriptions, sharedSubscriptions, trie.memoryBytes) }
+        write { (trie.referencedCount, subscriptions, groups.memberships, trie.memoryBytes) }
     }
 
     /// Every filter with the shards that have subscribers. Under the write lock: for the control plane.
@@ -107,7 +100,7 @@ final class FilterTable: @unchecked Sendable {
                     count = trie.filterLength(node)
                     trie.copyFilter(node, to: buffer.baseAddress!)
                 }
-                body(name, values[Int(node)])
+                body(name, values[node].pointee)
             }
         }
     }
@@ -133,9 +126,9 @@ final class FilterTable: @unchecked Sendable {
     func add(_ filter: Bytes, _ subscriber: Subscriber, shard: Int) -> (node: UInt32, position: UInt32) {
         write {
             let node = trie.insert(filter)
-            growValues()
+            values.reserve(trie.nodeCapacity)
             subscriptions += 1
-            let value = values + Int(node)
+            let value = values[node]
             let bit = UInt64(1) << UInt64(shard)
             if value.pointee.shards & bit == 0 {
                 insertList(value, shard)
@@ -146,12 +139,25 @@ final class FilterTable: @unchecked Sendable {
         }
     }
 
+    /// Adds a reference to the filter for a share group.
+    func enter(_ filter: Bytes) -> UInt32 {
+        let node = trie.insert(filter)
+        values.reserve(trie.nodeCapacity)
+        subscriptions += 1
+        return node
+    }
+
+    func leave(_ node: UInt32) {
+        subscriptions -= 1
+        trie.release(node)
+    }
+
     /// Takes the entry at `position` out of the shard's list. The entry that took its place, if any, is returned so
     /// that its session learns its new position.
     func remove(_ node: UInt32, position: UInt32, filter: Bytes, shard: Int) -> Subscriber? {
         write {
             subscriptions -= 1
-            let value = values + Int(node)
+            let value = values[node]
             let list = Self.list(value.pointee, shard)!
             let last = list.pointee.count - 1
             list.pointee.count = last
@@ -163,6 +169,8 @@ final class FilterTable: @unchecked Sendable {
             if last == 0 {
                 removeList(value, shard)
                 touch(filter)
+            } else if last * 4 <= list.pointee.room, last > 4 {
+                resize(list, to: last * 2)
             }
             trie.release(node)
             return moved
@@ -183,25 +191,12 @@ final class FilterTable: @unchecked Sendable {
             ? Self.buckets : Int(truncatingIfNeeded: Topics.hash(filter, seed: seed)) & (Self.buckets - 1)
     }
 
-    private func touch(_ filter: Bytes) { _ = cr_add_u64(epochs + epochIndex(filter), 1) }
+    func touch(_ filter: Bytes) { _ = cr_add_u64(epochs + epochIndex(filter), 1) }
 
-    private func write<R>(_ body: () -> R) -> R {
+    func write<R>(_ body: () -> R) -> R {
         for i in 0..<shardCount { pthread_mutex_lock(&locks[i].mutex) }
         defer { for i in 0..<shardCount { pthread_mutex_unlock(&locks[i].mutex) } }
         return body()
-    }
-
-    private func growValues() {
-        let wanted = trie.nodeCapacity
-        guard wanted > valueRoom else { return }
-        let room = max(wanted, valueRoom * 2)
-        let wider = UnsafeMutablePointer<FilterValue>.allocate(capacity: room)
-        wider.update(from: values, count: valueRoom)
-        (wider + valueRoom).initialize(
-            repeating: FilterValue(shards: 0, lists: nil, firstGroup: 0), count: room - valueRoom)
-        values.deallocate()
-        values = wider
-        valueRoom = room
     }
 
     private func insertList(_ value: UnsafeMutablePointer<FilterValue>, _ shard: Int) {
@@ -230,170 +225,41 @@ final class FilterTable: @unchecked Sendable {
     }
 
     private func append(_ list: UnsafeMutablePointer<SubscriberList>, _ subscriber: Subscriber) -> UInt32 {
-        if list.pointee.count == list.pointee.room {
-            let room = max(1, list.pointee.room * 2)
-            let wider = UnsafeMutablePointer<Subscriber>.allocate(capacity: Int(room))
-            if let old = list.pointee.entries {
-                wider.update(from: old, count: Int(list.pointee.count))
-                old.deallocate()
-            }
-            list.pointee.entries = wider
-            list.pointee.room = room
-        }
+        if list.pointee.count == list.pointee.room { resize(list, to: max(1, list.pointee.room * 2)) }
         list.pointee.entries![Int(list.pointee.count)] = subscriber
         list.pointee.count += 1
         return list.pointee.count - 1
     }
-}
 
-// MARK: - Share groups
-
-/// A member of a share group, as every shard sees it: the session is only a handle here.
-struct ShareMember {
-    var shard: UInt32
-    var session: UInt64
-    var identifier: UInt32
-    var options: SubOptions
-    var isOnline: Bool
-}
-
-/// The members of a group in a row, those that are online first: choosing one copies and counts nothing.
-struct MemberRun {
-    private(set) var entries: UnsafeMutablePointer<ShareMember>?
-    private(set) var count = 0
-    private(set) var online = 0
-    /// Session handle the sticky strategy has chosen; 0: none.
-    fileprivate(set) var sticky: UInt64 = 0
-    private var room = 0
-
-    var onlineOnes: UnsafeBufferPointer<ShareMember> { UnsafeBufferPointer(start: entries, count: online) }
-    var all: UnsafeBufferPointer<ShareMember> { UnsafeBufferPointer(start: entries, count: count) }
-
-    mutating func set(_ members: [ShareMember]) {
-        if members.count > room || members.isEmpty {
-            entries?.deallocate()
-            room = members.isEmpty ? 0 : max(4, members.count * 2)
-            entries = room == 0 ? nil : .allocate(capacity: room)
+    private func resize(_ list: UnsafeMutablePointer<SubscriberList>, to room: UInt32) {
+        let moved = UnsafeMutablePointer<Subscriber>.allocate(capacity: Int(room))
+        if let old = list.pointee.entries {
+            moved.update(from: old, count: Int(list.pointee.count))
+            old.deallocate()
         }
-        count = 0
-        for m in members where m.isOnline { append(m) }
-        online = count
-        for m in members where !m.isOnline { append(m) }
+        list.pointee.entries = moved
+        list.pointee.room = room
     }
-
-    private mutating func append(_ member: ShareMember) {
-        (entries! + count).initialize(to: member)
-        count += 1
-    }
-}
-
-/// `$share/NAME/FILTER`: the members that take turns. MQTT 5 §4.8.2.
-struct ShareGroup {
-    var node: UInt32
-    var name: [UInt8]
-    var members: [ShareMember] = []
-    /// Next group on the same filter; 0: none.
-    var next: UInt32 = 0
 }
 
 extension FilterTable {
-    /// Adds a member; the group is made when it is the first. Returns node and group.
-    func addShared(_ filter: Bytes, group name: Bytes, _ member: ShareMember) -> (node: UInt32, group: UInt32) {
+    /// Bytes of nodes and values that are in memory, pages given back left out.
+    var residentBytes: Int { write { trie.residentBytes + values.residentBytes } }
+
+    /// Returns what filters that are gone took, a part at a time, so that nobody waits long for the table.
+    func giveMemoryBack() {
+        var chunk = 0
+        while trimChunk(chunk) { chunk += 1 }
+    }
+
+    private func trimChunk(_ chunk: Int) -> Bool {
         write {
-            let node = trie.insert(filter)
-            growValues()
-            subscriptions += 1
-            sharedSubscriptions += 1
-            var at = values[Int(node)].firstGroup
-            while at != 0, !groups[Int(at)].name.elementsEqual(name) { at = groups[Int(at)].next }
-            if at == 0 {
-                at = newGroup(ShareGroup(node: node, name: Array(name), next: values[Int(node)].firstGroup))
-                values[Int(node)].firstGroup = at
+            if chunk == 0 {
+                values.cut(to: trie.nodeCapacity)
+                groups.trim()
             }
-            groups[Int(at)].members.append(member)
-            publish(at)
-            touch(filter)
-            return (node, at)
+            trie.givePagesBack(ofChunk: chunk) { values.givePagesBack($0) }
+            return chunk + 1 < trie.chunkCount
         }
-    }
-
-    func removeShared(_ group: UInt32, session: UInt64, filter: Bytes) {
-        write {
-            subscriptions -= 1
-            sharedSubscriptions -= 1
-            let node = groups[Int(group)].node
-            groups[Int(group)].members.removeAll { $0.session == session }
-            if groups[Int(group)].members.isEmpty { unlinkGroup(group, node) }
-            publish(group)
-            touch(filter)
-            trie.release(node)
-        }
-    }
-
-    /// Options or online state of a member changed.
-    func updateShared(_ group: UInt32, session: UInt64, _ change: (inout ShareMember) -> Void) {
-        write {
-            guard let at = groups[Int(group)].members.firstIndex(where: { $0.session == session }) else { return }
-            change(&groups[Int(group)].members[at])
-            publish(group)
-            let node = groups[Int(group)].node
-            let name = [UInt8](unsafeUninitializedCapacity: max(1, trie.filterLength(node))) { buffer, count in
-                count = trie.filterLength(node)
-                trie.copyFilter(node, to: buffer.baseAddress!)
-            }
-            name.withUnsafeBytes { touch($0) }
-        }
-    }
-
-    func makeSticky(_ group: UInt32, _ session: UInt64) { write { runs[Int(group)].sticky = session } }
-
-    /// Runs `body` with the members of a group, none when it is gone. Held still for this shard.
-    @inline(__always)
-    func withMembers<R>(of group: UInt32, shard: Int, _ body: (MemberRun) -> R) -> R {
-        read(shard) { _, _ in body(runs[Int(group)]) }
-    }
-
-    private func publish(_ group: UInt32) {
-        if groups[Int(group)].members.isEmpty { runs[Int(group)].sticky = 0 }
-        runs[Int(group)].set(groups[Int(group)].members)
-    }
-
-    /// The group as it is now; nil when it is gone.
-    func snapshot(_ group: UInt32, shard: Int) -> ShareGroup? {
-        read(shard) { _, _ in
-            Int(group) < groups.count && !groups[Int(group)].members.isEmpty ? groups[Int(group)] : nil
-        }
-    }
-
-    private func newGroup(_ group: ShareGroup) -> UInt32 {
-        if let free = freeGroups.popLast() {
-            groups[Int(free)] = group
-            return free
-        }
-        groups.append(group)
-        growRuns()
-        return UInt32(groups.count - 1)
-    }
-
-    private func growRuns() {
-        guard groups.count > runRoom else { return }
-        let wider = UnsafeMutablePointer<MemberRun>.allocate(capacity: runRoom * 2)
-        wider.moveInitialize(from: runs, count: runRoom)
-        (wider + runRoom).initialize(repeating: MemberRun(), count: runRoom)
-        runs.deallocate()
-        runs = wider
-        runRoom *= 2
-    }
-
-    private func unlinkGroup(_ group: UInt32, _ node: UInt32) {
-        if values[Int(node)].firstGroup == group {
-            values[Int(node)].firstGroup = groups[Int(group)].next
-        } else {
-            var at = values[Int(node)].firstGroup
-            while groups[Int(at)].next != group { at = groups[Int(at)].next }
-            groups[Int(at)].next = groups[Int(group)].next
-        }
-        groups[Int(group)] = ShareGroup(node: 0, name: [])
-        freeGroups.append(group)
     }
 }

@@ -33,15 +33,27 @@ struct Parcel {
     static let inlineLimit = 4096
 }
 
+extension Message {
+    /// Whether it travels between loops as a counted reference.
+    var isLarge: Bool {
+        payload.count > Parcel.inlineLimit
+            || properties.count + clientID.count + username.count > Parcel.inlineLimit
+    }
+}
+
 /// A run of parcels from one shard to another. Filled during a tick, pushed once, emptied and recycled by the
 /// receiver: no allocation and no reference count per message.
 struct Chunk {
     var next: UnsafeMutablePointer<Chunk>?
     var used: Int
     var count: Int
+    /// Bytes of large messages that it only refers to.
+    var referred: Int = 0
 
     static let size = 65536
     static let room = size - MemoryLayout<Chunk>.stride
+    /// With more it goes on its way before the tick ends.
+    static let referredLimit = 1 << 20
 
     static func allocate() -> UnsafeMutablePointer<Chunk> {
         let raw = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
@@ -68,7 +80,7 @@ struct Inbox {
     var isEmpty: Bool { cr_load_ptr(head) == nil }
 
     func push(_ chunk: UnsafeMutablePointer<Chunk>) {
-        _ = cr_add_i64(waiting, Int64(chunk.pointee.used))
+        _ = cr_add_i64(waiting, Int64(chunk.pointee.used + chunk.pointee.referred))
         var expected = cr_load_ptr(head)
         repeat {
             chunk.pointee.next = expected?.assumingMemoryBound(to: Chunk.self)

@@ -34,7 +34,7 @@ final class ListenerState: Sendable {
     let mountpoint: [UInt8]
     /// Connections that have a place; an atomic cell in a cache line of its own.
     private nonisolated(unsafe) let current: UnsafeMutablePointer<Int64>
-    private let shutdowns = Mutex<[String: Int]>([:])
+    private let shutdowns = ShutdownCounts()
 
     init(_ terms: ListenerTerms) {
         self.terms = terms
@@ -57,22 +57,83 @@ final class ListenerState: Sendable {
 
     func leavePlace() { _ = cr_add_i64(current, -1) }
 
-    func count(_ reason: String) { shutdowns.withLock { $0[reason, default: 0] += 1 } }
+    func count(_ reason: StaticString) { shutdowns.add(reason) }
 
-    var counts: (current: Int, shutdowns: [String: Int]) {
-        (Int(cr_load_i64(current)), shutdowns.withLock { $0 })
+    var counts: (current: Int, shutdowns: [String: Int]) { (Int(cr_load_i64(current)), shutdowns.all) }
+}
+
+/// How often connections ended for which reason. Counted in eight parts, so that loops hardly ever wait for each other.
+private final class ShutdownCounts: Sendable {
+    private struct Part: ~Copyable, Sendable {
+        /// By where the reason's text lies, which is in the program.
+        let counts = Mutex<[UInt: (reason: StaticString, count: Int)]>([:])
     }
+
+    private nonisolated(unsafe) let parts: UnsafeMutablePointer<Part>
+    private static let count = 8
+
+    init() {
+        parts = .allocate(capacity: Self.count)
+        for i in 0..<Self.count { (parts + i).initialize(to: Part()) }
+    }
+
+    deinit {
+        parts.deinitialize(count: Self.count)
+        parts.deallocate()
+    }
+
+    func add(_ reason: StaticString) {
+        let part = parts + Int(UInt32(bitPattern: cr_current_loop())) % Self.count
+        let key = UInt(bitPattern: reason.utf8Start)
+        part.pointee.counts.withLock { $0[key, default: (reason, 0)].count += 1 }
+    }
+
+    var all: [String: Int] {
+        var sums: [String: Int] = [:]
+        for i in 0..<Self.count {
+            for (reason, count) in parts[i].counts.withLock({ $0 }).values { sums["\(reason)", default: 0] += count }
+        }
+        return sums
+    }
+}
+
+/// All listeners there ever were, by number. Every connection asks for its own several times on its way in and out, on
+/// all loops at once: looking one up takes no lock.
+final class ListenerTable: Sendable {
+    private nonisolated(unsafe) let cells: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    private let all = Mutex<[ListenerState]>([])
+
+    init() {
+        // 65,536 numbers; a page is there from its first listener on.
+        cells = calloc(1 << 16, MemoryLayout<UnsafeMutableRawPointer?>.stride)
+            .bindMemory(to: UnsafeMutableRawPointer?.self, capacity: 1 << 16)
+    }
+
+    deinit { free(cells) }
+
+    subscript(number: UInt16) -> ListenerState {
+        Unmanaged<ListenerState>.fromOpaque(cr_load_ptr(cells + Int(number))!).takeUnretainedValue()
+    }
+
+    /// - Parameter sharing: whether one of the same name will do.
+    func add(_ terms: ListenerTerms, sharing: Bool = false) -> UInt16 {
+        all.withLock { all in
+            if sharing, let there = all.firstIndex(where: { $0.terms.name == terms.name }) { return UInt16(there) }
+            precondition(all.count < 1 << 16, "more than 65,536 listeners")
+            let state = ListenerState(terms)
+            all.append(state)
+            cr_store_ptr(cells + all.count - 1, Unmanaged.passUnretained(state).toOpaque())
+            return UInt16(all.count - 1)
+        }
+    }
+
+    func find(_ name: String) -> ListenerState? { all.withLock { $0.first { $0.terms.name == name } } }
 }
 
 /// How a listener hands clients to the broker. The sockets themselves belong to `Net`.
 extension Broker {
     /// Announces a listener; the number goes with every connection it accepts.
-    public func addListener(_ terms: ListenerTerms) -> UInt16 {
-        state.withLock { state in
-            state.listeners.append(ListenerState(terms))
-            return UInt16(state.listeners.count - 1)
-        }
-    }
+    public func addListener(_ terms: ListenerTerms) -> UInt16 { listeners.add(terms) }
 
     /// [loop] A connected socket, accepted on this loop. Closed at once when the listener is full.
     public func accept(fd: Int32, address: UnsafePointer<sockaddr_storage>, listener: UInt16) {
@@ -104,9 +165,9 @@ extension Broker {
     }
 
     /// [any] Why a connection ended, for `listeners`.
-    public func countShutdown(_ listener: UInt16, _ reason: StaticString) { listenerState(listener).count("\(reason)") }
+    public func countShutdown(_ listener: UInt16, _ reason: StaticString) { listenerState(listener).count(reason) }
 
-    func listenerState(_ listener: UInt16) -> ListenerState { state.withLock { $0.listeners[Int(listener)] } }
+    func listenerState(_ listener: UInt16) -> ListenerState { listeners[listener] }
 
     func mountpoint(listener: UInt16, zone: UnsafePointer<Zone>) -> [UInt8] {
         let own = listenerState(listener).mountpoint

@@ -91,6 +91,15 @@ final class Registry: @unchecked Sendable {
         return n
     }
 
+    /// Returns what many more sessions needed.
+    func giveMemoryBack() {
+        for i in 0..<Self.count {
+            pthread_mutex_lock(&stripes[i].mutex)
+            if stripes[i].capacity > 64, stripes[i].live * 8 < stripes[i].capacity { rehash(stripes + i) }
+            pthread_mutex_unlock(&stripes[i].mutex)
+        }
+    }
+
     // MARK: -
 
     private func withStripe<R>(_ key: Key, _ body: (UnsafeMutablePointer<Stripe>) -> R) -> R {

@@ -94,8 +94,13 @@ struct RouteCache: ~Copyable {
     private var capacity = 1024
     private var evictions = 0
     private var bytes = 0
+    /// Routes kept.
+    private(set) var count = 0
 
     private static let maxCapacity = 65536
+    /// Marks the hash of a slot whose route has not been used for a while.
+    private static let aside: UInt64 = 1 << 63
+    private static let agedAtOnce = 8192
     private static let maxBytes = 64 << 20
     private static let onceBits = 13
 
@@ -154,10 +159,11 @@ struct RouteCache: ~Copyable {
 
     mutating func insert(_ route: RouteRef) {
         if bytes + Int(route.pointee.bytes) > Self.maxBytes { clear() }
-        if evictions > capacity / 4 && capacity < Self.maxCapacity { grow() }
+        if evictions > capacity / 4 && capacity < Self.maxCapacity { resize(to: capacity * 4) }
         let hash = route.pointee.hash
         let pair = slots + Int(truncatingIfNeeded: hash) & (capacity - 2)
         bytes += Int(route.pointee.bytes)
+        count += 1
         if pair[0].route == nil || pair[0].hash == hash {
             discard(pair[0].route)
         } else {
@@ -167,6 +173,37 @@ struct RouteCache: ~Copyable {
             pair[1] = pair[0]
         }
         pair[0] = Slot(hash: hash, route: route)
+    }
+
+    /// A route that was put aside by `age` and is asked for again.
+    mutating func revive(_ topic: Bytes, _ hash: UInt64, epoch: UInt64) -> RouteRef? {
+        let pair = slots + Int(truncatingIfNeeded: hash) & (capacity - 2)
+        for i in 0...1 where pair[i].hash == hash ^ Self.aside {
+            guard let r = pair[i].route, Self.isHit(r, topic, epoch) else { continue }
+            pair[i].hash = hash
+            return r
+        }
+        return nil
+    }
+
+    /// Gives up the routes among some slots that were put aside last time and not asked for since, and puts the others
+    /// aside: a lookup does not find them any more, so it is not the lookup that must take note of each use.
+    /// - Returns: the first slot not looked at; nil after the last.
+    mutating func age(from first: Int) -> Int? {
+        guard first < capacity else { return nil }
+        let end = min(first + Self.agedAtOnce, capacity)
+        for i in first..<end {
+            guard let route = slots[i].route else { continue }
+            if slots[i].hash == route.pointee.hash {
+                slots[i].hash ^= Self.aside
+            } else {
+                discard(route)
+                slots[i] = Slot(hash: 0, route: nil)
+            }
+        }
+        if end < capacity { return end }
+        if capacity > 1024, count * 16 < capacity { resize(to: capacity / 4) }
+        return nil
     }
 
     mutating func clear() {
@@ -179,6 +216,7 @@ struct RouteCache: ~Copyable {
     private mutating func discard(_ route: RouteRef?) {
         guard let route else { return }
         bytes -= Int(route.pointee.bytes)
+        count -= 1
         free(route)
     }
 
@@ -188,14 +226,15 @@ struct RouteCache: ~Copyable {
         return slots
     }
 
-    private mutating func grow() {
+    private mutating func resize(to wanted: Int) {
         let old = slots
-        let count = capacity
-        capacity *= 4
+        let oldCapacity = capacity
+        capacity = wanted
         evictions = 0
         bytes = 0
+        count = 0
         slots = Self.make(capacity)
-        for i in 0..<count {
+        for i in 0..<oldCapacity {
             if let r = old[i].route { insert(r) }
         }
         old.deallocate()

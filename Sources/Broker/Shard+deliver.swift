@@ -22,12 +22,15 @@ extension Shard {
     /// - Parameter own: the session that published, which No Local subscriptions leave out. [MQTT-3.8.3-3]
     @inline(__always)
     func deliverAll(_ r: RouteRef, _ message: MessageRef, _ hash: UInt64, own: SessionRef?, publisher: UInt64) {
-        // Encoded at most once for all who get the same bytes.
+        // Encoded at most once for all who get the same bytes, and copied at most once for all who keep it.
         var template = Template()
+        var kept: MessageRef?
         let (targets, count) = (r.pointee.targets, r.pointee.targetCount)
         guard count > 0 else { return }
+        let isMany = count > 1
+        let isLarge = message.pointee.payload.count > Shard.copyLimit
         targets[0].askAhead()
-        if count > 1 { targets[1].askAhead() }
+        if isMany { targets[1].askAhead() }
         for i in 0..<count {
             if i + 2 < count { targets[i + 2].askAhead() }
             let target = targets + i
@@ -47,8 +50,15 @@ extension Shard {
             var terms = Terms(qos: granted, retain: retain)
             let ids = s == own ? target.pointee.ownIDs : target.pointee.ids
             if ids.more != 0 { terms.moreIDs = r.ids + Int(ids.more) } else { terms.identifier = ids.single }
-            deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: count > 1)
+            if isMany, granted > 0 || isLarge || !s.pointee.isOnline {
+                let one = kept ?? message.own()
+                kept = one
+                deliver(one, hash, to: s, terms, publisher: publisher, &template, shared: true)
+            } else {
+                deliver(message, hash, to: s, terms, publisher: publisher, &template, shared: isMany)
+            }
         }
+        kept?.release()
     }
 
     /// [MQTT-3.8.4-8], or the higher one where the zone says so.

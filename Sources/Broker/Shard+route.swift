@@ -29,9 +29,24 @@ extension Shard {
             return false
         }
         let publisher = c.map { handle($0) } ?? 0
-        if r.pointee.targetCount > 0 {
-            deliverAll(r, message, hash, own: own ?? c?.pointee.session, publisher: publisher)
+        let own = own ?? c?.pointee.session
+        if message.pointee.isLarge, r.pointee.remote != 0 {
+            // One copy for all loops.
+            let kept = message.own()
+            send(kept, hash, r, from: c, own: own, publisher: publisher)
+            kept.release()
+        } else {
+            send(message, hash, r, from: c, own: own, publisher: publisher)
         }
+        return true
+    }
+
+    @inline(__always)
+    private func send(
+        _ message: MessageRef, _ hash: UInt64, _ r: RouteRef, from c: ConnectionRef?, own: SessionRef?,
+        publisher: UInt64
+    ) {
+        if r.pointee.targetCount > 0 { deliverAll(r, message, hash, own: own, publisher: publisher) }
         if r.pointee.remote != 0 {
             var remote = r.pointee.remote
             while remote != 0 {
@@ -43,7 +58,6 @@ extension Shard {
         for i in 0..<r.pointee.groupCount {
             dispatchShared(r.groups[i], message, hash, from: c, publisher: publisher)
         }
-        return true
     }
 
     /// - Returns: a route that is valid until the next one is asked for.
@@ -59,13 +73,14 @@ extension Shard {
 
     @inline(never)
     private func makeRoute(_ topic: Bytes, _ hash: UInt64, _ epoch: UInt64) -> RouteRef {
+        if let r = routes.revive(topic, hash, epoch: epoch) { return r }
         builder.begin()
         nodes.removeAll()
         table.read(number) { trie, values in
             // [MQTT-3.3.2-3]
             trie.match(topic, into: &nodes)
             for i in 0..<nodes.count {
-                let value = values[Int(nodes[i])]
+                let value = values[nodes[i]].pointee
                 builder.add(remote: value.shards & ~(1 << UInt64(number)))
                 if let list = FilterTable.list(value, number) {
                     for j in 0..<Int(list.pointee.count) { builder.add(list.pointee.entries![j]) }
@@ -73,7 +88,7 @@ extension Shard {
                 var group = value.firstGroup
                 while group != 0 {
                     builder.add(group: group)
-                    group = table.groups[Int(group)].next
+                    group = table.groups.next(after: group)
                 }
             }
         }
@@ -102,9 +117,7 @@ extension Shard {
         directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)? = nil
     ) {
         let m = message.pointee
-        let isLarge =
-            m.payload.count > Parcel.inlineLimit
-            || m.properties.count + m.clientID.count + m.username.count > Parcel.inlineLimit
+        let isLarge = m.isLarge
         let body =
             isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
         let size = (MemoryLayout<Parcel>.stride + body + 15) & ~15
@@ -123,6 +136,7 @@ extension Shard {
             publisher: publisher, shared: nil)
         if isLarge {
             parcel.shared = message.own()
+            chunk.pointee.referred += m.footprint
         } else {
             var p = at + MemoryLayout<Parcel>.stride
             append(m.topic, &p)
@@ -132,6 +146,7 @@ extension Shard {
             append(m.payload, &p)
         }
         at.storeBytes(of: parcel, as: Parcel.self)
+        if chunk.pointee.referred > Chunk.referredLimit { pushOutgoing(target) }
         if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit {
             holdForInbox(publisher)
         }
@@ -162,6 +177,9 @@ extension Shard {
             }
             at += Int(parcel.pointee.size)
         }
+        guard chunk.pointee.referred > 0 else { return }
+        inbox.done(chunk.pointee.referred)
+        chunk.pointee.referred = 0
     }
 
     private func unpack(_ parcel: UnsafeMutablePointer<Parcel>) -> Message {

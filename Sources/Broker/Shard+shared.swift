@@ -10,9 +10,11 @@ extension Shard {
         _ group: UInt32, _ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, publisher: UInt64,
         avoiding: UInt64 = 0
     ) {
-        guard let member = pick(group, message, hash, avoiding: avoiding) else {
-            return drop(message, .noSubscriber, for: nil)
+        let picked = table.ask(group, shard: number) {
+            pick($0, group, hash, publisherID: message.pointee.clientID, avoiding: avoiding)
         }
+        guard let picked, let member = picked else { return drop(message, .noSubscriber, for: nil) }
+        if broker.settings.shareStrategy == .sticky { stick(group, to: member.session) }
         if Int(member.shard) == number {
             guard let s = session(member.session) else { return }
             deliverShared(message, hash, s, member.options, member.identifier, group, publisher)
@@ -23,56 +25,37 @@ extension Shard {
         }
     }
 
-    /// Connected members first: a queue of an absent one is the last resort.
-    private func pick(_ group: UInt32, _ message: MessageRef, _ hash: UInt64, avoiding: UInt64) -> ShareMember? {
-        let strategy = broker.settings.shareStrategy
-        // Drawn before the lock is taken; what it is the remainder of is known only then.
-        let draw: UInt64 =
-            switch strategy {
-            case .random, .local, .sticky: nextRandom()
-            case .roundRobin: broker.nextTurn(of: group)
-            case .hashClientID: Topics.hash(message.pointee.clientID, seed: table.seed)
-            case .hashTopic: hash
-            }
-        let (member, isNew) = table.withMembers(of: group, shard: number) { run -> (ShareMember?, Bool) in
-            if strategy == .local {
-                let own = { (m: ShareMember) in Int(m.shard) == self.number }
-                if let found = Self.choose(run.onlineOnes, draw, avoiding, own) { return (found, false) }
-            }
-            if strategy == .sticky, run.sticky != 0, run.sticky != avoiding,
-                let stuck = run.onlineOnes.first(where: { $0.session == run.sticky })
-            {
-                return (stuck, false)
-            }
-            return (
-                Self.choose(run.onlineOnes, draw, avoiding) ?? Self.choose(run.all, draw, avoiding),
-                strategy == .sticky
-            )
+    /// Costs the same whatever the number of members.
+    private func pick(
+        _ g: ShareGroup, _ group: UInt32, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64
+    ) -> ShareMember? {
+        let candidates = g.candidates(avoiding: avoiding)
+        guard candidates.count > 0 else { return nil }
+        let n = UInt64(candidates.count)
+        switch broker.settings.shareStrategy {
+        case .random: return candidates[Int(nextRandom() % n)]
+        case .roundRobin: return candidates[Int(broker.nextTurn(of: group) % n)]
+        case .hashClientID: return candidates[Int(Topics.hash(publisherID, seed: table.seed) % n)]
+        case .hashTopic: return candidates[Int(hash % n)]
+        case .local: return pickLocal(candidates)
+        case .sticky: return g.stuck(avoiding: avoiding) ?? candidates[Int(nextRandom() % n)]
         }
-        if isNew, let member { table.makeSticky(group, member.session) }
-        return member
     }
 
-    /// One of those that are not `avoiding`; without that session nobody but the chosen one is looked at.
-    private static func choose(
-        _ members: UnsafeBufferPointer<ShareMember>, _ draw: UInt64, _ avoiding: UInt64
-    ) -> ShareMember? {
-        if avoiding != 0 { return choose(members, draw, avoiding) { _ in true } }
-        return members.isEmpty ? nil : members[Int(draw % UInt64(members.count))]
+    /// Any member, of another loop only when none of ours is among the next 64.
+    private func pickLocal(_ candidates: ShareGroup.Candidates) -> ShareMember {
+        let n = candidates.count
+        let start = Int(nextRandom() % UInt64(n))
+        for i in 0..<min(n, 64) {
+            let member = candidates[(start + i) % n]
+            if Int(member.shard) == number { return member }
+        }
+        return candidates[start]
     }
 
-    private static func choose(
-        _ members: UnsafeBufferPointer<ShareMember>, _ draw: UInt64, _ avoiding: UInt64,
-        _ isWanted: (ShareMember) -> Bool
-    ) -> ShareMember? {
-        let n = members.count { $0.session != avoiding && isWanted($0) }
-        guard n > 0 else { return nil }
-        var left = Int(draw % UInt64(n))
-        return members.first { m in
-            guard m.session != avoiding, isWanted(m) else { return false }
-            left -= 1
-            return left < 0
-        }
+    private func stick(_ group: UInt32, to session: UInt64) {
+        guard table.ask(group, shard: number, { $0.sticky == session }) == false else { return }
+        table.updateShared(group) { $0.sticky = session }
     }
 
     private func deliverShared(
@@ -107,8 +90,7 @@ extension Shard {
     func redispatch(_ delivery: Delivery, avoiding: UInt64 = 0) -> Bool {
         // [MQTT-3.3.2-5]
         guard !delivery.message.pointee.isExpired(at: unixMS) else { return false }
-        guard let g = table.snapshot(delivery.shareGroup, shard: number),
-            g.members.contains(where: { $0.session != avoiding })
+        guard table.ask(delivery.shareGroup, shard: number, { $0.hasMember(besides: avoiding) }) == true
         else { return false }
         let m = delivery.message
         dispatchShared(
@@ -130,14 +112,16 @@ extension Shard {
         for i in 0..<Int(s.pointee.subCount) where s.pointee.subs![i].group != 0 {
             groups.append(s.pointee.subs![i].group)
         }
-        for group in groups { table.updateShared(group, session: me) { $0.isOnline = false } }
+        for group in groups { table.updateShared(group) { $0.setOnline(me, false) } }
         guard let outbound = s.pointee.outbound else { return }
         var moving: [Delivery] = []
         outbound.pointee.takeShared(
             limits: s.pointee.zone.pointee.queue, keepingQoS2: !broker.settings.sharedRedispatchesAll
         ) { delivery in
-            let others = table.snapshot(delivery.shareGroup, shard: number)?.members
-            guard others?.contains(where: { $0.session != me && $0.isOnline }) == true else { return false }
+            let othersAreOnline = table.ask(delivery.shareGroup, shard: number) {
+                $0.candidatesAreOnline(avoiding: me)
+            }
+            guard othersAreOnline == true else { return false }
             moving.append(delivery)
             return true
         }
@@ -153,7 +137,7 @@ extension Shard {
 
     func sharesCameOnline(_ s: SessionRef) {
         for i in 0..<Int(s.pointee.subCount) where s.pointee.subs![i].group != 0 {
-            table.updateShared(s.pointee.subs![i].group, session: handle(s)) { $0.isOnline = true }
+            table.updateShared(s.pointee.subs![i].group) { $0.setOnline(handle(s), true) }
         }
     }
 }

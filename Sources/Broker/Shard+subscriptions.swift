@@ -24,7 +24,8 @@ extension Shard {
         var entry = Subscription(node: 0, position: 0, identifier: sub.subscription_id, group: 0, options: options)
         if sub.share_group.len > 0 {
             let member = ShareMember(
-                shard: UInt32(number), session: handle(s), identifier: sub.subscription_id, options: options,
+                shard: UInt32(number), index: index, session: handle(s), identifier: sub.subscription_id,
+                options: options,
                 isOnline: s.pointee.isOnline)
             (entry.node, entry.group) = table.addShared(filter, group: sub.share_group.bytes, member)
             s.pointee.flags.insert(.hasShares)
@@ -44,14 +45,11 @@ extension Shard {
         entry.pointee.options = options
         entry.pointee.identifier = identifier
         if entry.pointee.group != 0 {
-            table.updateShared(entry.pointee.group, session: handle(s)) {
-                $0.options = options
-                $0.identifier = identifier
-            }
+            table.updateShared(entry.pointee.group) { $0.change(handle(s), options, identifier) }
             return
         }
         table.read(number) { _, values in
-            let list = FilterTable.list(values[Int(entry.pointee.node)], number)!
+            let list = FilterTable.list(values[entry.pointee.node].pointee, number)!
             list.pointee.entries![Int(entry.pointee.position)].options = options
             list.pointee.entries![Int(entry.pointee.position)].identifier = identifier
         }
@@ -64,18 +62,21 @@ extension Shard {
         guard s.pointee.subCount > 0 else { return nil }
         return table.read(number) { trie, values -> Int? in
             guard let node = trie.find(filter) else { return nil }
-            if group.count == 0 {
-                guard let list = FilterTable.list(values[Int(node)], number) else { return nil }
-                if list.pointee.count < s.pointee.subCount {
-                    for i in 0..<Int(list.pointee.count) where list.pointee.entries![i].session == s {
-                        return Int(list.pointee.entries![i].index)
-                    }
-                    return nil
+            if group.count > 0 {
+                guard let number = table.groups.find(node, group), let g = table.groups[number],
+                    let place = g.place(of: handle(s))
+                else { return nil }
+                return Int(g.members[place].index)
+            }
+            guard let list = FilterTable.list(values[node].pointee, number) else { return nil }
+            if list.pointee.count < s.pointee.subCount {
+                for i in 0..<Int(list.pointee.count) where list.pointee.entries![i].session == s {
+                    return Int(list.pointee.entries![i].index)
                 }
+                return nil
             }
             for i in 0..<Int(s.pointee.subCount) where s.pointee.subs![i].node == node {
-                let g = s.pointee.subs![i].group
-                if group.count == 0 ? g == 0 : g != 0 && table.groups[Int(g)].name.elementsEqual(group) { return i }
+                if s.pointee.subs![i].group == 0 { return i }
             }
             return nil
         }
@@ -99,14 +100,17 @@ extension Shard {
             tellIndex(s, index)
         }
         s.pointee.subCount -= 1
+        if s.pointee.subRoom > 64, s.pointee.subCount * 4 <= s.pointee.subRoom {
+            resizeSubscriptions(s, to: s.pointee.subRoom / 2)
+        }
     }
 
     /// The table's entry of a subscription that moved within its session's list.
     private func tellIndex(_ s: SessionRef, _ index: Int) {
         let entry = s.pointee.subs![index]
-        guard entry.group == 0 else { return }
+        if entry.group != 0 { return table.updateShared(entry.group) { $0.setIndex(handle(s), UInt32(index)) } }
         table.read(number) { _, values in
-            let list = FilterTable.list(values[Int(entry.node)], number)!
+            let list = FilterTable.list(values[entry.node].pointee, number)!
             list.pointee.entries![Int(entry.position)].index = UInt32(index)
         }
     }
@@ -119,13 +123,16 @@ extension Shard {
 
     private func growSubscriptions(_ s: SessionRef) {
         guard s.pointee.subCount == s.pointee.subRoom else { return }
-        let room = max(1, s.pointee.subRoom * 2)
-        let wider = UnsafeMutablePointer<Subscription>.allocate(capacity: Int(room))
+        resizeSubscriptions(s, to: max(1, s.pointee.subRoom * 2))
+    }
+
+    private func resizeSubscriptions(_ s: SessionRef, to room: UInt32) {
+        let moved = UnsafeMutablePointer<Subscription>.allocate(capacity: Int(room))
         if let old = s.pointee.subs {
-            wider.update(from: old, count: Int(s.pointee.subCount))
+            moved.update(from: old, count: Int(s.pointee.subCount))
             old.deallocate()
         }
-        s.pointee.subs = wider
+        s.pointee.subs = moved
         s.pointee.subRoom = room
     }
 }

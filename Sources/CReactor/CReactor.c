@@ -2,14 +2,17 @@
 #define _GNU_SOURCE
 #include "CReactor.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -117,6 +120,34 @@ void cr_block_give(void *block) {
 
 void cr_blocks_trim(void) {
   for (int i = 0; i < CR_KEPT_BLOCKS; i++) free(__atomic_exchange_n(&kept_blocks[i], NULL, __ATOMIC_ACQUIRE));
+}
+
+/* From Linux 6.18 on: memory that was advised to be in huge pages still is. */
+#ifndef PR_THP_DISABLE_EXCEPT_ADVISED
+#define PR_THP_DISABLE_EXCEPT_ADVISED (1 << 1)
+#endif
+
+void cr_use_small_pages(void) {
+  if (prctl(PR_SET_THP_DISABLE, 1, PR_THP_DISABLE_EXCEPT_ADVISED, 0, 0) == 0) return;
+  char mode[64] = "";
+  int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t got = read(fd, mode, sizeof mode - 1);
+  close(fd);
+  if (got > 0 && strstr(mode, "[always]")) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+
+size_t cr_resident(void) {
+  char text[128];
+  int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (got <= 0) return 0;
+  text[got] = 0;
+  unsigned long total, resident, shared;
+  if (sscanf(text, "%lu %lu %lu", &total, &resident, &shared) != 3) return 0;
+  return (resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 int cr_receive_many(int fd, cr_datagram *v, int count, uint32_t room, uint32_t *overflows) {

@@ -26,6 +26,16 @@ public struct FilterTrie: ~Copyable {
     /// Bytes taken from the system, long level names included.
     public var memoryBytes: Int { nodes.memoryBytes + table.memoryBytes }
 
+    /// Bytes of nodes that are in memory, pages given back left out.
+    public var residentBytes: Int { nodes.residentBytes }
+    /// Ids lie in this many chunks, whose pages are given back one by one.
+    public var chunkCount: Int { nodes.chunkLimit }
+
+    /// Gives pages of a chunk back that have no node any more; `body` is told ids that are free.
+    public mutating func givePagesBack(ofChunk index: Int, _ body: (Range<Int>) -> Void) {
+        nodes.givePagesBack(ofChunk: index, body)
+    }
+
     /// Adds one reference to the filter and returns its node id: small, dense, the same until the last release, then
     /// given to other filters. The filter must be valid (``isValidFilter(_:)``).
     public mutating func insert(_ filter: Bytes) -> UInt32 {

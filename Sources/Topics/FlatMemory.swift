@@ -40,3 +40,13 @@ enum FlatMemory {
         fatalError("out of memory: the table of topic filters asked for \(size) bytes")
     }
 }
+
+/// How much of whole pages is in memory.
+public func residentBytes(_ start: UnsafeRawPointer, _ size: Int) -> Int {
+    let pages = (size + 4095) / 4096
+    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: pages) { flags in
+        flags.initialize(repeating: 0)
+        guard mincore(UnsafeMutableRawPointer(mutating: start), size, flags.baseAddress) == 0 else { return size }
+        return flags.reduce(0) { $0 + Int($1 & 1) } * 4096
+    }
+}

@@ -15,6 +15,8 @@ struct NodeStore: ~Copyable {
         /// A set bit is a free node; the summary follows. Nil while unmapped.
         var free: UnsafeMutablePointer<UInt64>?
         var used = 0
+        /// A node was given up since the pages of this chunk were last looked at.
+        var hasNewRoom = false
     }
 
     private var bases: UnsafeMutablePointer<UnsafeMutablePointer<Node>?>
@@ -87,6 +89,7 @@ struct NodeStore: ~Copyable {
         map[wordIndex] |= 1 << UInt64(local & 63)
         map[NodeStore.mapWords + wordIndex >> 6] |= 1 << UInt64(wordIndex & 63)
         chunks[index].used -= 1
+        chunks[index].hasNewRoom = true
         count -= 1
         firstRoom = min(firstRoom, index)
         if chunks[index].used == 0 { keepOrUnmap(index) }
@@ -104,6 +107,39 @@ struct NodeStore: ~Copyable {
                     taken &= taken &- 1
                 }
             }
+        }
+    }
+
+    var residentBytes: Int {
+        (0..<chunkCount).reduce(0) { sum, index in
+            guard chunks[index].free != nil, let base = bases[index] else { return sum }
+            return sum + Topics.residentBytes(UnsafeRawPointer(base), NodeStore.chunkBytes)
+        }
+    }
+
+    /// Chunks that may have nodes.
+    var chunkLimit: Int { chunkCount }
+
+    /// Gives pages without a node back to the system, which few nodes that stay in a chunk would keep otherwise, and
+    /// tells `body` the free ids they had room for. Looks at a chunk that is half empty and has lost nodes since.
+    mutating func givePagesBack(ofChunk index: Int, _ body: (Range<Int>) -> Void) {
+        guard index < chunkCount, let map = chunks[index].free, chunks[index].hasNewRoom else { return }
+        guard chunks[index].used * 2 < NodeStore.chunkNodes else { return }
+        chunks[index].hasNewRoom = false
+        let memory = UnsafeMutableRawPointer(bases[index].unsafelyUnwrapped)
+        // Otherwise the kernel would make huge pages of the rest again.
+        if index > 0 { madvise(memory, NodeStore.chunkBytes, MADV_NOHUGEPAGE) }
+        // A word of the map stands for 64 nodes of 64 bytes: a page.
+        let page = 64 * MemoryLayout<Node>.stride
+        var from = 0
+        while from < NodeStore.mapWords {
+            var to = from
+            while to < NodeStore.mapWords, map[to] == .max { to += 1 }
+            if to > from {
+                madvise(memory + from * page, (to - from) * page, MADV_DONTNEED)
+                body(index * NodeStore.chunkNodes + from * 64..<index * NodeStore.chunkNodes + to * 64)
+            }
+            from = to + 1
         }
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Broker
+import CReactor
 import Config
 import Glibc
 
@@ -73,6 +74,7 @@ case .check(let root, let conf):
     print("The configuration is valid.")
 case .run(let root, let conf):
     let config = loadConfig(conf, root: root)
+    cr_use_small_pages()
     raiseFileLimit(loops: Broker.loopCount(config.int("node.loops")))
     let files = ["plugins.loaded_file", "ctl.socket"].map { config.path($0) }
     let folders = files.compactMap { file in file.lastIndex(of: "/").map { String(file[..<$0]) } }

@@ -108,7 +108,7 @@ final class SubscriptionModel {
 
     private func listed(_ sub: Subscription, _ s: SessionRef, _ index: Int, _ shard: Shard) -> String? {
         broker.table.read(shard.number) { _, values -> String? in
-            guard let list = FilterTable.list(values[Int(sub.node)], shard.number), sub.position < list.pointee.count
+            guard let list = FilterTable.list(values[sub.node].pointee, shard.number), sub.position < list.pointee.count
             else { return "position \(sub.position) is beyond the list" }
             let there = list.pointee.entries![Int(sub.position)]
             return there.session == s && there.index == UInt32(index) && there.identifier == sub.identifier
@@ -174,6 +174,7 @@ final class FilterTableMachine: Machine {
         case unsubscribeOne(session: Int, Int)
         case endSession(Int)
         case match(Int)
+        case giveMemoryBack
     }
 
     private static let shards = 3
@@ -195,6 +196,7 @@ final class FilterTableMachine: Machine {
                 identifier: UInt32(dice.below(3)))
         case 8..<10: .unsubscribe(key(&dice))
         case 10..<14: .unsubscribeOne(session: dice.below(shards * SubscriptionModel.perShard), dice.below(20))
+        case 15: .giveMemoryBack
         case 14: dice.oneIn(3) ? .endSession(dice.below(shards * SubscriptionModel.perShard)) : .match(0)
         default: .match(dice.below(SubscriptionModel.topics.count))
         }
@@ -211,6 +213,7 @@ final class FilterTableMachine: Machine {
             case .unsubscribe(let key): model.unsubscribe(key)
             case .unsubscribeOne(let session, let k): unsubscribeOne(session, k)
             case .endSession(let session): end(session)
+            case .giveMemoryBack: giveMemoryBack()
             case .match(let topic): model.routes(of: SubscriptionModel.topics[topic])
             }
         return wrong ?? model.counts() ?? positions()
@@ -230,6 +233,11 @@ final class FilterTableMachine: Machine {
         let keys = model.entries.keys.filter { $0.session == session }
             .sorted { ($0.filter, $0.group) < ($1.filter, $1.group) }
         return keys.isEmpty ? nil : model.unsubscribe(keys[k % keys.count])
+    }
+
+    private func giveMemoryBack() -> String? {
+        model.broker.table.giveMemoryBack()
+        return nil
     }
 
     private func end(_ session: Int) -> String? {
@@ -292,6 +300,36 @@ struct FilterTableTests {
             #expect(left == Set(leaving.suffix(10)))
             for s in leaving.suffix(10) { #expect(shard.findSubscription(s, filter, group: noBytes) == 0) }
         }
+    }
+
+    @Test("200,000 filters of which every thousandth stays: pages go back, what stays is found and room is used again")
+    func memory() {
+        let broker = Broker(settings: BrokerSettings())
+        let shard = broker.shards[0]
+        let s = shard.bareSession()
+        func filter<R>(_ i: Int, _ body: (Bytes) -> R) -> R { withBytes("memory/\(i)/of/filters", body) }
+        for i in 0..<200_000 { _ = filter(i) { shard.addSubscription(s, $0, martlet_sub()) } }
+        let full = broker.table.residentBytes
+        for i in (0..<200_000).reversed() where i % 1000 != 0 {
+            filter(i) { if let at = shard.findSubscription(s, $0, group: noBytes) { shard.removeSubscription(s, at) } }
+        }
+        broker.table.giveMemoryBack()
+        #expect(broker.table.residentBytes * 5 < full)
+        #expect(s.pointee.subRoom < 2000)
+        for i in 0..<200_000 {
+            let isThere = filter(i) { shard.findSubscription(s, $0, group: noBytes) != nil }
+            if isThere != (i % 1000 == 0) { Issue.record("filter \(i)") }
+        }
+        for i in 0..<5000 { _ = filter(i) { shard.addSubscription(s, $0, martlet_sub()) } }
+        for i in [0, 1, 999, 1000, 4999, 100_000] {
+            filter(i) { topic in
+                let route = shard.findRoute(topic, Topics.hash(topic, seed: broker.table.seed))
+                #expect(route.pointee.targetCount == 1)
+            }
+        }
+        while s.pointee.subCount > 0 { shard.removeSubscription(s, 0) }
+        broker.table.giveMemoryBack()
+        #expect(broker.table.residentBytes * 20 < full)
     }
 }
 

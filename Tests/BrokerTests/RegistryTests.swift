@@ -15,6 +15,7 @@ final class RegistryMachine: Machine {
         /// By whoever holds it.
         case releaseHolder(Int)
         case find(Int)
+        case giveMemoryBack
     }
 
     private let registry = Registry(seed: 5)
@@ -32,6 +33,7 @@ final class RegistryMachine: Machine {
         case 6..<8: return .claimRun(id, dice.below(60))
         case 8..<10: return .release(id, UInt64(2 + dice.below(50)))
         case 10..<16: return .releaseHolder(id)
+        case 19 where dice.oneIn(4): return .giveMemoryBack
         default: return .find(id)
         }
     }
@@ -49,9 +51,15 @@ final class RegistryMachine: Machine {
             case .release(let id, let handle): release(id, handle)
             case .releaseHolder(let id): release(id, holders[id] ?? 99)
             case .find(let id): find(id)
+            case .giveMemoryBack: giveMemoryBack()
             }
         return wrong
             ?? (registry.sessions == holders.count ? nil : "\(registry.sessions) sessions, not \(holders.count)")
+    }
+
+    private func giveMemoryBack() -> String? {
+        registry.giveMemoryBack()
+        return nil
     }
 
     func finish() -> String? { (0..<480).lazy.compactMap { self.find($0) }.first }

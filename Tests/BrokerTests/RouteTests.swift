@@ -86,6 +86,7 @@ final class RouteCacheMachine: Machine {
         /// Subscriptions changed.
         case change
         case clear
+        case age
     }
 
     private var cache = RouteCache()
@@ -108,7 +109,7 @@ final class RouteCacheMachine: Machine {
         case 0..<9: .insert(dice.below(8), hash: hash(&dice))
         case 9..<18: .find(dice.below(8), hash: hash(&dice))
         case 18: .change
-        default: dice.oneIn(10) ? .clear : .change
+        default: dice.oneIn(10) ? .clear : dice.oneIn(2) ? .age : .change
         }
     }
 
@@ -124,12 +125,16 @@ final class RouteCacheMachine: Machine {
         case .find(let topic, let hash): return find(topic, hash, mustHit: false)
         case .change: epoch += 1
         case .clear: cache.clear()
+        case .age: _ = cache.age(from: 0)
         }
         return nil
     }
 
     private func find(_ topic: Int, _ hash: UInt64, mustHit: Bool) -> String? {
-        guard let route = withBytes("topic/\(topic)", { cache.find($0, hash, epoch: epoch) }) else {
+        let found = withBytes("topic/\(topic)") {
+            cache.find($0, hash, epoch: epoch) ?? cache.revive($0, hash, epoch: epoch)
+        }
+        guard let route = found else {
             return mustHit ? "topic/\(topic) is not found right after it was put in" : nil
         }
         let expected = marks["\(topic)/\(hash)/\(epoch)"]
@@ -201,8 +206,42 @@ struct RouteTests {
             let topic = "scratch/\(n)"
             let route = withBytes(topic) { builder.build(topic: $0, hash: 7, epoch: 1, isKept: false) }
             #expect(route.pointee.groupCount == groups)
-            #expect((0..<groups).allSatisfy { route.pointee.groups[$0] == UInt32($0) })
-            #expect(String(decoding: route.pointee.topic, as: UTF8.self) == topic)
+            #expect((0..<groups).allSatisfy { route.groups[$0] == UInt32($0) })
+            #expect(String(decoding: route.topic, as: UTF8.self) == topic)
         }
+    }
+
+    @Test("A route nobody asks for between two rounds of aging is given up, one that is asked for stays")
+    func aging() {
+        var cache = RouteCache()
+        var builder = RouteBuilder()
+        func age() {
+            var next = cache.age(from: 0)
+            while let slot = next { next = cache.age(from: slot) }
+        }
+        func isThere(_ topic: String) -> Bool {
+            withBytes(topic) {
+                let hash = Topics.hash($0, seed: 3)
+                return cache.find($0, hash, epoch: 1) != nil || cache.revive($0, hash, epoch: 1) != nil
+            }
+        }
+        for n in 0..<100_000 {
+            withBytes("many/\(n)") {
+                builder.begin()
+                cache.insert(builder.build(topic: $0, hash: Topics.hash($0, seed: 3), epoch: 1))
+            }
+        }
+        let full = cache.count
+        #expect(full > 20_000)
+        for _ in 0..<6 {
+            age()
+            let isKept = isThere("many/99999")
+            #expect(isKept)
+        }
+        #expect(cache.count == 1)
+        age()
+        age()
+        #expect(cache.count == 0)
+        cache.clear()
     }
 }

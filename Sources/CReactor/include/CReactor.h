@@ -99,9 +99,14 @@ int cr_eventfd(void);
 int cr_signalfd_term(void);
 int cr_signalfd_read(int fd);
 
-/* Bytes the allocator holds and nobody uses; and their return to the system. */
+/* Bytes the allocator holds and nobody uses; their return to the system; and the resident bytes of this process, files
+   left out, or 0 without /proc. */
 size_t cr_heap_free(void);
 void cr_heap_trim(void);
+size_t cr_resident(void);
+
+/* Keeps the kernel from making huge pages of memory that does not ask for them: few bytes in use would hold each. */
+void cr_use_small_pages(void);
 
 /* Memory of large messages. The system gives it filled with zeros, page fault by page fault, and takes it back at once,
    so a few blocks of up to 4 MB are kept for the next ones, until cr_blocks_trim. From any thread. */

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+import Topics
+
+/// A member of a share group, as every shard sees it: the session is only a handle here.
+struct ShareMember {
+    var shard: UInt32
+    /// Index in the session's own list.
+    var index: UInt32
+    var session: UInt64
+    var identifier: UInt32
+    var options: SubOptions
+    var isOnline: Bool
+}
+
+/// `$share/NAME/FILTER`: the members that take turns, those that are connected first. MQTT 5 §4.8.2.
+struct ShareGroup {
+    var node: UInt32
+    var name: [UInt8]
+    private(set) var members: [ShareMember] = []
+    private(set) var onlineCount = 0
+    /// Neighbours in the chain of groups on the same filter; 0: none.
+    var next: UInt32 = 0
+    var previous: UInt32 = 0
+    /// Session handle the sticky strategy has chosen; 0: none.
+    var sticky: UInt64 = 0
+    /// Where each session is in `members`, for a group with too many of them to look through.
+    private var places: [UInt64: UInt32] = [:]
+
+    private static let many = 16
+
+    init(node: UInt32, name: [UInt8]) {
+        self.node = node
+        self.name = name
+    }
+
+    func place(of session: UInt64) -> Int? {
+        if members.count <= Self.many { return members.firstIndex { $0.session == session } }
+        return places[session].map { Int($0) }
+    }
+
+    mutating func append(_ member: ShareMember) {
+        members.append(member)
+        if members.count > Self.many {
+            if places.isEmpty { for i in members.indices { places[members[i].session] = UInt32(i) } }
+            places[member.session] = UInt32(members.count - 1)
+        }
+        guard member.isOnline else { return }
+        swap(members.count - 1, onlineCount)
+        onlineCount += 1
+    }
+
+    mutating func remove(_ session: UInt64) {
+        guard var at = place(of: session) else { return }
+        if at < onlineCount {
+            onlineCount -= 1
+            swap(at, onlineCount)
+            at = onlineCount
+        }
+        swap(at, members.count - 1)
+        members.removeLast()
+        if members.count > Self.many { places[session] = nil } else { places = [:] }
+        if members.capacity > 64, members.count * 4 < members.capacity { shrink() }
+    }
+
+    mutating func change(_ session: UInt64, _ options: SubOptions, _ identifier: UInt32) {
+        guard let at = place(of: session) else { return }
+        members[at].options = options
+        members[at].identifier = identifier
+    }
+
+    mutating func setIndex(_ session: UInt64, _ index: UInt32) {
+        if let at = place(of: session) { members[at].index = index }
+    }
+
+    mutating func setOnline(_ session: UInt64, _ isOnline: Bool) {
+        guard let at = place(of: session), members[at].isOnline != isOnline else { return }
+        members[at].isOnline = isOnline
+        if isOnline {
+            swap(at, onlineCount)
+            onlineCount += 1
+        } else {
+            onlineCount -= 1
+            swap(at, onlineCount)
+        }
+    }
+
+    private mutating func swap(_ a: Int, _ b: Int) {
+        guard a != b else { return }
+        members.swapAt(a, b)
+        guard !places.isEmpty else { return }
+        places[members[a].session] = UInt32(a)
+        places[members[b].session] = UInt32(b)
+    }
+
+    private mutating func shrink() {
+        var fewer: [ShareMember] = []
+        fewer.reserveCapacity(members.count)
+        fewer += members
+        members = fewer
+        guard !places.isEmpty else { return }
+        var fewerPlaces: [UInt64: UInt32] = [:]
+        fewerPlaces.reserveCapacity(members.count)
+        for i in members.indices { fewerPlaces[members[i].session] = UInt32(i) }
+        places = fewerPlaces
+    }
+}
+
+extension ShareGroup {
+    /// Who may get a message: members that are connected, for a queue of an absent one is the last resort.
+    struct Candidates {
+        fileprivate var members: [ShareMember]
+        /// Place of the one that may not; beyond the end: nobody is left out.
+        fileprivate var leftOut: Int
+        private(set) var count: Int
+
+        fileprivate init(_ group: ShareGroup, avoiding: UInt64) {
+            members = group.members
+            let place = avoiding == 0 ? nil : group.place(of: avoiding)
+            leftOut = place ?? .max
+            count = group.onlineCount - (leftOut < group.onlineCount ? 1 : 0)
+            if count == 0 { count = group.members.count - (place == nil ? 0 : 1) }
+        }
+
+        subscript(index: Int) -> ShareMember { members[index < leftOut ? index : index + 1] }
+    }
+
+    func candidates(avoiding: UInt64) -> Candidates { Candidates(self, avoiding: avoiding) }
+
+    /// The member the sticky strategy has chosen, while it comes into question.
+    func stuck(avoiding: UInt64) -> ShareMember? {
+        guard sticky != 0, sticky != avoiding, let at = place(of: sticky) else { return nil }
+        let othersAreOnline = candidatesAreOnline(avoiding: avoiding)
+        return members[at].isOnline || !othersAreOnline ? members[at] : nil
+    }
+
+    func candidatesAreOnline(avoiding: UInt64) -> Bool {
+        guard onlineCount == 1 else { return onlineCount > 0 }
+        return members[0].session != avoiding
+    }
+
+    func hasMember(besides session: UInt64) -> Bool { members.contains { $0.session != session } }
+}
+
+/// All share groups, by number and by filter and name.
+struct ShareGroups {
+    private struct Key: Hashable {
+        var node: UInt32
+        var name: [UInt8]
+    }
+
+    private var list = [ShareGroup(node: 0, name: [])]
+    private var free: [UInt32] = []
+    private var numbers: [Key: UInt32] = [:]
+    /// Members of all groups together.
+    private(set) var memberships = 0
+
+    func find(_ node: UInt32, _ name: Bytes) -> UInt32? { numbers[Key(node: node, name: Array(name))] }
+
+    /// Nil when there is no such group any more.
+    subscript(number: UInt32) -> ShareGroup? {
+        Int(number) < list.count && !list[Int(number)].members.isEmpty ? list[Int(number)] : nil
+    }
+
+    func next(after number: UInt32) -> UInt32 { list[Int(number)].next }
+
+    /// Adds a member to a group that is made when it is the first, before the group `first`.
+    /// - Returns: the group's number, and whether it is new.
+    mutating func add(
+        _ member: ShareMember, node: UInt32, _ name: Bytes, before first: UInt32
+    ) -> (number: UInt32, isNew: Bool) {
+        memberships += 1
+        let key = Key(node: node, name: Array(name))
+        if let number = numbers[key] {
+            list[Int(number)].append(member)
+            return (number, false)
+        }
+        var group = ShareGroup(node: node, name: key.name)
+        group.next = first
+        group.append(member)
+        let number = place(group)
+        if first != 0 { list[Int(first)].previous = number }
+        numbers[key] = number
+        return (number, true)
+    }
+
+    /// The group is gone with its last member.
+    /// - Returns: its node, and its place in the chain if it is gone.
+    mutating func remove(
+        _ session: UInt64, from number: UInt32
+    ) -> (node: UInt32, unlinked: (previous: UInt32, next: UInt32)?) {
+        memberships -= 1
+        list[Int(number)].remove(session)
+        let group = list[Int(number)]
+        guard group.members.isEmpty else { return (group.node, nil) }
+        numbers[Key(node: group.node, name: group.name)] = nil
+        if group.previous != 0 { list[Int(group.previous)].next = group.next }
+        if group.next != 0 { list[Int(group.next)].previous = group.previous }
+        list[Int(number)] = ShareGroup(node: 0, name: [])
+        free.append(number)
+        return (group.node, (group.previous, group.next))
+    }
+
+    mutating func update(_ number: UInt32, _ body: (inout ShareGroup) -> Void) { body(&list[Int(number)]) }
+
+    /// Gives memory back that many more groups needed.
+    mutating func trim() {
+        guard list.capacity > 64, numbers.count * 4 < list.capacity else { return }
+        let last = list.lastIndex { !$0.members.isEmpty } ?? 0
+        var fewer: [ShareGroup] = []
+        fewer.reserveCapacity(last + 1)
+        fewer += list[0...last]
+        list = fewer
+        free = free.filter { $0 <= UInt32(last) }
+        var fewerNumbers: [Key: UInt32] = [:]
+        fewerNumbers.reserveCapacity(numbers.count)
+        fewerNumbers.merge(numbers) { $1 }
+        numbers = fewerNumbers
+    }
+
+    private mutating func place(_ group: ShareGroup) -> UInt32 {
+        if let number = free.popLast() {
+            list[Int(number)] = group
+            return number
+        }
+        list.append(group)
+        return UInt32(list.count - 1)
+    }
+}
+
+extension FilterTable {
+    /// Adds a member; the group is made when it is the first. Returns node and group.
+    func addShared(_ filter: Bytes, group name: Bytes, _ member: ShareMember) -> (node: UInt32, group: UInt32) {
+        write {
+            let node = enter(filter)
+            let value = values[node]
+            let (number, isNew) = groups.add(member, node: node, name, before: value.pointee.firstGroup)
+            // Routes name the group, not its members.
+            if isNew {
+                value.pointee.firstGroup = number
+                touch(filter)
+            }
+            return (node, number)
+        }
+    }
+
+    func removeShared(_ group: UInt32, session: UInt64, filter: Bytes) {
+        write {
+            let (node, unlinked) = groups.remove(session, from: group)
+            if let unlinked {
+                if unlinked.previous == 0 { values[node].pointee.firstGroup = unlinked.next }
+                touch(filter)
+            }
+            leave(node)
+        }
+    }
+
+    /// Options or online state of a member changed.
+    func updateShared(_ group: UInt32, _ change: (inout ShareGroup) -> Void) {
+        write { groups.update(group, change) }
+    }
+
+    /// The group as it is now; nil when it is gone.
+    func snapshot(_ group: UInt32, shard: Int) -> ShareGroup? {
+        read(shard) { _, _ in groups[group] }
+    }
+
+    /// Asks a group without taking a copy that would have to be made when it changes; nil when it is gone.
+    func ask<R>(_ group: UInt32, shard: Int, _ body: (ShareGroup) -> R) -> R? {
+        read(shard) { _, _ in groups[group].map(body) }
+    }
+}
