@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -127,6 +128,8 @@ void cr_blocks_trim(void) {
 #define PR_THP_DISABLE_EXCEPT_ADVISED (1 << 1)
 #endif
 
+static bool small_pages_only = false;
+
 void cr_use_small_pages(void) {
   if (prctl(PR_SET_THP_DISABLE, 1, PR_THP_DISABLE_EXCEPT_ADVISED, 0, 0) == 0) return;
   char mode[64] = "";
@@ -134,7 +137,30 @@ void cr_use_small_pages(void) {
   if (fd < 0) return;
   ssize_t got = read(fd, mode, sizeof mode - 1);
   close(fd);
-  if (got > 0 && strstr(mode, "[always]")) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  if (got > 0 && strstr(mode, "[always]")) small_pages_only = prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0;
+}
+
+int cr_resident_pages(void *p) {
+  unsigned char pages[CR_HUGE_PAGE / 4096];
+  if (sysconf(_SC_PAGESIZE) != 4096 || mincore(p, CR_HUGE_PAGE, pages) != 0) return 0;
+  int resident = 0;
+  for (size_t i = 0; i < sizeof pages; i++) resident += pages[i] & 1;
+  return resident;
+}
+
+/* Linux 6.1. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+int cr_make_huge_page(void *p) {
+  if (madvise(p, CR_HUGE_PAGE, MADV_COLLAPSE) == 0) return 0;
+  if (errno != EINVAL || !small_pages_only) return errno == EINVAL ? ENOTSUP : errno;
+  /* Before Linux 6.18 a process that does without the kernel's own choice does without huge pages altogether. */
+  prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+  int result = madvise(p, CR_HUGE_PAGE, MADV_COLLAPSE) == 0 ? 0 : errno == EINVAL ? ENOTSUP : errno;
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  return result;
 }
 
 size_t cr_resident(void) {

@@ -25,12 +25,27 @@ final class MemoryKeeper {
     private var free = 0
     private var resident = 0
 
-    init(broker: Broker, loop: EventLoop) {
+    private var hugePages = HugePages()
+    /// Resident bytes when huge pages were looked for last, and whether more can be made.
+    private var searched = 0
+    private var hasMore = false
+
+    init(broker: Broker, loop: EventLoop, makesHugePages: Bool) {
+        if makesHugePages { _ = loop.after(1000, every: 1000) { self.makeHugePages() } }
         _ = loop.after(Self.period, every: Self.period) {
             broker.giveMemoryBack()
             cr_blocks_trim()
             _ = loop.after(Self.pause) { self.trim() }
         }
+    }
+
+    /// When there is new memory: connections and sessions come by the thousand.
+    private func makeHugePages() {
+        let now = Int(cr_resident())
+        if now < searched { searched = now }
+        guard hugePages.isSupported, hasMore || now > searched + 1 << 20 else { return }
+        hasMore = hugePages.pass(resident: now)
+        searched = now
     }
 
     private func trim() {

@@ -106,7 +106,7 @@ final class Server {
         system = SystemTopics(self)
         watchdog = Watchdog(
             broker: broker, host: host, loop: loop, log: log, node: config.string("node.name"))
-        memory = MemoryKeeper(broker: broker, loop: loop)
+        memory = MemoryKeeper(broker: broker, loop: loop, makesHugePages: config.bool("node.huge_pages"))
         watchSignals()
         log.write(.notice, "Martlet \(BrokerSettings.release) is running now (\(config.string("node.name"))).")
         loop.run()

@@ -108,6 +108,13 @@ size_t cr_resident(void);
 /* Keeps the kernel from making huge pages of memory that does not ask for them: few bytes in use would hold each. */
 void cr_use_small_pages(void);
 
+enum { CR_HUGE_PAGE = 2 << 20 };
+/* How many of the 512 small pages of the huge page at p are in memory. */
+int cr_resident_pages(void *p);
+/* Moves the small pages at p together into a huge page, and fills what was missing. 0; EAGAIN and others: not now;
+ * ENOTSUP: not on this kernel, or not with this memory. */
+int cr_make_huge_page(void *p);
+
 /* Memory of large messages. The system gives it filled with zeros, page fault by page fault, and takes it back at once,
    so a few blocks of up to 4 MB are kept for the next ones, until cr_blocks_trim. From any thread. */
 void *cr_block_take(size_t size);

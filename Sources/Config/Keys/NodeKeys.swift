@@ -18,6 +18,10 @@ extension CoreKeys {
             section, "node.max_inbox", .bytes(1 << 16...1 << 32), default: "4MB",
             "Messages that may wait in memory on their way to one event loop; beyond it their publishers are read "
                 + "more slowly."),
+        core(
+            section, "node.huge_pages", .bool, default: "on",
+            "Whether memory that is in use nearly everywhere is moved into huge pages, which makes messages among many "
+                + "thousands of connections cheaper. Needs Linux 6.1."),
         core(section, "node.data_dir", .path, default: "data", "Where the broker keeps what must survive a restart."),
         core(
             section, "ctl.socket", .path, default: "data/martlet.sock",
