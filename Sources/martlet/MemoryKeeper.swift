@@ -14,6 +14,8 @@ final class MemoryKeeper {
     /// The allocator looks at each of its free pieces, and a loop that needs memory waits meanwhile: it takes at most
     /// this part of the time.
     private static let share: UInt64 = 200
+    /// Unless that would leave a burst's memory for more than a minute, ms.
+    private static let longestRest: UInt64 = 30_000
     /// Longest wait, ms, before it is tried again where it was of no use.
     private static let longestWait: UInt64 = 600_000
 
@@ -62,6 +64,6 @@ final class MemoryKeeper {
             retryAt = start + wait
             free = heap
         }
-        notBefore = start + (cr_clock_ms() - start) * Self.share
+        notBefore = start + min((cr_clock_ms() - start) * Self.share, Self.longestRest)
     }
 }
