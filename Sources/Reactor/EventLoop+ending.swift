@@ -55,8 +55,10 @@ extension EventLoop {
 
     /// Slots of connections that are gone, given back to the system. Between ticks only: not from `received`.
     public func trimTransports() {
+        // A slot that is still strung in the list of writes must not go to another connection: the list would bite itself.
+        guard dirty == .max && again.isEmpty else { return }
         buryDead()
-        if dirty == .max && again.isEmpty { transports.trim() }
+        transports.trim()
     }
 
     func buryDead() {
