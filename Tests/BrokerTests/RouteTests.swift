@@ -64,7 +64,9 @@ final class RouteBuilderMachine: Machine {
             remote = 0
         }
         let r = route.pointee
-        if text(route.topic) != topic || r.hash != 42 || r.epoch != 7 { return "it is the route of \(text(route.topic))" }
+        if text(route.topic) != topic || r.hash != 42 || r.epoch != 7 {
+            return "it is the route of \(text(route.topic))"
+        }
         if r.remote != remote { return "the other shards are \(r.remote) and should be \(remote)" }
         if (0..<r.groupCount).map({ route.groups[$0] }) != groups { return "the groups are not \(groups)" }
         if r.isEmpty != (added.isEmpty && remote == 0 && groups.isEmpty) { return "isEmpty is \(r.isEmpty)" }
