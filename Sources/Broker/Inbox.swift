@@ -30,13 +30,14 @@ struct Parcel {
     /// Large message, one reference; then no bytes follow.
     var shared: MessageRef?
 
+    /// Of the payload, of the topic and of all the rest, each: a parcel fits an empty chunk whatever it holds.
     static let inlineLimit = 4096
 }
 
 extension Message {
     /// Whether it travels between loops as a counted reference.
     var isLarge: Bool {
-        payload.count > Parcel.inlineLimit
+        payload.count > Parcel.inlineLimit || topic.count > Parcel.inlineLimit
             || properties.count + clientID.count + username.count > Parcel.inlineLimit
     }
 }
@@ -49,17 +50,75 @@ struct Chunk {
     var count: Int
     /// Bytes of large messages that it only refers to.
     var referred: Int = 0
+    /// Bytes for parcels.
+    let room: Int
 
+    /// Most ticks have little for another loop: what waits in a burst would be many chunks with a message each.
+    static let smallSize = 4096
     static let size = 65536
-    static let room = size - MemoryLayout<Chunk>.stride
     /// With more it goes on its way before the tick ends.
     static let referredLimit = 1 << 20
 
-    static func allocate() -> UnsafeMutablePointer<Chunk> {
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+    var isSmall: Bool { room < Self.size - MemoryLayout<Chunk>.stride }
+
+    static func allocate(small: Bool) -> UnsafeMutablePointer<Chunk> {
+        let bytes = small ? smallSize : size
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
         let chunk = raw.bindMemory(to: Chunk.self, capacity: 1)
-        chunk.initialize(to: Chunk(next: nil, used: 0, count: 0))
+        chunk.initialize(to: Chunk(next: nil, used: 0, count: 0, room: bytes - MemoryLayout<Chunk>.stride))
         return chunk
+    }
+}
+
+/// Empty chunks of both sizes, for use again.
+struct ChunkPool {
+    private var small: UnsafeMutablePointer<Chunk>?
+    private var large: UnsafeMutablePointer<Chunk>?
+    private var smallCount = 0
+    private var largeCount = 0
+
+    private static let mostSmall = 64
+    private static let mostLarge = 16
+
+    mutating func take(small wantsSmall: Bool) -> UnsafeMutablePointer<Chunk> {
+        guard let chunk = wantsSmall ? small : large else { return Chunk.allocate(small: wantsSmall) }
+        if wantsSmall {
+            small = chunk.pointee.next
+            smallCount -= 1
+        } else {
+            large = chunk.pointee.next
+            largeCount -= 1
+        }
+        chunk.pointee.next = nil
+        chunk.pointee.used = 0
+        chunk.pointee.count = 0
+        return chunk
+    }
+
+    mutating func give(_ chunk: UnsafeMutablePointer<Chunk>) {
+        if chunk.pointee.isSmall, smallCount < Self.mostSmall {
+            chunk.pointee.next = small
+            small = chunk
+            smallCount += 1
+        } else if !chunk.pointee.isSmall, largeCount < Self.mostLarge {
+            chunk.pointee.next = large
+            large = chunk
+            largeCount += 1
+        } else {
+            UnsafeMutableRawPointer(chunk).deallocate()
+        }
+    }
+
+    /// Returns all to the system.
+    mutating func trim() {
+        for head in [small, large] {
+            var next = head
+            while let chunk = next {
+                next = chunk.pointee.next
+                UnsafeMutableRawPointer(chunk).deallocate()
+            }
+        }
+        self = ChunkPool()
     }
 }
 

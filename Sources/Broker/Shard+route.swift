@@ -121,9 +121,7 @@ extension Shard {
         let body =
             isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
         let size = (MemoryLayout<Parcel>.stride + body + 15) & ~15
-        if let chunk = outgoing[target], chunk.pointee.used + size > Chunk.room { pushOutgoing(target) }
-        if outgoing[target] == nil { outgoing[target] = freshChunk() }
-        let chunk = outgoing[target]!
+        let chunk = chunk(for: target, size)
         let at = UnsafeMutableRawPointer(chunk) + MemoryLayout<Chunk>.stride + chunk.pointee.used
         chunk.pointee.used += size
         chunk.pointee.count += 1
@@ -150,6 +148,19 @@ extension Shard {
         if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit {
             holdForInbox(publisher)
         }
+    }
+
+    /// A small one for the first messages of a tick, large ones for those that do not fit it any more.
+    @inline(__always)
+    private func chunk(for target: Int, _ size: Int) -> UnsafeMutablePointer<Chunk> {
+        let before = outgoing[target]
+        if let before {
+            if before.pointee.used + size <= before.pointee.room { return before }
+            pushOutgoing(target)
+        }
+        let chunk = chunkPool.take(small: before == nil && size <= Chunk.smallSize / 2)
+        outgoing[target] = chunk
+        return chunk
     }
 
     @inline(__always)

@@ -34,8 +34,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     let ownEpochs: UnsafeMutablePointer<UInt64>
     /// The chunk being filled for each other shard.
     let outgoing: UnsafeMutablePointer<UnsafeMutablePointer<Chunk>?>
-    var chunkPool: UnsafeMutablePointer<Chunk>?
-    var chunkPoolCount = 0
+    var chunkPool = ChunkPool()
     /// Room for one encoded PUBLISH without its payload, or a topic being rewritten.
     var scratch: UnsafeMutableRawPointer
     var scratchRoom = 4096
@@ -155,7 +154,7 @@ final class Shard: EventLoop, @unchecked Sendable {
             chunk = c.pointee.next
             receive(c)
             inbox.done(c.pointee.used)
-            recycle(c)
+            chunkPool.give(c)
         }
         return any
     }
@@ -280,31 +279,10 @@ final class Shard: EventLoop, @unchecked Sendable {
         sessions.trim()
         trimTransports()
         pool.trim()
-        while let chunk = chunkPool {
-            chunkPool = chunk.pointee.next
-            UnsafeMutableRawPointer(chunk).deallocate()
-        }
-        chunkPoolCount = 0
+        chunkPool.trim()
     }
 
     // MARK: - Chunks
-
-    func freshChunk() -> UnsafeMutablePointer<Chunk> {
-        guard let chunk = chunkPool else { return Chunk.allocate() }
-        chunkPool = chunk.pointee.next
-        chunkPoolCount -= 1
-        chunk.pointee.next = nil
-        chunk.pointee.used = 0
-        chunk.pointee.count = 0
-        return chunk
-    }
-
-    private func recycle(_ chunk: UnsafeMutablePointer<Chunk>) {
-        guard chunkPoolCount < 16 else { return UnsafeMutableRawPointer(chunk).deallocate() }
-        chunk.pointee.next = chunkPool
-        chunkPool = chunk
-        chunkPoolCount += 1
-    }
 
     func pushOutgoing(_ i: Int) {
         guard let chunk = outgoing[i] else { return }

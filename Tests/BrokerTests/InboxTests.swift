@@ -15,7 +15,7 @@ struct InboxTests {
         let threads = (0..<shards).map { shard in
             startThread("shard") {
                 for n in 0..<each {
-                    let chunk = Chunk.allocate()
+                    let chunk = Chunk.allocate(small: true)
                     chunk.pointee.used = 16
                     chunk.pointee.count = shard * each + n
                     inbox.push(chunk)

@@ -208,6 +208,23 @@ def test_longest_topic_name(b, v):
     c.expect_publish(topic, b"long")
 
 
+@versions(4, 5)
+def test_longest_topic_name_reaches_every_loop(b, v):
+    """[MQTT-4.7.3-3]: with a payload and a client id beside it, from and to clients that are spread over all loops."""
+    room = 65535 if b.kind != "mosquitto" else 60000
+    subs = [b.client(v, "s" * 100 + str(i)) for i in range(8)]
+    for sub in subs:
+        sub.subscribe(b.topic("#"), 1)
+    for i in range(8):
+        topic = b.topic(str(i) * (room - len(b.topic(""))))
+        pub = b.client(v, "p" * 3000 + str(i) if b.kind != "mosquitto" else "p" + str(i))
+        for payload in (b"%d" % i, bytes([i]) * 4000):
+            pub.deliver(topic, payload, 1)
+            for sub in subs:
+                p = sub.take(qos=1)
+                assert (p.topic, p.payload) == (topic, payload)
+
+
 @versions(3, 4, 5)
 def test_topics_are_not_normalised(b, v):
     """3.1.1: [MQTT-4.7.3-4] [MQTT-1.5.3-3]. 5.0: [MQTT-4.7.3-4] [MQTT-1.5.4-3]."""
