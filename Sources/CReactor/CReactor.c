@@ -140,6 +140,25 @@ void cr_use_small_pages(void) {
   if (got > 0 && strstr(mode, "[always]")) small_pages_only = prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0;
 }
 
+int cr_own_mappings(uintptr_t *bounds, int capacity) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  if (!maps) return 0;
+  char line[512];
+  int count = 0;
+  while (count < capacity && fgets(line, sizeof line, maps)) {
+    unsigned long start, end, inode;
+    char mode[8], name[64] = "";
+    if (sscanf(line, "%lx-%lx %7s %*s %*s %lu %63s", &start, &end, mode, &inode, name) < 4) continue;
+    if (strcmp(mode, "rw-p") != 0 || inode != 0) continue;
+    if (name[0] && strcmp(name, "[heap]") != 0 && strncmp(name, "[anon", 5) != 0) continue;
+    bounds[2 * count] = start;
+    bounds[2 * count + 1] = end;
+    count++;
+  }
+  fclose(maps);
+  return count;
+}
+
 int cr_resident_pages(void *p) {
   unsigned char pages[CR_HUGE_PAGE / 4096];
   if (sysconf(_SC_PAGESIZE) != 4096 || mincore(p, CR_HUGE_PAGE, pages) != 0) return 0;

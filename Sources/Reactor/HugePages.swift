@@ -85,25 +85,12 @@ public struct HugePages: ~Copyable {
         }
     }
 
-    /// Private memory without a file behind it that may be written.
+    /// Private memory without a file behind it that may be written, the first 4,096 mappings of it.
     static func ownMappings() -> [Range<UInt>] {
-        guard let file = fopen("/proc/self/maps", "re") else { return [] }
-        defer { fclose(file) }
-        var ranges: [Range<UInt>] = []
-        var line = [CChar](repeating: 0, count: 512)
-        while fgets(&line, Int32(line.count), file) != nil {
-            if let range = mapping(line) { ranges.append(range) }
+        let most = 4096
+        return withUnsafeTemporaryAllocation(of: UInt.self, capacity: 2 * most) { bounds in
+            let count = Int(cr_own_mappings(bounds.baseAddress!, Int32(most)))
+            return (0..<count).map { bounds[2 * $0]..<bounds[2 * $0 + 1] }
         }
-        return ranges
-    }
-
-    /// A line of /proc/PID/maps: `start-end rw-p offset device inode name`.
-    private static func mapping(_ line: [CChar]) -> Range<UInt>? {
-        let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        let fields = text.split(whereSeparator: { $0 == " " || $0 == "\n" })
-        guard fields.count >= 5, fields[1] == "rw-p", fields[4] == "0" else { return nil }
-        if fields.count > 5, fields[5] != "[heap]", !fields[5].hasPrefix("[anon") { return nil }
-        let bounds = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
-        return bounds.count == 2 && bounds[0] < bounds[1] ? bounds[0]..<bounds[1] : nil
     }
 }

@@ -109,6 +109,9 @@ size_t cr_resident(void);
 void cr_use_small_pages(void);
 
 enum { CR_HUGE_PAGE = 2 << 20 };
+/* The process's private memory that may be written and has no file behind it: start and end of each mapping, two words
+ * each. Returns how many of them, at most capacity. */
+int cr_own_mappings(uintptr_t *bounds, int capacity);
 /* How many of the 512 small pages of the huge page at p are in memory. */
 int cr_resident_pages(void *p);
 /* Moves the small pages at p together into a huge page, and fills what was missing. 0; EAGAIN and others: not now;
