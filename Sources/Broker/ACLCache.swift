@@ -21,7 +21,7 @@ struct ACLCache: ~Copyable {
         var hash: UInt64 = 0
         var check: UInt32 = 0
         var generation: UInt32 = 0
-        /// Loop time in `unit`s.
+        /// Loop time in units of 256 ms; one so far away that it does not fit stays good for ever.
         var until: UInt32 = 0
         var action: UInt8 = 0
         var isAllowed = false
@@ -38,7 +38,6 @@ struct ACLCache: ~Copyable {
     private let limit: Int
 
     private static let firstCapacity = 4096
-    /// 256 ms.
     private static let unitBits: UInt64 = 8
 
     /// - Parameter limit: the most answers to hold; a power of two is made of it, at least 2.
@@ -60,20 +59,23 @@ struct ACLCache: ~Copyable {
     func find(_ key: Key, now: UInt64) -> Bool? {
         let pair = pair(key.connection, key.hash)
         for i in 0..<2 where pair[i].isFor(key) {
-            let isGood = pair[i].generation == key.generation && pair[i].until > UInt32(now >> Self.unitBits)
+            let isGood = pair[i].generation == key.generation && pair[i].until > Self.units(now)
             return isGood ? pair[i].isAllowed : nil
         }
         return nil
     }
 
-    /// - Parameter until: loop time, ms.
-    mutating func insert(_ key: Key, isAllowed: Bool, now: UInt64, until: UInt64) {
+    /// - Parameters:
+    ///   - now: loop time, ms.
+    ///   - ttl: how long the answer is good, ms; any value.
+    mutating func insert(_ key: Key, isAllowed: Bool, now: UInt64, ttl: UInt64) {
         if displaced > capacity / 4 && capacity < limit { grow() }
+        let (until, isForEver) = now.addingReportingOverflow(ttl)
         let entry = Entry(
             connection: key.connection, hash: key.hash, check: key.check, generation: key.generation,
-            until: UInt32(until >> Self.unitBits), action: key.action, isAllowed: isAllowed)
+            until: isForEver ? .max : Self.units(until), action: key.action, isAllowed: isAllowed)
         let pair = pair(key.connection, key.hash)
-        let time = UInt32(now >> Self.unitBits)
+        let time = Self.units(now)
         if pair[1].isFor(key) {
             pair[1] = entry
         } else {
@@ -84,6 +86,9 @@ struct ACLCache: ~Copyable {
             pair[0] = entry
         }
     }
+
+    @inline(__always)
+    private static func units(_ ms: UInt64) -> UInt32 { UInt32(clamping: ms >> unitBits) }
 
     @inline(__always)
     private func pair(_ connection: UInt64, _ hash: UInt64) -> UnsafeMutablePointer<Entry> {

@@ -41,7 +41,7 @@ extension Shard {
         guard let verdict = runACL(c, ids.0, ids.1, topic, action, qos, retain) else { return .wait }
         let allowed = isAllowed(verdict, zone)
         if zone.pointee.cacheACL {
-            aclCache.insert(key, isAllowed: allowed, now: now, until: now + zone.pointee.aclCacheTTL)
+            aclCache.insert(key, isAllowed: allowed, now: now, ttl: zone.pointee.aclCacheTTL)
         }
         return allowed ? .allowed : .denied
     }

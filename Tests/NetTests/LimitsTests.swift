@@ -112,14 +112,14 @@ import Testing
 
     @Test func answersAreRememberedByActionUntilTheirTimeOrGenerationIsOver() {
         var cache = ACLCache(limit: 1024)
-        cache.insert(key(1), isAllowed: true, now: 1000, until: 3000)
-        cache.insert(key(1, action: 2), isAllowed: false, now: 1000, until: 3000)
+        cache.insert(key(1), isAllowed: true, now: 1000, ttl: 2000)
+        cache.insert(key(1, action: 2), isAllowed: false, now: 1000, ttl: 2000)
         let found = [
             cache.find(key(1), now: 1500), cache.find(key(1, action: 2), now: 1500), cache.find(key(2), now: 1500),
             cache.find(key(1), now: 3000), cache.find(key(1, generation: 2), now: 1500),
         ]
         #expect(found == [true, false, nil, nil, nil])
-        cache.insert(key(1), isAllowed: false, now: 1500, until: 3500)
+        cache.insert(key(1), isAllowed: false, now: 1500, ttl: 2000)
         let (again, other) = (cache.find(key(1), now: 1500), cache.find(key(1, action: 2), now: 1500))
         #expect(again == false && other == false)
     }
@@ -129,7 +129,7 @@ import Testing
         #expect(cache.capacity == 4096)
         for round in 0..<8 {
             for n in 1...10_000 where cache.find(key(UInt64(n)), now: UInt64(round)) == nil {
-                cache.insert(key(UInt64(n)), isAllowed: n % 3 == 0, now: UInt64(round), until: 60_000)
+                cache.insert(key(UInt64(n)), isAllowed: n % 3 == 0, now: UInt64(round), ttl: 60_000)
             }
         }
         #expect(cache.capacity == 32_768)
@@ -139,10 +139,17 @@ import Testing
         #expect(isRight)
     }
 
+    @Test(arguments: [UInt64.max, UInt64(Int.max), 1 << 50, 1 << 41]) func answersMayBeGoodForEver(ttl: UInt64) {
+        var cache = ACLCache(limit: 1024)
+        cache.insert(key(1), isAllowed: true, now: 5000, ttl: ttl)
+        let found = [cache.find(key(1), now: 5000), cache.find(key(1), now: 1 << 39)]
+        #expect(found == [true, true])
+    }
+
     @Test func twoAnswersAreTheLeast() {
         var cache = ACLCache(limit: 1)
         #expect(cache.capacity == 2)
-        for n in 1...3 { cache.insert(key(UInt64(n)), isAllowed: true, now: 0, until: 60_000) }
+        for n in 1...3 { cache.insert(key(UInt64(n)), isAllowed: true, now: 0, ttl: 60_000) }
         let found = (1...3).map { cache.find(key(UInt64($0)), now: 1) }
         #expect(found == [nil, true, true])
     }
