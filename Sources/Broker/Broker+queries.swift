@@ -144,8 +144,7 @@ extension Broker {
     public func giveMemoryBack() {
         for shard in shards {
             shard.post {
-                // A connection that has ended in this tick may still be in the list of those to write to, which is
-                // strung on their slots: none may be given to another connection before the list is empty.
+                // With writes outstanding no transport could be trimmed, and under load some always are.
                 shard.flushAll()
                 shard.giveMemoryBack()
                 shard.ageRoutes()
@@ -266,8 +265,8 @@ extension Shard {
         (0..<Int(s.pointee.subCount)).map { i in
             let sub = s.pointee.subs![i]
             var topic = withFilter(of: sub.node) { String(decoding: $0, as: UTF8.self) }
-            if sub.group != 0, let g = table.snapshot(sub.group, shard: number) {
-                let name = String(decoding: g.name, as: UTF8.self)
+            let name = sub.group == 0 ? nil : table.ask(sub.group, shard: number) { $0.pointee.name }
+            if let name = name.map({ String(decoding: $0, as: UTF8.self) }) {
                 topic = name == "$queue" ? "$queue/\(topic)" : "$share/\(name)/\(topic)"
             }
             if sub.options.isLocal { topic = "$local/\(topic)" }

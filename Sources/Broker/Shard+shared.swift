@@ -27,9 +27,9 @@ extension Shard {
 
     /// Costs the same whatever the number of members.
     private func pick(
-        _ g: ShareGroup, _ group: UInt32, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64
+        _ g: ShareGroupRef, _ group: UInt32, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64
     ) -> ShareMember? {
-        let candidates = g.candidates(avoiding: avoiding)
+        let candidates = g.pointee.candidates(avoiding: avoiding)
         guard candidates.count > 0 else { return nil }
         let n = UInt64(candidates.count)
         switch broker.settings.shareStrategy {
@@ -38,7 +38,7 @@ extension Shard {
         case .hashClientID: return candidates[Int(Topics.hash(publisherID, seed: table.seed) % n)]
         case .hashTopic: return candidates[Int(hash % n)]
         case .local: return pickLocal(candidates)
-        case .sticky: return g.stuck(avoiding: avoiding) ?? candidates[Int(nextRandom() % n)]
+        case .sticky: return g.pointee.stuck(avoiding: avoiding) ?? candidates[Int(nextRandom() % n)]
         }
     }
 
@@ -54,7 +54,7 @@ extension Shard {
     }
 
     private func stick(_ group: UInt32, to session: UInt64) {
-        guard table.ask(group, shard: number, { $0.sticky == session }) == false else { return }
+        guard table.ask(group, shard: number, { $0.pointee.sticky == session }) == false else { return }
         table.updateShared(group) { $0.sticky = session }
     }
 
@@ -90,7 +90,7 @@ extension Shard {
     func redispatch(_ delivery: Delivery, avoiding: UInt64 = 0) -> Bool {
         // [MQTT-3.3.2-5]
         guard !delivery.message.pointee.isExpired(at: unixMS) else { return false }
-        guard table.ask(delivery.shareGroup, shard: number, { $0.hasMember(besides: avoiding) }) == true
+        guard table.ask(delivery.shareGroup, shard: number, { $0.pointee.hasMember(besides: avoiding) }) == true
         else { return false }
         let m = delivery.message
         dispatchShared(
@@ -119,7 +119,7 @@ extension Shard {
             limits: s.pointee.zone.pointee.queue, keepingQoS2: !broker.settings.sharedRedispatchesAll
         ) { delivery in
             let othersAreOnline = table.ask(delivery.shareGroup, shard: number) {
-                $0.candidatesAreOnline(avoiding: me)
+                $0.pointee.candidatesAreOnline(avoiding: me)
             }
             guard othersAreOnline == true else { return false }
             moving.append(delivery)

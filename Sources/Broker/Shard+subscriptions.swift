@@ -64,9 +64,9 @@ extension Shard {
             guard let node = trie.find(filter) else { return nil }
             if group.count > 0 {
                 guard let number = table.groups.find(node, group), let g = table.groups[number],
-                    let place = g.place(of: handle(s))
+                    let place = g.pointee.place(of: handle(s))
                 else { return nil }
-                return Int(g.members[place].index)
+                return Int(g.pointee.members[place].index)
             }
             guard let list = FilterTable.list(values[node].pointee, number) else { return nil }
             if list.pointee.count < s.pointee.subCount {

@@ -280,6 +280,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         trimTransports()
         pool.trim()
         chunkPool.trim()
+        builder.trim()
     }
 
     // MARK: - Chunks

@@ -2,7 +2,7 @@
 import Topics
 
 /// A member of a share group, as every shard sees it: the session is only a handle here.
-struct ShareMember {
+struct ShareMember: BitwiseCopyable {
     var shard: UInt32
     /// Index in the session's own list.
     var index: UInt32
@@ -13,10 +13,10 @@ struct ShareMember {
 }
 
 /// `$share/NAME/FILTER`: the members that take turns, those that are connected first. MQTT 5 §4.8.2.
-struct ShareGroup {
+struct ShareGroup: ~Copyable {
     var node: UInt32
     var name: [UInt8]
-    private(set) var members: [ShareMember] = []
+    private(set) var members = PlainList<ShareMember>()
     private(set) var onlineCount = 0
     /// Neighbours in the chain of groups on the same filter; 0: none.
     var next: UInt32 = 0
@@ -34,14 +34,14 @@ struct ShareGroup {
     }
 
     func place(of session: UInt64) -> Int? {
-        if members.count <= Self.many { return members.firstIndex { $0.session == session } }
+        if members.count <= Self.many { return members.all.firstIndex { $0.session == session } }
         return places[session].map { Int($0) }
     }
 
     mutating func append(_ member: ShareMember) {
         members.append(member)
         if members.count > Self.many {
-            if places.isEmpty { for i in members.indices { places[members[i].session] = UInt32(i) } }
+            if places.isEmpty { for i in 0..<members.count { places[members[i].session] = UInt32(i) } }
             places[member.session] = UInt32(members.count - 1)
         }
         guard member.isOnline else { return }
@@ -57,24 +57,25 @@ struct ShareGroup {
             at = onlineCount
         }
         swap(at, members.count - 1)
-        members.removeLast()
+        members.removeLast(1)
         if members.count > Self.many { places[session] = nil } else { places = [:] }
-        if members.capacity > 64, members.count * 4 < members.capacity { shrink() }
+        members.shrink()
+        if places.capacity > 64, members.count * 4 < places.capacity { shrinkPlaces() }
     }
 
     mutating func change(_ session: UInt64, _ options: SubOptions, _ identifier: UInt32) {
         guard let at = place(of: session) else { return }
-        members[at].options = options
-        members[at].identifier = identifier
+        members.at(at).pointee.options = options
+        members.at(at).pointee.identifier = identifier
     }
 
     mutating func setIndex(_ session: UInt64, _ index: UInt32) {
-        if let at = place(of: session) { members[at].index = index }
+        if let at = place(of: session) { members.at(at).pointee.index = index }
     }
 
     mutating func setOnline(_ session: UInt64, _ isOnline: Bool) {
         guard let at = place(of: session), members[at].isOnline != isOnline else { return }
-        members[at].isOnline = isOnline
+        members.at(at).pointee.isOnline = isOnline
         if isOnline {
             swap(at, onlineCount)
             onlineCount += 1
@@ -86,42 +87,38 @@ struct ShareGroup {
 
     private mutating func swap(_ a: Int, _ b: Int) {
         guard a != b else { return }
-        members.swapAt(a, b)
+        members.all.swapAt(a, b)
         guard !places.isEmpty else { return }
         places[members[a].session] = UInt32(a)
         places[members[b].session] = UInt32(b)
     }
 
-    private mutating func shrink() {
-        var fewer: [ShareMember] = []
+    private mutating func shrinkPlaces() {
+        var fewer: [UInt64: UInt32] = [:]
         fewer.reserveCapacity(members.count)
-        fewer += members
-        members = fewer
-        guard !places.isEmpty else { return }
-        var fewerPlaces: [UInt64: UInt32] = [:]
-        fewerPlaces.reserveCapacity(members.count)
-        for i in members.indices { fewerPlaces[members[i].session] = UInt32(i) }
-        places = fewerPlaces
+        for i in 0..<members.count { fewer[members[i].session] = UInt32(i) }
+        places = fewer
     }
 }
 
 extension ShareGroup {
     /// Who may get a message: members that are connected, for a queue of an absent one is the last resort.
+    /// Valid until the group next changes.
     struct Candidates {
-        fileprivate var members: [ShareMember]
+        fileprivate var members: UnsafePointer<ShareMember>?
         /// Place of the one that may not; beyond the end: nobody is left out.
         fileprivate var leftOut: Int
         private(set) var count: Int
 
-        fileprivate init(_ group: ShareGroup, avoiding: UInt64) {
-            members = group.members
+        fileprivate init(_ group: borrowing ShareGroup, avoiding: UInt64) {
+            members = UnsafePointer(group.members.start)
             let place = avoiding == 0 ? nil : group.place(of: avoiding)
             leftOut = place ?? .max
             count = group.onlineCount - (leftOut < group.onlineCount ? 1 : 0)
             if count == 0 { count = group.members.count - (place == nil ? 0 : 1) }
         }
 
-        subscript(index: Int) -> ShareMember { members[index < leftOut ? index : index + 1] }
+        subscript(index: Int) -> ShareMember { members.unsafelyUnwrapped[index < leftOut ? index : index + 1] }
     }
 
     func candidates(avoiding: UInt64) -> Candidates { Candidates(self, avoiding: avoiding) }
@@ -138,30 +135,38 @@ extension ShareGroup {
         return members[0].session != avoiding
     }
 
-    func hasMember(besides session: UInt64) -> Bool { members.contains { $0.session != session } }
+    func hasMember(besides session: UInt64) -> Bool { members.all.contains { $0.session != session } }
 }
 
+typealias ShareGroupRef = UnsafeMutablePointer<ShareGroup>
+
 /// All share groups, by number and by filter and name.
-struct ShareGroups {
+struct ShareGroups: ~Copyable {
     private struct Key: Hashable {
         var node: UInt32
         var name: [UInt8]
     }
 
-    private var list = [ShareGroup(node: 0, name: [])]
-    private var free: [UInt32] = []
+    /// By number; 0 is nobody's.
+    private var list = PlainList<ShareGroupRef?>()
+    private var free = PlainList<UInt32>()
     private var numbers: [Key: UInt32] = [:]
     /// Members of all groups together.
     private(set) var memberships = 0
 
+    init() { list.append(nil) }
+
+    deinit {
+        for case let group? in list.all { Self.destroy(group) }
+    }
+
     func find(_ node: UInt32, _ name: Bytes) -> UInt32? { numbers[Key(node: node, name: Array(name))] }
 
     /// Nil when there is no such group any more.
-    subscript(number: UInt32) -> ShareGroup? {
-        Int(number) < list.count && !list[Int(number)].members.isEmpty ? list[Int(number)] : nil
-    }
+    @inline(__always)
+    subscript(number: UInt32) -> ShareGroupRef? { Int(number) < list.count ? list[Int(number)] : nil }
 
-    func next(after number: UInt32) -> UInt32 { list[Int(number)].next }
+    func next(after number: UInt32) -> UInt32 { list[Int(number)]!.pointee.next }
 
     /// Adds a member to a group that is made when it is the first, before the group `first`.
     /// - Returns: the group's number, and whether it is new.
@@ -171,14 +176,15 @@ struct ShareGroups {
         memberships += 1
         let key = Key(node: node, name: Array(name))
         if let number = numbers[key] {
-            list[Int(number)].append(member)
+            list[Int(number)]!.pointee.append(member)
             return (number, false)
         }
-        var group = ShareGroup(node: node, name: key.name)
-        group.next = first
-        group.append(member)
+        let group = ShareGroupRef.allocate(capacity: 1)
+        group.initialize(to: ShareGroup(node: node, name: key.name))
+        group.pointee.next = first
+        group.pointee.append(member)
         let number = place(group)
-        if first != 0 { list[Int(first)].previous = number }
+        if first != 0 { list[Int(first)]!.pointee.previous = number }
         numbers[key] = number
         return (number, true)
     }
@@ -189,41 +195,49 @@ struct ShareGroups {
         _ session: UInt64, from number: UInt32
     ) -> (node: UInt32, unlinked: (previous: UInt32, next: UInt32)?) {
         memberships -= 1
-        list[Int(number)].remove(session)
-        let group = list[Int(number)]
-        guard group.members.isEmpty else { return (group.node, nil) }
-        numbers[Key(node: group.node, name: group.name)] = nil
-        if group.previous != 0 { list[Int(group.previous)].next = group.next }
-        if group.next != 0 { list[Int(group.next)].previous = group.previous }
-        list[Int(number)] = ShareGroup(node: 0, name: [])
+        let group = list[Int(number)]!
+        group.pointee.remove(session)
+        let (node, previous, next) = (group.pointee.node, group.pointee.previous, group.pointee.next)
+        guard group.pointee.members.count == 0 else { return (node, nil) }
+        numbers[Key(node: node, name: group.pointee.name)] = nil
+        if previous != 0 { list[Int(previous)]!.pointee.next = next }
+        if next != 0 { list[Int(next)]!.pointee.previous = previous }
+        Self.destroy(group)
+        list[Int(number)] = nil
         free.append(number)
-        return (group.node, (group.previous, group.next))
+        return (node, (previous, next))
     }
-
-    mutating func update(_ number: UInt32, _ body: (inout ShareGroup) -> Void) { body(&list[Int(number)]) }
 
     /// Gives memory back that many more groups needed.
     mutating func trim() {
-        guard list.capacity > 64, numbers.count * 4 < list.capacity else { return }
-        let last = list.lastIndex { !$0.members.isEmpty } ?? 0
-        var fewer: [ShareGroup] = []
-        fewer.reserveCapacity(last + 1)
-        fewer += list[0...last]
-        list = fewer
-        free = free.filter { $0 <= UInt32(last) }
+        var last = list.count
+        while last > 1, list[last - 1] == nil { last -= 1 }
+        guard list.count > 64, last * 4 < list.count else { return }
+        list.removeLast(list.count - last)
+        list.shrink()
+        var fewer = PlainList<UInt32>()
+        for number in free.all where number < last { fewer.append(number) }
+        free = fewer
         var fewerNumbers: [Key: UInt32] = [:]
         fewerNumbers.reserveCapacity(numbers.count)
         fewerNumbers.merge(numbers) { $1 }
         numbers = fewerNumbers
     }
 
-    private mutating func place(_ group: ShareGroup) -> UInt32 {
-        if let number = free.popLast() {
+    private mutating func place(_ group: ShareGroupRef) -> UInt32 {
+        if free.count > 0 {
+            let number = free[free.count - 1]
+            free.removeLast(1)
             list[Int(number)] = group
             return number
         }
         list.append(group)
         return UInt32(list.count - 1)
+    }
+
+    private static func destroy(_ group: ShareGroupRef) {
+        group.deinitialize(count: 1)
+        group.deallocate()
     }
 }
 
@@ -256,16 +270,17 @@ extension FilterTable {
 
     /// Options or online state of a member changed.
     func updateShared(_ group: UInt32, _ change: (inout ShareGroup) -> Void) {
-        write { groups.update(group, change) }
+        write {
+            if let group = groups[group] { change(&group.pointee) }
+        }
     }
 
-    /// The group as it is now; nil when it is gone.
-    func snapshot(_ group: UInt32, shard: Int) -> ShareGroup? {
-        read(shard) { _, _ in groups[group] }
-    }
-
-    /// Asks a group without taking a copy that would have to be made when it changes; nil when it is gone.
-    func ask<R>(_ group: UInt32, shard: Int, _ body: (ShareGroup) -> R) -> R? {
-        read(shard) { _, _ in groups[group].map(body) }
+    /// Asks a group; nil when it is gone.
+    @inline(__always)
+    func ask<R>(_ group: UInt32, shard: Int, _ body: (ShareGroupRef) -> R) -> R? {
+        read(shard) { _, _ in
+            guard let group = groups[group] else { return nil }
+            return body(group)
+        }
     }
 }

@@ -118,12 +118,13 @@ final class SubscriptionModel {
     }
 
     private func member(_ sub: Subscription, _ key: SubscriptionKey, _ entry: Entry, _ shard: Shard) -> String? {
-        guard let group = broker.table.snapshot(sub.group, shard: shard.number) else { return "\(key) has no group" }
+        guard let members = broker.table.ask(sub.group, shard: shard.number, { Array($0.pointee.members.all) })
+        else { return "\(key) has no group" }
         let handle = shard.handle(sessions[key.session])
-        let mine = group.members.filter { $0.session == handle }
+        let mine = members.filter { $0.session == handle }
         let expected = entries.count { $0.key.filter == key.filter && $0.key.group == key.group }
-        return mine.count == 1 && mine[0].identifier == entry.identifier && group.members.count == expected
-            && mine[0].options.rawValue == entry.options.rawValue ? nil : "the group of \(key) is \(group.members)"
+        return mine.count == 1 && mine[0].identifier == entry.identifier && members.count == expected
+            && mine[0].options.rawValue == entry.options.rawValue ? nil : "the group of \(key) is \(members)"
     }
 
     /// What each shard makes of a topic, from its cache or anew.
