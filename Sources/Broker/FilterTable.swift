@@ -232,12 +232,7 @@ final class FilterTable: @unchecked Sendable {
     }
 
     private func resize(_ list: UnsafeMutablePointer<SubscriberList>, to room: UInt32) {
-        let moved = UnsafeMutablePointer<Subscriber>.allocate(capacity: Int(room))
-        if let old = list.pointee.entries {
-            moved.update(from: old, count: Int(list.pointee.count))
-            old.deallocate()
-        }
-        list.pointee.entries = moved
+        list.pointee.entries = moved(list.pointee.entries, Int(list.pointee.count), toRoomOf: Int(room))
         list.pointee.room = room
     }
 }

@@ -55,11 +55,19 @@ struct PlainList<Element: BitwiseCopyable>: ~Copyable {
             (start, room) = (nil, 0)
             return
         }
-        let moved = UnsafeMutablePointer<Element>.allocate(capacity: wanted)
-        if let start {
-            moved.moveInitialize(from: start, count: count)
-            start.deallocate()
-        }
-        (start, room) = (moved, wanted)
+        start = moved(start, count, toRoomOf: wanted)
+        room = wanted
     }
+}
+
+/// Gives the first `count` elements another place, with room for `room` of them, and frees the old one.
+func moved<T: BitwiseCopyable>(
+    _ old: UnsafeMutablePointer<T>?, _ count: Int, toRoomOf room: Int
+) -> UnsafeMutablePointer<T> {
+    let place = UnsafeMutablePointer<T>.allocate(capacity: room)
+    if let old {
+        place.moveInitialize(from: old, count: count)
+        old.deallocate()
+    }
+    return place
 }

@@ -127,12 +127,7 @@ extension Shard {
     }
 
     private func resizeSubscriptions(_ s: SessionRef, to room: UInt32) {
-        let moved = UnsafeMutablePointer<Subscription>.allocate(capacity: Int(room))
-        if let old = s.pointee.subs {
-            moved.update(from: old, count: Int(s.pointee.subCount))
-            old.deallocate()
-        }
-        s.pointee.subs = moved
+        s.pointee.subs = moved(s.pointee.subs, Int(s.pointee.subCount), toRoomOf: Int(room))
         s.pointee.subRoom = room
     }
 }
