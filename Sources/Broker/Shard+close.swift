@@ -67,7 +67,9 @@ extension Shard {
         let handle = handle(c)
         post { [self] in
             guard let c = connection(handle), c.pointee.phase == .waitingForConnect else { return }
+            // What its layers have said so far goes out here; a client that is gone by now ends with it.
             flush(c.pointee.transport)
+            guard connection(handle) == c, c.pointee.phase == .waitingForConnect else { return }
             moveNow(c, to: target)
         }
         return .wait

@@ -2,6 +2,8 @@
 """WebSocket listeners: what `listeners` and `clients` show, their limits, peers that misbehave slowly, the end."""
 import random
 import re
+import socket
+import struct
 import time
 
 from wire import *
@@ -111,6 +113,23 @@ def test_session_of_another_loop(b):
         while f.frame():
             pass
     assert b.metric("connections/moved") > before, "of 24 connections on 4 loops, none came to another loop"
+
+
+def test_gone_before_its_session_is_found(b):
+    """Upgrade and CONNECT in one piece, then a reset: whose session is on another loop is given up once, and its place
+    too."""
+    for i in range(8):
+        b.client(4, f"kept{i}", clean=0).disconnect()
+    for i in range(400):
+        sock = plain_socket(WEB, DEADLINE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.sendall(request() + frame(payload=connect(4, b.id(f"kept{i % 8}"), clean=0)))
+        sock.close()
+    counts = []
+    wait_until(lambda: counts.append(b.current("ws:web")) or counts[-1] <= 0, lambda: f"no client: {counts[-1]}")
+    c = web(b).connect(b.id("kept0"), session_present=1, clean=0)
+    assert b.current("ws:web") == 1
+    c.disconnect()
 
 
 def test_pings_of_a_peer_that_reads_nothing(b):
