@@ -85,7 +85,7 @@ public enum ConfigType: Sendable, Equatable {
     /// Bytes, written `64KB`, `1MB`, `2GB` (powers of 1024) or plain.
     case bytes(ClosedRange<Int>)
     /// Milliseconds, written `100ms`, `20s`, `1h30m`, `7d`, `2w`; a bare number counts seconds. The range is in
-    /// milliseconds.
+    /// milliseconds. More than a hundred years counts as a hundred years.
     case duration(ClosedRange<Int>)
     /// As `duration`, but a bare number counts milliseconds, where EMQ's key does.
     case milliseconds(ClosedRange<Int>)

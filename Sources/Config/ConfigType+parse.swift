@@ -94,8 +94,11 @@ extension ConfigType {
     private var isInt: Bool { if case .int = self { true } else { false } }
 }
 
+/// A hundred years, in milliseconds: longer means for ever. A time from now on, in nanoseconds too, then fits 64 bits.
+let longestDuration = 3_155_760_000_000
+
 private func inRange(_ value: Int?, _ range: ClosedRange<Int>) -> ConfigScalar? {
-    value.flatMap { range.contains($0) ? .int($0) : nil }
+    value.flatMap { range.contains($0) ? .int(min($0, longestDuration)) : nil }
 }
 
 private func parseBool(_ text: String) -> Bool? {

@@ -19,6 +19,14 @@ import Testing
         #expect(ConfigType.anyDuration.parse(text) == nil)
     }
 
+    @Test(arguments: ["9223372036854775807ms", "9223372036854775s", "36526d", "15250284452w"])
+    func moreThanAHundredYearsAreAHundred(_ text: String) {
+        #expect(ConfigType.duration(1000...Int.max).parse(text) == .int(longestDuration))
+        #expect(ConfigType.milliseconds(0...Int.max).parse(text) == .int(longestDuration))
+        #expect(ConfigType.duration(0...1000).parse(text) == nil)
+        #expect(!longestDuration.multipliedReportingOverflow(by: 2_000_000).overflow)
+    }
+
     @Test func aBareNumberOfMillisecondsStaysOne() {
         #expect(ConfigType.milliseconds(0...10_000).parse("240") == .int(240))
         #expect(ConfigType.milliseconds(0...10_000).parse("2s") == .int(2000))
