@@ -152,6 +152,6 @@ extension Shard {
         let limits = s.pointee.zone.pointee.queue
         broker.queueAlarm(
             String(decoding: s.pointee.clientID, as: UTF8.self), raised: alarmed, length: outbound.pointee.queue.count,
-            watermark: limits.maxLength * limits.highWatermark / 100)
+            watermark: limits.hundredths(limits.highWatermark) / 100)
     }
 }

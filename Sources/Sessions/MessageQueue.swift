@@ -29,6 +29,9 @@ public struct QueueLimits: Sendable {
         self.highWatermark = highWatermark
         self.lowWatermark = lowWatermark
     }
+
+    /// So many percent of maxLength, in hundredths of a message. More messages than there is memory for are all the same.
+    public func hundredths(_ percent: Int) -> Int { min(maxLength, .max / 100) * percent }
 }
 
 /// The messages that wait for a session: offline, or with its receive window full. One lane, or one per priority;
@@ -78,7 +81,7 @@ public struct MessageQueue: ~Copyable {
         count += 1
         bytes += size
         if delivery.qos == 0 { qos0Count += 1 }
-        if !alarmed, limits.maxLength > 0, count * 100 > limits.maxLength * limits.highWatermark { alarmed = true }
+        if !alarmed, limits.maxLength > 0, count * 100 > limits.hundredths(limits.highWatermark) { alarmed = true }
     }
 
     /// The next message by priority, then age.
@@ -180,7 +183,7 @@ public struct MessageQueue: ~Copyable {
 
     private mutating func took(_ delivery: Delivery, _ limits: QueueLimits) -> Delivery {
         let delivery = took(delivery)
-        if alarmed, count * 100 < max(1, limits.maxLength * limits.lowWatermark) { alarmed = false }
+        if alarmed, count * 100 < max(1, limits.hundredths(limits.lowWatermark)) { alarmed = false }
         return delivery
     }
 }

@@ -230,6 +230,21 @@ struct MessageQueueModelTests {
         #expect(alarms == [true, true, true, true, true, true, false, false])
     }
 
+    @Test("The largest length there is raises no alarm and no trap", arguments: [Int.max, .max / 60, .max / 100 + 1])
+    func largestLength(_ length: Int) {
+        let messages = Messages(payloads: [10])
+        let limits = QueueLimits(maxLength: length, maxBytes: .max, highWatermark: 100, lowWatermark: 99)
+        var queue = MessageQueue()
+        for value in 1...3 as ClosedRange<UInt32> {
+            #expect(push(&queue, messages.delivery(value, qos: 1), limits) == [])
+            let isAlarmed = queue.alarmed
+            #expect(!isAlarmed)
+        }
+        while let next = queue.pop(limits: limits) { next.discard() }
+        #expect(limits.hundredths(100) > 1 << 62)
+        #expect(QueueLimits(maxLength: 10).hundredths(60) == 600)
+    }
+
     @Test("100,000 messages of mixed QoS leave in order, and QoS 0 in order when only they may leave")
     func many() {
         let messages = Messages(payloads: [1])
