@@ -35,7 +35,7 @@ extension PluginFile {
         let head = read(64, at: 0)
         guard head.count == 64 else { return [] }
         let segments = programHeaders(head)
-        guard let dynamic = segments.first(where: { $0.type == 2 }), dynamic.fileSize < 1 << 20 else { return [] }
+        guard let dynamic = segments.first(where: { $0.type == 2 }), 0..<1 << 20 ~= dynamic.fileSize else { return [] }
         let table = read(dynamic.fileSize, at: dynamic.offset)
         var strings = 0
         var names: [Int] = []
@@ -46,9 +46,9 @@ extension PluginFile {
             default: break
             }
         }
-        guard
+        guard strings >= 0,
             let home = segments.first(where: {
-                $0.type == 1 && $0.address <= strings && strings - $0.address < $0.fileSize
+                $0.type == 1 && 0...strings ~= $0.address && strings - $0.address < $0.fileSize
             })
         else { return [] }
         return names.map { name in

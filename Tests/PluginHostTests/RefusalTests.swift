@@ -118,6 +118,28 @@ extension PluginHostTests {
             #expect(refusal(rig, "small").hasPrefix("DIR/small.so is a 32-bit library; this broker needs a 64-bit"))
         }
 
+        /// Offsets and sizes that no file has, one after the other: `plugins list` looks into each file there is.
+        @Test func filesWithDamagedHeads() throws {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("base")
+            let image = readFile(rig.plugins + "/base.so")
+            let table = Int(image[32]) | Int(image[33]) << 8
+            let count = Int(image[56])
+            #expect(table == 64 && count > 3 && image.count > table + 56 * count)
+            let fields = [32] + (0..<count).flatMap { entry in [8, 16, 32].map { table + 56 * entry + $0 } }
+            let values: [UInt64] = [1 << 63, .max, .max - 7, 1 << 63 - 1, 1 << 62, 0]
+            for field in fields {
+                for value in values {
+                    var damaged = image
+                    withUnsafeBytes(of: value) { damaged.replaceSubrange(field..<field + 8, with: $0) }
+                    writeFile(rig.plugins + "/damaged.so", damaged)
+                    let file = try PluginFile.open("damaged", in: [rig.plugins])
+                    #expect(file.neededLibraries().allSatisfy { $0.utf8.count <= 768 }, "\(value) at \(field)")
+                }
+            }
+        }
+
         @Test func filesThatAreCutShort() {
             let rig = Rig()
             defer { rig.close() }
