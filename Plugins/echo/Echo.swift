@@ -79,7 +79,7 @@ final class Echo: Plugin {
         ])
         var options = NetOptions()
         options.maxConnections = UInt32(try host.config.int("echo.max_connections"))
-        options.idleTimeout = UInt32(truncatingIfNeeded: try host.config.int("echo.idle_timeout"))
+        options.idleTimeout = UInt32(clamping: try host.config.int("echo.idle_timeout"))
         options.tlsProfile = try host.config.optionalString("echo.tls") ?? ""
         options.access = lines(try host.config.string("echo.access"))
         return options
