@@ -12,9 +12,28 @@ SEED = int(os.environ.get("WIRE_SEED", "1883"))
 PROPS = {"user_property": [("a", "b")], "content_type": "x", "response_topic": "r", "correlation_data": b"\0\1"}
 
 
+# Where a topic is copied, goes by reference or ends.
+EDGES = (127, 128, 4095, 4096, 4097, 16383, 65534, 65535)
+
+
+def some_topic(rng):
+    """Short, or of a length or a depth at which something else happens to it."""
+    topic = f"torture/{rng.randrange(50)}"
+    if rng.random() < 0.8:
+        return topic
+    return rng.choice((topic.ljust(rng.choice(EDGES), "x"), topic + "/l" * rng.choice((126, 127, 128, 254, 255, 4000))))
+
+
+def some_filters(rng, topic):
+    """Pairs of filter and options: of a share group with a short or an endless name, and of many levels."""
+    group = rng.choice(("g", f"g{rng.randrange(40)}", "g" * rng.choice((4096, 65000))))
+    deep = rng.choice(("torture/+/#", "torture/" + "+/" * rng.choice((2, 126, 127, 253)) + rng.choice("+#")))
+    return [(topic, 1), (deep, 2), (f"$share/{group}/torture/#"[:65535], 0)]
+
+
 def good_packets(rng, v):
     """One well-formed packet of every kind a client sends, as a base to break."""
-    topic = f"torture/{rng.randrange(50)}"
+    topic = some_topic(rng)
     return [
         connect(v, f"torture{rng.randrange(99)}", will=Will(topic, b"w", rng.randrange(3)), username="u", password="p",
                 props={"session_expiry_interval": 0, "receive_maximum": 9, "user_property": ("a", "b")}),
@@ -22,7 +41,8 @@ def good_packets(rng, v):
         publish(v, topic, b"x", 1, pid=rng.randrange(1, 9)),
         publish(v, topic, b"x", 2, pid=rng.randrange(1, 9), retain=rng.randrange(2)), ack(PUBACK, v, 3, 0x10, {}),
         ack(PUBREC, v, 3, 0, {"reason_string": "x"}), ack(PUBREL, v, 3), ack(PUBCOMP, v, 3),
-        subscribe(v, 5, [(topic, 1), ("torture/+/#", 2), ("$share/g/torture/#", 0)], {"subscription_identifier": 300}),
+        subscribe(v, 5, some_filters(rng, topic), {"subscription_identifier": 300}),
+        publish(v, rng.choice((topic, "")), b"a", 0, props={"topic_alias": rng.randrange(12)}),
         unsubscribe(v, 6, [topic, "x/+"]), pingreq(), disconnect(v, 4, {"reason_string": "x"}),
         auth(0x18, {"authentication_method": "M", "authentication_data": b"d"}),
     ]
@@ -83,7 +103,7 @@ def one(b, rng, v, established):
         if piece and not c.try_send(piece):
             break
     if rng.random() < 0.3:
-        c.try_send(b"".join(good_packets(rng, v)[:rng.randrange(13)]))
+        c.try_send(b"".join(good_packets(rng, v)[:rng.randrange(14)]))
     getattr(c, rng.choice(("close", "reset")))()
     b.clients.remove(c)
 
