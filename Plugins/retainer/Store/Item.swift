@@ -71,6 +71,9 @@ extension UnsafeMutablePointer where Pointee == Item {
         return old.map { OpaquePointer($0) }
     }
 
+    /// [shared lock]
+    func prefetchMessage() { clmdb_prefetch_at(place) }
+
     private var place: UnsafeMutablePointer<UnsafeMutableRawPointer?> {
         UnsafeMutableRawPointer(self).assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
     }

@@ -28,9 +28,7 @@ struct TopicTree {
         /// to, which halves its time.
         func prefetch() {
             if index + 8 < leaf.count { clmdb_prefetch(leaf.items[index + 8]) }
-            if index + 4 < leaf.count, let message = leaf.items[index + 4].pointee.message {
-                clmdb_prefetch(UnsafeRawPointer(message))
-            }
+            if index + 4 < leaf.count { leaf.items[index + 4].prefetchMessage() }
         }
     }
 
