@@ -8,6 +8,8 @@ from wire import *
 
 MARTLET_ONLY = True
 BYTES, SLOW, MINUTE, RETRY, TIGHT = (free_port() for _ in range(5))
+# How much later than on its own machine an answer may come, under a sanitizer.
+SLOWER = max(1, DEADLINE / 10)
 PLUGINS = ["retainer", "acl_file"]
 CONFIG = {
     "node.loops": "2",
@@ -124,7 +126,7 @@ def test_publishes_beyond_the_limit_wait(b, v):
         for n in range(30):
             sub.expect_publish(b.topic(), str(n))
             times.append(time.monotonic() - begun)
-        assert times[9] < 0.5 and times[10] < 1 and 1.8 < times[29] < 3.5, times
+        assert times[9] < 0.5 * SLOWER and times[10] < SLOWER and 1.8 < times[29] < 3.5 * SLOWER, times
         for n in range(1, 30, 2):
             pub.expect("PUBACK", pid=n + 1)
         pub.quiet().disconnect()
@@ -222,7 +224,9 @@ def test_unacknowledged_message_is_sent_again(b, v):
         assert (p.name, p.payload, p.dup, p.qos) == ("PUBLISH", b"%d" % n, 1, first[n].qos), p
         came[p.pid].append(time.monotonic())
     for times in came.values():
-        assert all(0.9 < later - earlier < 2.6 for earlier, later in zip(times, times[1:])), times
+        # One that was read late makes the next one seem early: at most so many by then.
+        assert all(later - begun >= 0.9 * n for n, later in enumerate(times)), times
+        assert all(later - earlier < 2.6 * SLOWER for earlier, later in zip(times, times[1:])), times
     assert b.metric("messages/retried") == before + sum(len(times) - 1 for times in came.values())
     sub.ack(first[0])
     sub.ack(first[1])

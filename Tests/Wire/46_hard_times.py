@@ -281,6 +281,7 @@ def test_a_kill_loses_nothing_that_is_on_disc(b):
         assert p.end() == 0
 
 
+@measures
 def test_stopped_and_continued(b):
     """SIGSTOP, longer than a keep alive lasts: who sent something meanwhile is no dead client."""
     with Place(b) as p:
