@@ -29,6 +29,7 @@ def deaf(b, name, port, **more):
     return c
 
 
+@measures
 @limit(120)
 def test_who_takes_nothing_is_closed(b):
     """send_timeout 2s: closed, counted, its will goes out; send_timeout_close off leaves it; a slow reader stays."""
