@@ -39,9 +39,15 @@ extension Retainer {
 
     /// Unix time in milliseconds, 0: never. The message's own expiry goes first (MQTT 5 §3.3.2.3.3).
     private func deadline(of fields: martlet_msg_fields) -> Int64 {
-        if fields.has_expiry { return fields.timestamp_ms + Int64(fields.expiry_s) * 1000 }
+        if fields.has_expiry { return later(fields.timestamp_ms, by: Int64(fields.expiry_s) * 1000) }
         let expiry = settings.defaultExpiry
         guard expiry > 0, !fields.sys, !Bytes(fields.topic).hasPrefix("$SYS/") else { return 0 }
-        return (fields.timestamp_ms == 0 ? Clock.unix : fields.timestamp_ms) + expiry
+        return later(fields.timestamp_ms == 0 ? Clock.unix : fields.timestamp_ms, by: expiry)
+    }
+
+    /// Another plugin may have given the message any time.
+    private func later(_ time: Int64, by milliseconds: Int64) -> Int64 {
+        let (end, isForEver) = time.addingReportingOverflow(milliseconds)
+        return isForEver ? .max : end
     }
 }

@@ -112,17 +112,23 @@ public struct Message {
 
     /// Unix milliseconds after which it must not be delivered; nil: never expires.
     @inlinable public var deadline: Int64? {
-        flags.contains(.expires) ? timestamp + Int64(expiry) * 1000 : nil
+        flags.contains(.expires) ? end : nil
+    }
+
+    /// A plugin may have given the message any time.
+    @inlinable var end: Int64 {
+        let (end, isForEver) = timestamp.addingReportingOverflow(Int64(expiry) * 1000)
+        return isForEver ? .max : end
     }
 
     @inlinable public func isExpired(at unixMS: Int64) -> Bool {
-        flags.contains(.expires) && unixMS >= timestamp + Int64(expiry) * 1000
+        flags.contains(.expires) && unixMS >= end
     }
 
     /// The interval a receiver is told: what was left minus the time waited here. [MQTT-3.3.2-6]
     @inlinable public func expiryLeft(at unixMS: Int64) -> UInt32 {
-        let waited = max(0, (unixMS - timestamp) / 1000)
-        return UInt32(max(0, Int64(expiry) - waited))
+        let (waited, isForEver) = unixMS.subtractingReportingOverflow(timestamp)
+        return isForEver ? 0 : UInt32(max(0, Int64(expiry) - max(0, waited / 1000)))
     }
 }
 

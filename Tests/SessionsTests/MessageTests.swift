@@ -49,6 +49,22 @@ struct MessageTests {
         copy.release()
     }
 
+    @Test("A plugin may give a message any time", arguments: [.min, .min + 1, -1, 0, .max - 1, .max] as [Int64])
+    func anyTime(_ time: Int64) {
+        let now: Int64 = 1_795_000_000_000
+        for expiry in [0, 10, .max] as [UInt32] {
+            let message = withTopic("t") {
+                Message(topic: $0, payload: $0, flags: .expires, expiry: expiry, timestamp: time)
+            }
+            let left = message.expiryLeft(at: now)
+            if time > now {
+                #expect(!message.isExpired(at: now) && left == expiry && message.deadline! >= time)
+            } else if expiry < .max {
+                #expect(message.isExpired(at: now) && left == 0)
+            }
+        }
+    }
+
     @Test("Copies share nothing")
     func copied() {
         let first = withMessage { $0.copied() }
