@@ -29,6 +29,7 @@ struct ConnRun {
         var traffic = Traffic(settings)
         traffic.rate = nil
         traffic.nap = 0
+        traffic.sources = try address.sources()
         change(&traffic)
         return try Crew(traffic: traffic, address: address, threads: settings.threads)
     }

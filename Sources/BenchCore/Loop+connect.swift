@@ -80,6 +80,9 @@ extension Loop {
             var size: Int32 = 4 << 20
             setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
         }
+        if let source = source(of: client), source.bindAddress(fd) != 0 {
+            return fail(client, "cannot use a source address: \(errorText())")
+        }
         guard address.connect(fd) == 0 || errno == EINPROGRESS else {
             return fail(client, "cannot connect: \(errorText())")
         }
@@ -87,6 +90,12 @@ extension Loop {
         event.events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
         event.data.u64 = UInt64(client.pointee.generation) << 32 | UInt64(client.pointee.index)
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)
+    }
+
+    /// Each time the next one, so that a port rests while its connection is still in TIME_WAIT.
+    private func source(of client: ClientPointer) -> SocketAddress? {
+        guard !traffic.sources.isEmpty else { return nil }
+        return traffic.sources[(client.pointee.index + Int(client.pointee.generation)) % traffic.sources.count]
     }
 
     /// The first event of a new socket. False: it failed.

@@ -24,6 +24,31 @@ public struct SocketAddress: Sendable {
 
     func bind(_ fd: Int32) -> Int32 { withAddress { Glibc.bind(fd, $0, $1) } }
 
+    /// How many addresses of 127.0.0.0/8, from 127.0.0.2 on, connections are made from that would wear out one.
+    static let loopbackSources = 64
+
+    /// Addresses to connect to this one from, each with ports of its own; empty unless this is one of 127.0.0.0/8, where
+    /// all are ours.
+    func sources() throws -> [SocketAddress] {
+        guard isLoopback4 else { return [] }
+        return try (0..<Self.loopbackSources).map { try SocketAddress(host: "127.0.0.\($0 + 2)", port: 0) }
+    }
+
+    private var isLoopback4: Bool {
+        guard family == AF_INET else { return false }
+        let network = bytes.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(as: sockaddr_in.self).sin_addr.s_addr) }
+        return network >> 24 == 127
+    }
+
+    /// Gives a socket its source address and leaves the port to `connect`, which alone knows which ones are free for this
+    /// target: 0, or -1 with errno.
+    func bindAddress(_ fd: Int32) -> Int32 {
+        var on: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        guard setsockopt(fd, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, size) == 0 else { return -1 }
+        return bind(fd)
+    }
+
     /// Whether somebody listens there now.
     func accepts() -> Bool {
         let fd = socket(family, Int32(SOCK_STREAM.rawValue), 0)

@@ -28,6 +28,8 @@ struct Traffic: Sendable {
     /// Connections being opened at one time, per loop, and how many may be started per second (nil: any number).
     var parallelConnects = 100
     var connectRate: Double?
+    /// Addresses to connect from in turn; none: the kernel's choice.
+    var sources: [SocketAddress] = []
     /// The size of a nap after a wake-up that brought little, so that the next one brings more; 0 for latency runs.
     var nap: UInt64 = 0
 }
