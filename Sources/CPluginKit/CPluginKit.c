@@ -106,8 +106,34 @@ void pluginkit_free(void *memory) { free(memory); }
 
 const char *pluginkit_error_text(int error, char *buffer, size_t size) { return strerror_r(error, buffer, size); }
 
+static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+/* Four numbers, written as inet_pton takes them; how long they are, or 0. */
+static size_t parse_quad(const uint8_t *text, size_t len, uint8_t out[4]) {
+  size_t at = 0;
+  for (int i = 0; i < 4; i++) {
+    if (i > 0 && (at >= len || text[at++] != '.')) return 0;
+    size_t first = at;
+    unsigned value = 0;
+    while (at < len && at - first < 3 && text[at] >= '0' && text[at] <= '9') value = value * 10 + text[at++] - '0';
+    if (at == first || value > 255 || (text[first] == '0' && at - first > 1)) return 0;
+    out[i] = (uint8_t)value;
+  }
+  return at;
+}
+
+int pluginkit_parse_peer_v4(const uint8_t *text, size_t len, uint8_t *out16) {
+  size_t at = parse_quad(text, len, out16 + 12);
+  if (at == 0) return 0;
+  if (at < len && (text[at++] != ':' || at == len)) return 0;
+  for (; at < len; at++) {
+    if (text[at] < '0' || text[at] > '9') return 0;
+  }
+  memcpy(out16, mapped, sizeof mapped);
+  return 4;
+}
+
 int pluginkit_parse_ip(const uint8_t *text, size_t len, uint8_t *out16) {
-  static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   char copy[INET6_ADDRSTRLEN];
   if (len == 0 || len >= sizeof copy) return 0;
   memcpy(copy, text, len);

@@ -92,12 +92,17 @@ public struct IPAddress {
     public let isV4: Bool
 
     /// "192.0.2.7" or "2001:db8::1"; nil when it is neither.
-    public init?(_ text: Bytes) {
+    public init?(_ text: Bytes) { self.init(text, parser: pluginkit_parse_ip) }
+
+    @inline(__always)
+    private init?(
+        _ text: Bytes, parser: (UnsafePointer<UInt8>, Int, UnsafeMutablePointer<UInt8>) -> Int32
+    ) {
         guard let start = text.start else { return nil }
         var bytes = SIMD16<UInt8>(repeating: 0)
         let family = withUnsafeMutableBytes(of: &bytes) { buffer -> Int32 in
             guard let out = buffer.baseAddress else { return 0 }
-            return pluginkit_parse_ip(start, text.count, out.assumingMemoryBound(to: UInt8.self))
+            return parser(start, text.count, out.assumingMemoryBound(to: UInt8.self))
         }
         guard family != 0 else { return nil }
         let words = unsafeBitCast(bytes, to: SIMD2<UInt64>.self)
@@ -107,7 +112,10 @@ public struct IPAddress {
     }
     /// The address of "192.0.2.7:51234" or "[2001:db8::1]:51234", with or without port.
     public init?(peer: Bytes) {
-        if peer.at(0) == UInt8(ascii: "[") {
+        // What nearly every peer is, in a tenth of the time.
+        if let address = IPAddress(peer, parser: pluginkit_parse_peer_v4) {
+            self = address
+        } else if peer.at(0) == UInt8(ascii: "[") {
             guard let end = peer.index(of: UInt8(ascii: "]")) else { return nil }
             let zone = peer.index(of: UInt8(ascii: "%")) ?? end
             self.init(peer.slice(1, Swift.min(zone, end)))
