@@ -2,7 +2,8 @@
 import CReactor
 
 /// Answers of the ACL modules for the clients of one loop. Two places for each key, on one cache line: bounded, no
-/// clearing, and a new answer takes the place of an older one.
+/// clearing, and a new answer takes the place of an older one. The table grows when answers are asked for again that it
+/// had no room to keep, and only then: topics that never come again would only make it too large for the processor's cache.
 struct ACLCache: ~Copyable {
     /// The key is the connection's handle, the action and a hash of the topic that is seeded per process, with a check
     /// on its length and last byte.
@@ -33,11 +34,14 @@ struct ACLCache: ~Copyable {
 
     private var entries: UnsafeMutablePointer<Entry>
     private(set) var capacity: Int
-    /// Answers pushed out that were still good; many of them make the table grow.
-    private var displaced = 0
+    /// Answers that came back and pushed out others that are still good; many of them make the table grow.
+    private var returns = 0
     private let limit: Int
+    /// What was inserted lately, by its key; a later key takes the place.
+    private let seen: UnsafeMutablePointer<UInt16>
 
     private static let firstCapacity = 4096
+    private static let seenBits = 15
     private static let unitBits: UInt64 = 8
 
     /// - Parameter limit: the most answers to hold; a power of two is made of it, at least 2.
@@ -47,9 +51,14 @@ struct ACLCache: ~Copyable {
         self.limit = limit
         capacity = min(limit, Self.firstCapacity)
         entries = Self.make(capacity)
+        seen = .allocate(capacity: 1 << Self.seenBits)
+        seen.initialize(repeating: 0, count: 1 << Self.seenBits)
     }
 
-    deinit { entries.deallocate() }
+    deinit {
+        entries.deallocate()
+        seen.deallocate()
+    }
 
     /// Asks for the place where the answer would be.
     @inline(__always)
@@ -69,7 +78,7 @@ struct ACLCache: ~Copyable {
     ///   - now: loop time, ms.
     ///   - ttl: how long the answer is good, ms; any value.
     mutating func insert(_ key: Key, isAllowed: Bool, now: UInt64, ttl: UInt64) {
-        if displaced > capacity / 4 && capacity < limit { grow() }
+        if returns > capacity / 4 && capacity < limit { grow() }
         let (until, isForEver) = now.addingReportingOverflow(ttl)
         let entry = Entry(
             connection: key.connection, hash: key.hash, check: key.check, generation: key.generation,
@@ -79,12 +88,24 @@ struct ACLCache: ~Copyable {
         if pair[1].isFor(key) {
             pair[1] = entry
         } else {
-            if !pair[0].isFor(key) && pair[0].until > time {
-                if pair[1].until > time { displaced += 1 }
-                pair[1] = pair[0]
+            if !pair[0].isFor(key) {
+                let isBack = wasSeen(key)
+                if pair[0].until > time {
+                    if isBack && pair[1].until > time { returns += 1 }
+                    pair[1] = pair[0]
+                }
             }
             pair[0] = entry
         }
+    }
+
+    /// Whether an answer with this key, or one that looks like it, has been here lately.
+    private func wasSeen(_ key: Key) -> Bool {
+        let mixed = (key.hash ^ key.connection &+ UInt64(key.action)) &* 0x9E37_79B9_7F4A_7C15
+        let place = seen + Int(truncatingIfNeeded: mixed >> (64 - UInt64(Self.seenBits)))
+        let tag = UInt16(truncatingIfNeeded: mixed >> 32) | 1
+        defer { place.pointee = tag }
+        return place.pointee == tag
     }
 
     @inline(__always)
@@ -98,7 +119,7 @@ struct ACLCache: ~Copyable {
     private mutating func grow() {
         let (old, count) = (entries, capacity)
         capacity = min(limit, capacity * 4)
-        displaced = 0
+        returns = 0
         entries = Self.make(capacity)
         for i in 0..<count where old[i].until != 0 {
             let pair = pair(old[i].connection, old[i].hash)

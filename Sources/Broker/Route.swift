@@ -90,7 +90,7 @@ struct RouteCache: ~Copyable {
 
     private var slots: UnsafeMutablePointer<Slot>
     /// What was asked for and is not kept, by its hash: how a second time is known. A later topic takes the place.
-    private let once: UnsafeMutablePointer<UInt32>
+    private let once: UnsafeMutablePointer<UInt16>
     private var capacity = 1024
     private var evictions = 0
     private var bytes = 0
@@ -102,7 +102,7 @@ struct RouteCache: ~Copyable {
     private static let aside: UInt64 = 1 << 63
     private static let agedAtOnce = 8192
     private static let maxBytes = 64 << 20
-    private static let onceBits = 13
+    private static let onceBits = 15
 
     init() {
         slots = Self.make(1024)
@@ -117,7 +117,7 @@ struct RouteCache: ~Copyable {
         if pair[0].hash == hash || pair[1].hash == hash { return true }
         // The low bits choose the slot above, so these are other ones.
         let place = once + Int(truncatingIfNeeded: hash >> 20) & (1 << Self.onceBits - 1)
-        let tag = UInt32(truncatingIfNeeded: hash >> 32) | 1
+        let tag = UInt16(truncatingIfNeeded: hash >> 40) | 1
         defer { place.pointee = tag }
         return place.pointee == tag
     }

@@ -146,6 +146,20 @@ import Testing
         #expect(found == [true, true])
     }
 
+    @Test func answersNobodyAsksForAgainDoNotMakeTheTableGrow() {
+        var cache = ACLCache(limit: 65_536)
+        for n in 1...200_000 { cache.insert(key(UInt64(n)), isAllowed: true, now: 0, ttl: 60_000) }
+        #expect(cache.capacity == 4096)
+        // Answers whose time is over, or that were withdrawn, come back without the table having been too small.
+        for round in 1...20 {
+            for n in 1...1000 {
+                let again = key(UInt64(n), generation: UInt32(round))
+                cache.insert(again, isAllowed: true, now: UInt64(round) * 60_000, ttl: 60_000)
+            }
+        }
+        #expect(cache.capacity == 4096)
+    }
+
     @Test func twoAnswersAreTheLeast() {
         var cache = ACLCache(limit: 1)
         #expect(cache.capacity == 2)
