@@ -22,7 +22,10 @@ extension Shard {
             return
         }
         begin(t, peer: peer, listener: listener, zone: zone)
-        if bytes.isEmpty { counters.count(.connectionsAccepted) } else { inject(t, bytes) }
+        guard bytes.isEmpty else { return inject(t, bytes) }
+        counters.count(.connectionsAccepted)
+        // What the listener has waited for is here already.
+        expectInput(t)
     }
 
     /// From here on what arrives on `t` is MQTT.
@@ -168,11 +171,12 @@ extension Shard {
         linger(c)
     }
 
-    func linger(_ c: ConnectionRef) {
+    /// - Parameter dismissed: the client has said DISCONNECT.
+    func linger(_ c: ConnectionRef, dismissed: Bool = false) {
         if let stack = c.pointee.transport.pointee.stack {
             stack.farewell = Farewell(ReasonCode(rawValue: c.pointee.closeReason))
         }
-        self.linger(c.pointee.transport)
+        self.linger(c.pointee.transport, dismissed: dismissed)
         timers.arm(&c.pointee.timer, at: now + broker.settings.lingerTimeout)
     }
 

@@ -87,7 +87,7 @@ extension Shard {
         // [MQTT-3.14.4-3] [MQTT-3.1.2-10]: only reason 0 drops the will.
         end(c, reason: packet.reason, publishWill: packet.reason != .success)
         // [MQTT-3.14.4-2] the client closes; we do not keep it waiting for that.
-        linger(c)
+        linger(c, dismissed: true)
         return .closed
     }
 

@@ -12,6 +12,7 @@ final class Acceptor: @unchecked Sendable {
     private unowned let listener: Listener
     private var watch: UInt64?
     private var pause: UInt64?
+    private var turn = AcceptTurn(most: Acceptor.batch)
     /// Accepted in one turn at most, so that a storm of connections does not starve those that are in.
     private static let batch = 64
     /// Milliseconds without accepting when the system has no descriptor left: waiting clients stay in the backlog, and
@@ -27,15 +28,15 @@ final class Acceptor: @unchecked Sendable {
     /// [main]
     func start() {
         loop.sync { [self] in
-            watch = loop.watch(fd: fd, events: UInt32(CR_IN)) { [unowned self] _ in _ = accept() }
+            watch = loop.watch(fd: fd, events: UInt32(CR_IN)) { [unowned self] _ in turn.isOver(tookAll: accept(turn.size(tick: loop.ticks))) }
         }
     }
 
-    /// [main] Who is in the backlog already was told that it is connected: it still gets in. Closed right behind the
-    /// last look, because whoever comes in between is reset.
+    /// [main] Who is in the backlog already was told that it is connected and has said something: it still gets in. Closed
+    /// right behind the last look, because whoever comes in between is reset.
     func stop() {
         loop.sync { [self] in
-            for _ in 0..<1024 { guard pause == nil, accept() else { break } }
+            for _ in 0..<1024 { guard pause == nil, accept(Self.batch) else { break } }
             if let pause { loop.cancel(timer: pause) }
             if let watch { loop.unwatch(watch) }
             watch = nil
@@ -43,9 +44,9 @@ final class Acceptor: @unchecked Sendable {
         }
     }
 
-    /// True when there may be more to accept.
-    private func accept() -> Bool {
-        for _ in 0..<Self.batch {
+    /// True when all these were there: there may be more to accept.
+    private func accept(_ most: Int) -> Bool {
+        for _ in 0..<most {
             let wait = listener.mayAccept()
             if wait > 0 {
                 pause(for: wait)
@@ -111,5 +112,35 @@ final class Acceptor: @unchecked Sendable {
             pause = nil
             if let watch = self.watch { loop.rewatch(watch, events: UInt32(CR_IN)) }
         }
+    }
+}
+
+/// How many connections to accept in a turn. To learn that there is no further one costs the kernel nearly what one
+/// costs that is there, and the watch is level-triggered: a turn takes one, and more only where turns that follow
+/// each other found all they looked for.
+struct AcceptTurn {
+    private let most: Int
+    private var current = 1
+    private var full = 0
+    private var lastTick: UInt64 = 0
+    /// Full turns in a row before the next is twice as large.
+    private static let patience = 4
+
+    init(most: Int) { self.most = most }
+
+    mutating func size(tick: UInt64) -> Int {
+        if tick != lastTick &+ 1 { isOver(tookAll: false) }
+        lastTick = tick
+        return current
+    }
+
+    /// - Parameter tookAll: the turn found as many as it looked for.
+    mutating func isOver(tookAll: Bool) {
+        guard tookAll else {
+            (current, full) = (1, 0)
+            return
+        }
+        full += 1
+        if full == Self.patience { (current, full) = (min(current * 2, most), 0) }
     }
 }

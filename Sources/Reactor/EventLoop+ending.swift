@@ -4,9 +4,12 @@ import Glibc
 extension EventLoop {
     /// Writes what waits, then half-closes and discards input until the peer closes too, so that the peer can read a
     /// last packet even while it is still sending. The owner bounds the time and calls `close`.
-    public func linger(_ t: TransportRef) {
+    /// - Parameter dismissed: the peer has said goodbye. Nothing more comes from it, and on a plain socket there is
+    ///   nothing to wait for once everything is written.
+    public func linger(_ t: TransportRef, dismissed: Bool = false) {
         guard t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering) else { return }
         t.pointee.flags.insert(.lingering)
+        if dismissed { t.pointee.flags.insert(.dismissed) }
         t.pointee.flags.remove(.paused)
         dropRest(t)
         markDirty(t)

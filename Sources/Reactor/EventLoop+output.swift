@@ -120,6 +120,7 @@ extension EventLoop {
     func writeFailed(_ t: TransportRef, _ code: Int32) {
         if code == EAGAIN {
             t.pointee.flags.insert(.blocked)
+            watchOut(t)
             tellBlocked(t)
         } else if code == EINTR {
             markDirty(t)
@@ -128,15 +129,28 @@ extension EventLoop {
         }
     }
 
+    /// From the first time on: where there is room by now, the kernel says so at once.
+    private func watchOut(_ t: TransportRef) {
+        guard !t.pointee.flags.contains(.watchesOut) else { return }
+        t.pointee.flags.insert(.watchesOut)
+        if cr_epoll_modify(epoll, t.pointee.fd, Self.inputEvents | UInt32(CR_OUT), key(t)) != 0 { end(t, .error) }
+    }
+
     func finishedWriting(_ t: TransportRef) {
-        if t.pointee.flags.contains(.lingering) {
-            if !t.pointee.flags.contains(.halfClosed) {
-                t.pointee.flags.insert(.halfClosed)
-                shutdown(t.pointee.fd, Int32(SHUT_WR))
-                if t.pointee.flags.contains(.ended) { end(t, .peer) }
-            }
+        guard t.pointee.flags.contains(.lingering) else { return tellDrained(t) }
+        guard !t.pointee.flags.contains(.halfClosed) else { return }
+        if owesNothing(t) {
+            end(t, .peer)
         } else {
-            tellDrained(t)
+            t.pointee.flags.insert(.halfClosed)
+            shutdown(t.pointee.fd, Int32(SHUT_WR))
         }
+    }
+
+    /// Nothing of the peer's is or will be unread, so closing says goodbye as half-closing does, in one call instead of
+    /// three. (Unread input would make of it a reset, which can destroy what we sent last.)
+    private func owesNothing(_ t: TransportRef) -> Bool {
+        if t.pointee.flags.contains(.ended) { return true }
+        return t.pointee.flags.contains(.dismissed) && !t.pointee.flags.contains(.readable) && t.pointee.layers == nil
     }
 }

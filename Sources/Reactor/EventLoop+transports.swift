@@ -3,7 +3,8 @@ import CReactor
 import Glibc
 
 extension EventLoop {
-    /// Takes a connected, non-blocking socket over. Edge-triggered, registered once for its whole life.
+    /// Takes a connected, non-blocking socket over. Edge-triggered, registered once for its whole life; for room to write
+    /// only from the first time that there is none: until then it would bring each new socket an event that says nothing.
     /// - Parameter layers: what stands between its bytes and the owner's; from now on it belongs to this loop.
     public func adopt(fd: Int32, layers: LayerStack? = nil) -> TransportRef? {
         let (slot, t) = transports.take()
@@ -13,7 +14,7 @@ extension EventLoop {
                 fd: fd, slot: slot, generation: generation, flags: [.open], rest: nil, restCount: 0, layers: nil,
                 owner: nil, lastRead: now, bytesIn: 0, outHead: nil, outTail: nil, pending: 0, bytesOut: 0,
                 lastProgress: now, nextDirty: .max, restRoom: 0, needed: 0))
-        guard cr_epoll_add(epoll, fd, UInt32(CR_IN | CR_OUT | CR_RDHUP) | CR_EDGE, key(t)) == 0 else {
+        guard cr_epoll_add(epoll, fd, Self.inputEvents, key(t)) == 0 else {
             transports.give(slot)
             return nil
         }
@@ -67,7 +68,10 @@ extension EventLoop {
             t.pointee.flags.remove(.blocked)
             markDirty(t)
         }
-        if events & UInt32(CR_RDHUP | CR_HUP | CR_ERR) != 0 { t.pointee.flags.insert(.hungUp) }
+        if events & UInt32(CR_RDHUP | CR_HUP | CR_ERR) != 0 {
+            t.pointee.flags.insert(.hungUp)
+            if events & UInt32(CR_ERR) == 0 { t.pointee.flags.insert(.complete) }
+        }
         if events & UInt32(CR_IN | CR_RDHUP | CR_HUP | CR_ERR) != 0 {
             // One that is queued may still have packets kept from before a pause: they come first, then the end.
             if t.pointee.flags.contains(.again) { t.pointee.flags.insert(.readable) } else { read(t) }
@@ -84,6 +88,12 @@ extension EventLoop {
         guard t.pointee.flags.contains(.paused) else { return }
         t.pointee.flags.remove(.paused)
         // Not from here: the caller may be inside `received` of this or another connection.
+        queueAgain(t)
+    }
+
+    /// Reads this connection in this tick, without waiting to be told that something has arrived.
+    public func expectInput(_ t: TransportRef) {
+        t.pointee.flags.insert(.readable)
         queueAgain(t)
     }
 
@@ -126,16 +136,33 @@ extension EventLoop {
         }
         if got > 0 {
             noteReceived(t, got)
-            if got < wanted && !t.pointee.flags.contains(.hungUp) {
-                t.pointee.flags.remove(.readable)
-            } else {
-                queueAgain(t)
-            }
+            let isLast = noteShort(got < wanted, t)
             if inPlace { afterInPlace(t, got) } else { afterShared(t, got) }
+            if isLast { afterLast(t) }
         } else if got == 0 {
             peerEnded(t)
         } else {
             readFailed(t, cr_errno())
+        }
+    }
+
+    /// What a receive says about the next one. True: it was the last, and the peer's end comes right behind it.
+    private func noteShort(_ isShort: Bool, _ t: TransportRef) -> Bool {
+        guard isShort, t.pointee.flags.contains(.complete) || !t.pointee.flags.contains(.hungUp) else {
+            queueAgain(t)
+            return false
+        }
+        t.pointee.flags.remove(.readable)
+        return t.pointee.flags.contains(.complete)
+    }
+
+    private func afterLast(_ t: TransportRef) {
+        guard t.pointee.flags.contains(.open) else { return }
+        // Whoever paused sees the end when it takes input again, behind what it has not taken yet.
+        if t.pointee.flags.contains(.paused) || t.pointee.flags.contains(.again) {
+            t.pointee.flags.insert(.readable)
+        } else {
+            peerEnded(t)
         }
     }
 

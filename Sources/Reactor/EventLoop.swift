@@ -54,6 +54,8 @@ open class EventLoop: @unchecked Sendable {
 
     static let wakeKey = UInt64.max
     static let watchBit = UInt64(1) << 63
+    /// What a connection is registered for from its beginning.
+    static let inputEvents = UInt32(CR_IN | CR_RDHUP) | CR_EDGE
 
     public init(index: Int32) {
         self.index = index
