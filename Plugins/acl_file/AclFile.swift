@@ -6,6 +6,7 @@ import PluginKit
 final class AclFile: Plugin {
     private var path = ""
     private var rules: Published<Rules>?
+    private var peers: LastPeers?
 
     override func start() throws(PluginError) {
         try host.config.declare([
@@ -18,7 +19,9 @@ final class AclFile: Plugin {
         path = try host.config.string("acl.file")
         let rules = Published(try AclFile.read(path), host)
         self.rules = rules
-        try host.acl.add { request in rules.read { $0.decide(request) } }
+        let peers = LastPeers(host.exec)
+        self.peers = peers
+        try host.acl.add { request in rules.read { $0.decide(request, peers) } }
         try host.ctl.command("acl", usage: [("acl reload", "reload etc/acl.conf")]) {
             [self] (args, out) throws(PluginError) in
             guard args.count == 2, args[1] == "reload" else { throw .usage }
@@ -26,6 +29,8 @@ final class AclFile: Plugin {
             out.line("reload acl_internal successfully")
         }
     }
+
+    deinit { peers?.deallocate() }
 
     /// A file that does not parse throws, and the old rules stay.
     private func load(_ file: String) throws(PluginError) {

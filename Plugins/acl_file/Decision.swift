@@ -7,10 +7,12 @@ private struct Subject: ~Copyable {
     let username: Bytes
     let peer: Bytes
     let topic: Bytes
+    private let peers: LastPeers
     private var address: IPAddress?
     private var hasLooked = false
 
-    init(_ request: borrowing ACLRequest) {
+    init(_ request: borrowing ACLRequest, _ peers: LastPeers) {
+        self.peers = peers
         clientID = request.clientID
         username = request.username
         peer = request.peer
@@ -18,7 +20,7 @@ private struct Subject: ~Copyable {
     }
     mutating func isIn(_ network: IPNetwork) -> Bool {
         if !hasLooked {
-            address = IPAddress(peer: peer)
+            address = peers.address(peer)
             hasLooked = true
         }
         guard let address else { return false }
@@ -28,10 +30,9 @@ private struct Subject: ~Copyable {
 
 extension Rules {
     /// [loop] Allocates nothing.
-    func decide(_ request: borrowing ACLRequest) -> ACLAnswer {
-        var subject = Subject(request)
-        let publishes = request.action == .publish
-        for rule in rules where publishes ? rule.publish : rule.subscribe {
+    func decide(_ request: borrowing ACLRequest, _ peers: LastPeers) -> ACLAnswer {
+        var subject = Subject(request, peers)
+        for rule in request.action == .publish ? publishRules : subscribeRules {
             var condition = Int(rule.condition)
             guard holds(&condition, &subject), rule.anyTopic || covers(rule, subject) else { continue }
             return rule.allows ? .allow : .deny

@@ -58,7 +58,9 @@ struct RuleBuilder {
 
 /// An immutable set of rules. The arrays are plain memory, so that deciding touches no reference count.
 final class Rules {
-    let rules: UnsafeBufferPointer<Rule>
+    /// Those that are about publishing, and those about subscribing, each in the file's order.
+    let publishRules: UnsafeBufferPointer<Rule>
+    let subscribeRules: UnsafeBufferPointer<Rule>
     let conditions: UnsafeBufferPointer<Condition>
     let networks: UnsafeBufferPointer<IPNetwork>
     let filters: UnsafeBufferPointer<Filter>
@@ -66,7 +68,8 @@ final class Rules {
     let text: UnsafeBufferPointer<UInt8>
 
     init(_ builder: RuleBuilder) {
-        rules = frozen(builder.rules)
+        publishRules = frozen(builder.rules.filter { $0.publish })
+        subscribeRules = frozen(builder.rules.filter { $0.subscribe })
         conditions = frozen(builder.conditions)
         networks = frozen(builder.networks)
         filters = frozen(builder.filters)
@@ -74,7 +77,8 @@ final class Rules {
         text = frozen(builder.text)
     }
     deinit {
-        rules.deallocate()
+        publishRules.deallocate()
+        subscribeRules.deallocate()
         conditions.deallocate()
         networks.deallocate()
         filters.deallocate()

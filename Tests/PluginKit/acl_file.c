@@ -74,6 +74,14 @@ static void whom_a_rule_is_about(const char *image) {
   CHECK(ask(f, "c", NULL, "[2001:db8:8::5]:1", PUB, "v6") == DENY);
   CHECK(ask(f, "c", NULL, AT, PUB, "any4") == ALLOW && ask(f, "c", NULL, "[::1]:1", PUB, "any4") == DENY);
   CHECK(ask(f, "c", NULL, "[::1]:1", PUB, "any6") == ALLOW && ask(f, "c", NULL, AT, PUB, "any6") == DENY);
+  static const char *known[] = {"192.0.2.9:65535", "192.0.2.9", "192.0.2.9:", "192.0.2.9:mqtt", "[::ffff:192.0.2.9]:1"};
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) CHECK(ask(f, "c", NULL, known[i], PUB, "one") == ALLOW);
+  static const char *unknown[] = {"192.0.2.09:1",   "192.0.2:1", "192.0.2.9.1:1", "192.0.2.265:1",
+                                  "192.0.2.9:1:1",  "192.0.2.",  "192.0.2.9 :1",  "0192.0.2.9:1",
+                                  "192..2.9:1",     ".0.2.9:1",  "1192.0.2.9:1",  ":1"};
+  for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+    CHECK(ask(f, "c", NULL, unknown[i], PUB, "one") == DENY && ask(f, "c", NULL, unknown[i], PUB, "any4") == DENY);
+  }
   CHECK(ask(f, "c", NULL, NULL, PUB, "any4") == DENY && ask(f, "c", NULL, "unix", PUB, "any4") == DENY);
   CHECK(ask(f, "c", "alice", "10.1.1.1:1", PUB, "and") == ALLOW && ask(f, "c", "alice", AT, PUB, "and") == DENY);
   CHECK(ask(f, "c", "bob", "10.1.1.1:1", PUB, "and") == DENY);

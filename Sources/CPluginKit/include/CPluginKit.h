@@ -58,8 +58,8 @@ const char *pluginkit_error_text(int error, char *buffer, size_t size);
  *  it is neither. An IPv4-mapped IPv6 address counts as 4. */
 int pluginkit_parse_ip(const uint8_t *text, size_t len, uint8_t *out16);
 
-/** The same for "192.0.2.7:51234" or "192.0.2.7", without a look at the locale or a copy: 4, or 0 for any other text, which
- *  may still be an address that pluginkit_parse_ip knows a part of. */
+/** The same for "192.0.2.7:51234" or "192.0.2.7", in one pass and without a copy: 4, or 0 for any other text, which may
+ *  still hold an address that pluginkit_parse_ip knows. */
 int pluginkit_parse_peer_v4(const uint8_t *text, size_t len, uint8_t *out16);
 
 #if defined(__clang__)
