@@ -36,7 +36,9 @@ public struct SocketAddress: Sendable {
 
     private var isLoopback4: Bool {
         guard family == AF_INET else { return false }
-        let network = bytes.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(as: sockaddr_in.self).sin_addr.s_addr) }
+        let network = bytes.withUnsafeBytes {
+            UInt32(bigEndian: $0.loadUnaligned(as: sockaddr_in.self).sin_addr.s_addr)
+        }
         return network >> 24 == 127
     }
 

@@ -3,7 +3,7 @@ import CReactor
 
 /// Answers of the ACL modules for the clients of one loop. Two places for each key, on one cache line: bounded, no
 /// clearing, and a new answer takes the place of an older one. The table grows when answers are asked for again that it
-/// had no room to keep, and only then: topics that never come again would only make it too large for the processor's cache.
+/// had no room to keep, and only then: topics that never come again would make it too large for the processor's cache.
 struct ACLCache: ~Copyable {
     /// The key is the connection's handle, the action and a hash of the topic that is seeded per process, with a check
     /// on its length and last byte.

@@ -28,7 +28,9 @@ final class Acceptor: @unchecked Sendable {
     /// [main]
     func start() {
         loop.sync { [self] in
-            watch = loop.watch(fd: fd, events: UInt32(CR_IN)) { [unowned self] _ in turn.isOver(tookAll: accept(turn.size(tick: loop.ticks))) }
+            watch = loop.watch(fd: fd, events: UInt32(CR_IN)) { [unowned self] _ in
+                turn.isOver(tookAll: accept(turn.size(tick: loop.ticks)))
+            }
         }
     }
 

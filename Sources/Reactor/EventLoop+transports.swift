@@ -3,8 +3,8 @@ import CReactor
 import Glibc
 
 extension EventLoop {
-    /// Takes a connected, non-blocking socket over. Edge-triggered, registered once for its whole life; for room to write
-    /// only from the first time that there is none: until then it would bring each new socket an event that says nothing.
+    /// Takes a connected, non-blocking socket over. Edge-triggered, registered once for its whole life; for room to
+    /// write only from the first time that there is none: each new socket would bring an event that says nothing.
     /// - Parameter layers: what stands between its bytes and the owner's; from now on it belongs to this loop.
     public func adopt(fd: Int32, layers: LayerStack? = nil) -> TransportRef? {
         let (slot, t) = transports.take()

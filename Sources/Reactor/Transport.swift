@@ -79,7 +79,7 @@ public struct Transport: SlabSlot {
         public static let hungUp = Flags(rawValue: 2048)
         /// `owner` is a `TransportOwner`, not the loop subclass's state.
         public static let owned = Flags(rawValue: 4096)
-        /// Everything the peer sent, its end included, is in the kernel's hands: the receive that falls short is the last.
+        /// All the peer sent, its end included, is in the kernel's hands: the receive that falls short is the last.
         public static let complete = Flags(rawValue: 8192)
         /// Registered for room to write, too.
         public static let watchesOut = Flags(rawValue: 16384)

@@ -191,6 +191,56 @@ struct WritingTests {
         #expect(pair.read { loop, _ in loop.closings } == [.peer])
     }
 
+    @Test(
+        "A peer that has said goodbye gets the last bytes and the end at once, without ending itself",
+        arguments: [2, 700_000])
+    func dismissed(size: Int) {
+        let pair = Pair()
+        let last = pattern(size)
+        pair.peer.send(frame([1]))
+        #expect(pair.wait())
+        pair.sync { loop, t in
+            Self.put(last, to: t, on: loop)
+            loop.linger(t, dismissed: true)
+        }
+        #expect(pair.peer.receive(last.count) == last)
+        #expect(pair.wait())
+        #expect(pair.peer.isAtEnd())
+        #expect(pair.read { loop, _ in loop.closings } == [.peer])
+    }
+
+    @Test("A peer that goes on sending after its goodbye is half-closed: a reset would eat the last bytes")
+    func dismissedUnread() {
+        let pair = Pair(early: frame([1]) + frame(pattern(100_000))) { $0.pausesAfterEachFrame = true }
+        #expect(pair.wait())
+        pair.sync { loop, t in
+            Self.put([5, 6], to: t, on: loop)
+            loop.linger(t, dismissed: true)
+        }
+        #expect(pair.peer.receive(2) == [5, 6])
+        #expect(pair.peer.isAtEnd())
+        #expect(pair.read { loop, _ in loop.closings.isEmpty })
+        pair.peer.close()
+        #expect(pair.wait())
+        #expect(pair.read { loop, _ in loop.closings } == [.peer])
+    }
+
+    @Test("A connection is registered for room to write when there is none for the first time, and not before")
+    func watchesOut() {
+        let pair = Pair()
+        pair.sync { loop, t in Self.put([1, 2], to: t, on: loop) }
+        #expect(pair.peer.receive(2) == [1, 2])
+        #expect(pair.read { _, t in t.pointee.flags.contains(.watchesOut) } == false)
+        for n in 0..<3 {
+            let bytes = pattern(900_000, n)
+            pair.sync { loop, t in Self.put(bytes, to: t, on: loop) }
+            pair.sync { _, _ in }
+            #expect(pair.read { _, t in t.pointee.flags.contains(.watchesOut) && t.pointee.isBlocked })
+            #expect(pair.peer.receive(bytes.count) == bytes)
+            #expect(pair.wait())
+        }
+    }
+
     @Test("Writing to a peer that is gone ends the connection with an error or its end, once")
     func gone() {
         let pair = Pair()
