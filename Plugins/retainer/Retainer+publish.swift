@@ -32,9 +32,9 @@ extension Retainer {
             return nil
         }
         let deadline = deadline(of: fields)
-        return TopicKey.with(fields.topic) { key in
-            store.put(key, calls.retain(message), deadline: deadline, limit: settings.messageLimit)
-        }
+        let count = settings.messageLimit
+        // The closure holds no object: counting references of what all loops share would cost more than the rest.
+        return TopicKey.with(fields.topic) { store.keep($0, message, deadline: deadline, limit: count) }
     }
 
     /// Unix time in milliseconds, 0: never. The message's own expiry goes first (MQTT 5 §3.3.2.3.3).

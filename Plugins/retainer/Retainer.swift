@@ -90,6 +90,7 @@ final class Retainer: Plugin {
         var rounds = 0
         while rounds < 16, store.expireSlice(now: now) > 0 { rounds += 1 }
         resumeParked(store)
+        store.releaseSurplus()
         work.writeIfNeeded(store, complaints)
         numbers.show(store)
     }

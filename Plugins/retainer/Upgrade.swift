@@ -20,7 +20,7 @@ struct HandOver {
     static var sizesWord: UInt64 {
         let sizes = [
             MemoryLayout<StoreState>.size, MemoryLayout<DiscState>.size, MemoryLayout<Item>.size,
-            TreeNode.capacity, MemoryLayout<ParkedFeed>.size,
+            TreeNode.capacity, MemoryLayout<ParkedFeed>.size, MemoryLayout<Lane>.size,
         ]
         return sizes.reduce(0) { ($0 << 12) ^ UInt64($1) }
     }

@@ -8,6 +8,7 @@
 #include <lmdb.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,24 @@ static inline void *clmdb_map(const char *path, size_t *length) {
 
 static inline void clmdb_prefetch(const void *address) { __builtin_prefetch(address); }
 
+/** For memory that will be written. */
+static inline void clmdb_prefetch_own(const void *address) { __builtin_prefetch(address, 1); }
+
+/** A table of 8-byte slots, a power of two of them. */
+typedef struct clmdb_slots {
+  uint64_t *_Nullable slots;
+  long capacity, count;
+} clmdb_slots;
+
+/** Asks for the slot `home` falls on, while others may be putting another table there: then it asks in vain. */
+#if defined(__clang__)
+__attribute__((no_sanitize("thread")))
+#endif
+static inline void clmdb_prefetch_slot(const clmdb_slots *_Nonnull table, uint64_t home) {
+  const volatile clmdb_slots *now = table;
+  __builtin_prefetch(now->slots + (home & (uint64_t)(now->capacity - 1)));
+}
+
 /** A lock where a waiting writer goes before new readers. A reader must not lock twice. */
 static inline void clmdb_rwlock_init(pthread_rwlock_t *lock) {
   pthread_rwlockattr_t attributes;
@@ -45,6 +64,24 @@ static inline void clmdb_rwlock_init(pthread_rwlock_t *lock) {
   pthread_rwlock_init(lock, &attributes);
   pthread_rwlockattr_destroy(&attributes);
 }
+
+/** The processor this thread runs on at this moment; 0 when the system does not tell. */
+static inline unsigned clmdb_processor(void) {
+  extern int sched_getcpu(void);
+  int number = sched_getcpu();
+  return number < 0 ? 0 : (unsigned)number;
+}
+
+static inline unsigned clmdb_processors(void) {
+  long count = sysconf(_SC_NPROCESSORS_CONF);
+  return count < 1 ? 1 : (unsigned)count;
+}
+
+/** A byte that others may be writing at this moment. */
+#if defined(__clang__)
+__attribute__((no_sanitize("thread")))
+#endif
+static inline unsigned char clmdb_peek(const void *byte) { return __atomic_load_n((const unsigned char *)byte, __ATOMIC_RELAXED); }
 
 static inline void clmdb_relax(void) {
 #if defined(__x86_64__)
@@ -57,20 +94,12 @@ static inline void clmdb_relax(void) {
 /* Holds are about a microsecond, going to sleep and waking up costs ten: so try a while before that. */
 enum { CLMDB_SPINS = 400 };
 
-static inline void clmdb_rwlock_write(pthread_rwlock_t *lock) {
+static inline void clmdb_lock(pthread_mutex_t *lock) {
   for (int i = 0; i < CLMDB_SPINS; i++) {
-    if (pthread_rwlock_trywrlock(lock) == 0) return;
+    if (pthread_mutex_trylock(lock) == 0) return;
     clmdb_relax();
   }
-  pthread_rwlock_wrlock(lock);
-}
-
-static inline void clmdb_rwlock_read(pthread_rwlock_t *lock) {
-  for (int i = 0; i < CLMDB_SPINS; i++) {
-    if (pthread_rwlock_tryrdlock(lock) == 0) return;
-    clmdb_relax();
-  }
-  pthread_rwlock_rdlock(lock);
+  pthread_mutex_lock(lock);
 }
 
 /* A pointer that threads change which share a lock: whoever works with it leaves a mark in its place meanwhile. */

@@ -8,15 +8,23 @@ struct PendingWrite {
     /// With one reference; nil: the record goes away.
     var message: OpaquePointer?
     var deadline: Int64
+    /// The record is on disc, in this state or an older one.
+    var isStored: Bool
     /// What memory no longer needs when this is written; with one reference.
     var surplus: OpaquePointer?
+    /// The item can go now.
+    var isDead = false
+
+    /// Not so what came and went before the writer had seen it.
+    var changesDisc: Bool { message != nil || isStored }
 }
 
 extension Disc {
-    /// Writes all of it or nothing. `syncs`: on stable storage when this returns. Blocks.
+    /// Writes all of it or nothing; cheapest in the order of keys. `syncs`: on stable storage when this returns. Blocks.
     func write(
         _ changes: UnsafeBufferPointer<PendingWrite>, _ messages: MessageCalls, syncs: Bool = true
     ) throws(DiscFailure) {
+        guard changes.contains(where: { $0.changesDisc }) else { return }
         while true {
             do throws(DiscFailure) {
                 return try writeOnce(changes, messages, syncs)
@@ -33,11 +41,16 @@ extension Disc {
         pthread_rwlock_rdlock(&state.pointee.gate)
         defer { pthread_rwlock_unlock(&state.pointee.gate) }
         var transaction: OpaquePointer?
+        var cursor: OpaquePointer?
         try Disc.check(mdb_env_set_flags(state.pointee.env, UInt32(MDB_NOSYNC), syncs ? 0 : 1))
         try Disc.check(mdb_txn_begin(state.pointee.env, nil, 0, &transaction))
-        for change in changes {
-            let code = DiscKey.with(change.item.key, self) { put(transaction, &$0, change, messages) }
-            guard code != 0, code != MDB_NOTFOUND else { continue }
+        // A cursor knows its page: the next key in order is mostly on it. It must be closed before its transaction ends.
+        var code = mdb_cursor_open(transaction, state.pointee.database, &cursor)
+        for change in changes where code == 0 && change.changesDisc {
+            code = DiscKey.with(change.item.key, self) { put(cursor, &$0, change, messages) }
+        }
+        if let cursor { mdb_cursor_close(cursor) }
+        guard code == 0 else {
             mdb_txn_abort(transaction)
             return try Disc.check(code)
         }
@@ -45,14 +58,18 @@ extension Disc {
     }
 
     private func put(
-        _ transaction: OpaquePointer?, _ key: inout MDB_val, _ change: PendingWrite, _ messages: MessageCalls
+        _ cursor: OpaquePointer?, _ key: inout MDB_val, _ change: PendingWrite, _ messages: MessageCalls
     ) -> Int32 {
-        guard let message = change.message else { return mdb_del(transaction, state.pointee.database, &key, nil) }
+        guard let message = change.message else {
+            var value = MDB_val()
+            let code = mdb_cursor_get(cursor, &key, &value, MDB_SET)
+            return code == 0 ? mdb_cursor_del(cursor, 0) : code == MDB_NOTFOUND ? 0 : code
+        }
         let record = Record(messages.read(message), deadline: change.deadline)
         let withTopic = change.item.key.count > DiscKey.longest
         let size = record.size(withTopic: withTopic)
         var value = MDB_val(mv_size: size, mv_data: nil)
-        let code = mdb_put(transaction, state.pointee.database, &key, &value, UInt32(MDB_RESERVE))
+        let code = mdb_cursor_put(cursor, &key, &value, UInt32(MDB_RESERVE))
         if code == 0 {
             record.encode(
                 to: UnsafeMutableRawBufferPointer(start: value.mv_data, count: size), withTopic: withTopic)

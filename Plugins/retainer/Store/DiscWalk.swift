@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
+import Synchronization
 
 /// As `MemoryWalk`, for storage disc_only. `next` on the session's loop, `read` on a thread that may block; never both
 /// at a time.
@@ -12,6 +13,7 @@ struct DiscWalk {
         self.store = store
         cursor = Cursor(filter: key)
         slice = Slice(keepsKeys: true)
+        store.state.pointee.walks.add(1, ordering: .relaxed)
     }
 
     /// `.pause`: call `read`, then this again. A message taken here is the newest of its topic, or was when it was read
@@ -56,6 +58,7 @@ struct DiscWalk {
     mutating func free() {
         slice.free(store.messages)
         cursor.free()
+        store.state.pointee.walks.subtract(1, ordering: .relaxed)
     }
 
     private mutating func dropFirst() {

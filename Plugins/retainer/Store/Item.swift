@@ -6,34 +6,38 @@ import CLMDB
 ///
 /// Items and tree nodes are plain malloc'ed memory without Swift classes, because `plugins reload` hands them from one
 /// image of this plugin to the next (see `Upgrade.swift`).
+///
+/// Who holds the store's lock alone reads and writes all of it. Who shares the lock reads `deadline` and `isLive`, and
+/// goes through `marked` to `message` and `disc`.
 struct Item {
     /// One counted reference; nil while the body is only on disc, and for an item that is no longer live. It comes first.
-    /// Who holds the store's lock alone reads and writes it; who shares it goes through `retained` and `swap`.
     var message: OpaquePointer?
     /// Unix time in milliseconds; 0: never expires.
     var deadline: Int64
     /// Place in the expiry heap; `Item.noHeapIndex` when there is none.
     var heapIndex: UInt32
     var keyCount: UInt16
-    var flags: ItemFlags
+    /// False: deleted, and still in the tree until the writer has removed the record, or found that there is none.
+    var isLive: Bool
+    var disc: DiscFlags
 
     static let noHeapIndex = UInt32.max
+    static let discOffset = 23
     static var keyOffset: Int { MemoryLayout<Item>.stride }
 }
 
-/// States of an item, all guarded by the store's lock:
-/// 1. `[.live]`: storage ram, or disc with the record written.
-/// 2. `[.live, .queued]`: waits in the write queue; at most one place there for each item.
-/// 3. `[.live, .writing]`: the writer copies it; may be queued again at the same time.
-/// 4. without `.live`: deleted, still in the tree until the writer has removed the record (or found there is none).
-struct ItemFlags: OptionSet {
+/// What an item has to do with the disc. An item with any of these is never freed; storage ram has none of them.
+struct DiscFlags: OptionSet {
     let rawValue: UInt8
 
-    static let live = ItemFlags(rawValue: 1)
-    static let queued = ItemFlags(rawValue: 2)
-    static let writing = ItemFlags(rawValue: 4)
+    /// Waits for a run of the writer: in the queues that fill when `StoreState.turn` is even, or odd. Never both.
+    static let even = DiscFlags(rawValue: 1)
+    static let odd = DiscFlags(rawValue: 2)
+    static let queued: DiscFlags = [.even, .odd]
+    /// The writer has it in its hands; may be queued again at the same time.
+    static let writing = DiscFlags(rawValue: 4)
     /// A record of this topic is on disc.
-    static let stored = ItemFlags(rawValue: 8)
+    static let stored = DiscFlags(rawValue: 8)
 }
 
 typealias ItemRef = UnsafeMutablePointer<Item>
@@ -45,7 +49,7 @@ extension UnsafeMutablePointer where Pointee == Item {
         item.initialize(
             to: Item(
                 message: nil, deadline: 0, heapIndex: Item.noHeapIndex, keyCount: UInt16(truncatingIfNeeded: key.count),
-                flags: []))
+                isLive: false, disc: []))
         if let from = key.baseAddress { memcpy(raw + Item.keyOffset, from, key.count) }
         return item
     }
@@ -54,21 +58,29 @@ extension UnsafeMutablePointer where Pointee == Item {
         UnsafeRawBufferPointer(start: UnsafeRawPointer(self) + Item.keyOffset, count: Int(pointee.keyCount))
     }
 
-    var isLive: Bool { pointee.flags.contains(.live) }
+    var isLive: Bool { pointee.isLive }
+
+    /// [shared lock] Whether it is queued under this mark. Without `marked`: only the writer takes a mark of the run away,
+    /// and nobody gives it.
+    func isMarked(_ mark: DiscFlags) -> Bool {
+        clmdb_peek(UnsafeRawPointer(self) + Item.discOffset) & mark.rawValue != 0
+    }
+
+    /// Nobody wants it any more.
+    var isDead: Bool { !pointee.isLive && pointee.disc.isEmpty }
+
+    /// [shared lock] Calls `body` with the message, which it may replace. Meanwhile nobody else gets at it or at `disc`.
+    @inline(__always)
+    func marked<R>(_ body: (inout OpaquePointer?) -> R) -> R {
+        let place = place
+        var message = clmdb_take(place).map { OpaquePointer($0) }
+        defer { clmdb_put_back(place, message.map { UnsafeMutableRawPointer($0) }) }
+        return body(&message)
+    }
 
     /// [shared lock] The message with a reference of the caller's own.
     func retained(_ messages: MessageCalls) -> OpaquePointer? {
-        let message = clmdb_take(place)
-        if let message { _ = messages.retain(OpaquePointer(message)) }
-        clmdb_put_back(place, message)
-        return message.map { OpaquePointer($0) }
-    }
-
-    /// [shared lock] Puts `message` there and gives back what was.
-    func swap(_ message: OpaquePointer) -> OpaquePointer? {
-        let old = clmdb_take(place)
-        clmdb_put_back(place, UnsafeMutableRawPointer(message))
-        return old.map { OpaquePointer($0) }
+        marked { message in message.map { messages.retain($0) } }
     }
 
     /// [shared lock]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
+import Synchronization
 
 /// Feeds one session with all messages that match one filter, for storage ram and disc, where every message is in
 /// memory. Used on the session's loop only.
@@ -13,6 +14,7 @@ struct MemoryWalk {
         self.store = store
         cursor = Cursor(filter: key)
         slice = Slice(keepsKeys: false)
+        store.state.pointee.walks.add(1, ordering: .relaxed)
     }
 
     enum Step {
@@ -46,6 +48,7 @@ struct MemoryWalk {
     mutating func free() {
         slice.free(store.messages)
         cursor.free()
+        store.state.pointee.walks.subtract(1, ordering: .relaxed)
     }
 
     private mutating func take() -> Step {

@@ -87,7 +87,9 @@ extension Store {
     /// What is retained under `key` right now.
     func lookUp(_ key: UnsafeRawBufferPointer, now: Int64) -> Found {
         reading { state in
-            guard let item = state.pointee.tree.find(key), item.isAlive(at: now) else { return .nothing }
+            guard let item = state.pointee.index.find(key, state.pointee.index.hash(key)), item.isAlive(at: now) else {
+                return .nothing
+            }
             guard let message = item.retained(messages) else {
                 return .onDisc(commits: state.pointee.commits.load(ordering: .relaxed))
             }
@@ -98,7 +100,7 @@ extension Store {
     /// As `lookUp`, without taking a reference.
     func peek(_ key: UnsafeRawBufferPointer, now: Int64) -> Bool {
         reading { state in
-            state.pointee.tree.find(key).map { $0.isAlive(at: now) } ?? false
+            state.pointee.index.find(key, state.pointee.index.hash(key)).map { $0.isAlive(at: now) } ?? false
         }
     }
 

@@ -33,9 +33,11 @@ struct Store {
     }
 
     static func make(_ storage: StorageType, messages: MessageCalls) -> Store {
+        var secret = TopicHash.Secret(first: 0, second: 0)
+        let size = MemoryLayout<TopicHash.Secret>.size
+        guard getrandom(&secret, size, 0) == size else { fatalError("retainer: the system has no random numbers") }
         let state = UnsafeMutablePointer<StoreState>.allocate(capacity: 1)
-        state.initialize(to: StoreState(storage: storage))
-        clmdb_rwlock_init(&state.pointee.lock)
+        state.initialize(to: StoreState(storage: storage, secret: secret))
         return Store(state, messages)
     }
 
@@ -45,10 +47,12 @@ struct Store {
             if let message = item.pointee.message { messages.release(message) }
             free(item)
         }
+        releaseSurplus()
+        state.pointee.index.free()
         state.pointee.expiry.free()
-        state.pointee.queue.free()
+        state.pointee.run.free()
         state.pointee.parked.free()
-        pthread_rwlock_destroy(&state.pointee.lock)
+        state.pointee.lanes.free()
         state.deinitialize(count: 1)
         state.deallocate()
     }
@@ -57,7 +61,14 @@ struct Store {
 
     /// Live messages, and items that wait for the writer.
     func counts() -> (live: Int, queued: Int) {
-        reading { ($0.pointee.live.load(ordering: .relaxed), $0.pointee.queue.count) }
+        var queued = state.pointee.runLeft.load(ordering: .relaxed)
+        for i in 0..<state.pointee.lanes.count {
+            let lane = state.pointee.lanes[i]
+            clmdb_lock(&lane.pointee.mutex)
+            queued += lane.pointee.queue.count
+            pthread_mutex_unlock(&lane.pointee.mutex)
+        }
+        return (state.pointee.live.load(ordering: .relaxed), queued)
     }
 
     /// Live messages now and at most. Takes no lock.
@@ -70,26 +81,36 @@ struct Store {
 
     // MARK: - Changing
 
-    /// Retains `message` under `key` in place of what was there. Takes over one reference, whatever comes out.
-    func put(
-        _ key: UnsafeRawBufferPointer, _ message: OpaquePointer, deadline: Int64, limit: Int
+    /// Retains `message`, which may be borrowed, under `key` in place of what was there.
+    func keep(_ key: UnsafeRawBufferPointer, _ message: OpaquePointer, deadline: Int64, limit: Int) -> Outcome {
+        let hash = state.pointee.index.hash(key)
+        // It comes while the message is copied.
+        state.pointee.index.prefetch(hash)
+        return put(key, hash, messages.retain(message), deadline: deadline, limit: limit)
+    }
+
+    /// Takes over one reference, whatever comes out.
+    func put(_ key: UnsafeRawBufferPointer, _ message: OpaquePointer, deadline: Int64, limit: Int) -> Outcome {
+        put(key, state.pointee.index.hash(key), message, deadline: deadline, limit: limit)
+    }
+
+    private func put(
+        _ key: UnsafeRawBufferPointer, _ hash: TopicHash, _ message: OpaquePointer, deadline: Int64, limit: Int
     ) -> Outcome {
-        if deadline == 0, let old = replace(key, message) {
-            messages.release(old)
-            return .replaced
-        }
         var surplus: OpaquePointer? = message
-        let outcome = changing { state -> Outcome in
-            let found = state.pointee.tree.find(key)
+        defer { if let surplus { messages.release(surplus) } }
+        if deadline == 0, replace(key, hash, &surplus) { return .replaced }
+        return changing { state -> Outcome in
+            let found = state.pointee.index.find(key, hash)
             let isNew = found.map { !$0.isLive } ?? true
             let live = state.pointee.live.load(ordering: .relaxed)
             if isNew, limit > 0, live >= limit { return .full }
             if found == nil, state.pointee.tree.count - live >= Store.deadLimit { return .full }
             guard let item = found ?? ItemRef.make(key: key) else { return .full }
-            if found == nil { state.pointee.tree.insert(item) }
+            if found == nil { add(item, hash) }
             surplus = item.pointee.message
             item.pointee.message = message
-            item.pointee.flags.insert(.live)
+            item.pointee.isLive = true
             item.pointee.deadline = deadline
             state.pointee.expiry.update(item)
             if isNew { countOne() }
@@ -97,26 +118,39 @@ struct Store {
             state.pointee.changes.add(1, ordering: .releasing)
             return isNew ? .added : .replaced
         }
-        if let surplus { messages.release(surplus) }
-        return outcome
     }
 
-    /// Where nothing changes but the message, as it is with one that comes again and again, publishers share the lock:
-    /// the old message, which is the caller's, or nil when it is not so.
-    private func replace(_ key: UnsafeRawBufferPointer, _ message: OpaquePointer) -> OpaquePointer? {
-        reading { state in
-            guard let item = state.pointee.tree.find(key), item.isLive, item.pointee.deadline == 0,
-                !isDurable || item.pointee.flags.contains(.queued)
-            else { return nil }
-            defer { state.pointee.changes.add(1, ordering: .releasing) }
-            return item.swap(message)
+    /// Where nothing changes but the message, as it is with one that comes again and again, publishers share the lock.
+    /// True: what is in `message` now is to be released.
+    private func replace(_ key: UnsafeRawBufferPointer, _ hash: TopicHash, _ message: inout OpaquePointer?) -> Bool {
+        sharing { state, lane in
+            guard let item = state.pointee.index.find(key, hash), item.isLive, item.pointee.deadline == 0 else {
+                return false
+            }
+            item.marked { place in
+                swap(&place, &message)
+                if isDurable { queue(item, in: lane) }
+                // Whoever has read the message before it was replaced had counted itself before it read.
+                if state.pointee.walks.load(ordering: .relaxed) > 0 {
+                    state.pointee.changes.add(1, ordering: .releasing)
+                }
+            }
+            swap(&lane.pointee.surplus, &message)
+            if let surplus = lane.pointee.surplus {
+                let bytes = UnsafeRawPointer(surplus)
+                clmdb_prefetch_own(bytes)
+                clmdb_prefetch_own(bytes + 64)
+                clmdb_prefetch_own(bytes + 128)
+            }
+            return true
         }
     }
 
     func remove(_ key: UnsafeRawBufferPointer) -> Outcome {
         var message: OpaquePointer?
         let outcome = changing { state -> Outcome in
-            guard let item = state.pointee.tree.find(key), item.isLive else { return .unchanged }
+            let hash = state.pointee.index.hash(key)
+            guard let item = state.pointee.index.find(key, hash), item.isLive else { return .unchanged }
             message = retire(item)
             return .removed
         }
@@ -170,12 +204,24 @@ struct Store {
         let message = item.pointee.message
         item.pointee.message = nil
         item.pointee.deadline = 0
-        item.pointee.flags.remove(.live)
+        item.pointee.isLive = false
         state.pointee.expiry.remove(item)
         state.pointee.live.subtract(1, ordering: .relaxed)
         state.pointee.changes.add(1, ordering: .releasing)
-        if item.pointee.flags.isEmpty { discard(item) } else { enqueue(item) }
+        if item.isDead { discard(item) } else { enqueue(item) }
         return message
+    }
+
+    /// Releases what lanes hold back.
+    func releaseSurplus() {
+        for i in 0..<state.pointee.lanes.count {
+            let lane = state.pointee.lanes[i]
+            clmdb_lock(&lane.pointee.mutex)
+            let message = lane.pointee.surplus
+            lane.pointee.surplus = nil
+            pthread_mutex_unlock(&lane.pointee.mutex)
+            if let message { messages.release(message) }
+        }
     }
 
     /// One more live message. Under the lock.
@@ -184,28 +230,48 @@ struct Store {
         if live > state.pointee.peak.load(ordering: .relaxed) { state.pointee.peak.store(live, ordering: .relaxed) }
     }
 
+    /// A new item. Under the lock, alone.
+    func add(_ item: ItemRef, _ hash: TopicHash) {
+        state.pointee.tree.insert(item)
+        state.pointee.index.insert(item, hash)
+    }
+
+    /// Under the lock, alone.
     func discard(_ item: ItemRef) {
+        state.pointee.index.remove(item, state.pointee.index.hash(item.key))
         state.pointee.tree.remove(item)
         free(item)
     }
 
+    /// Under the lock, alone.
     func enqueue(_ item: ItemRef) {
-        guard isDurable, !item.pointee.flags.contains(.queued) else { return }
-        item.pointee.flags.insert(.queued)
-        state.pointee.queue.append(item)
+        if isDurable { queue(item, in: state.pointee.lanes[0]) }
+    }
+
+    /// Under the lock, alone, or with the item marked and the lane's share of it.
+    @inline(__always)
+    func queue(_ item: ItemRef, in lane: UnsafeMutablePointer<Lane>) {
+        guard item.pointee.disc.isDisjoint(with: .queued) else { return }
+        item.pointee.disc.insert(state.pointee.queuedNow)
+        lane.pointee.queue.append(item)
     }
 
     // MARK: - Locking
 
     func reading<R>(_ body: (UnsafeMutablePointer<StoreState>) -> R) -> R {
-        clmdb_rwlock_read(&state.pointee.lock)
-        defer { pthread_rwlock_unlock(&state.pointee.lock) }
-        return body(state)
+        sharing { (state, _) in body(state) }
+    }
+
+    @inline(__always)
+    func sharing<R>(_ body: (UnsafeMutablePointer<StoreState>, UnsafeMutablePointer<Lane>) -> R) -> R {
+        let lane = state.pointee.lanes.share()
+        defer { state.pointee.lanes.giveBack(lane) }
+        return body(state, lane)
     }
 
     func changing<R>(_ body: (UnsafeMutablePointer<StoreState>) -> R) -> R {
-        clmdb_rwlock_write(&state.pointee.lock)
-        defer { pthread_rwlock_unlock(&state.pointee.lock) }
+        state.pointee.lanes.takeAll()
+        defer { state.pointee.lanes.giveAllBack() }
         return body(state)
     }
 }
