@@ -88,7 +88,7 @@ final class Retainer: Plugin {
     private func onTick(_ store: Store, _ numbers: Numbers) {
         let now = Clock.unix
         var rounds = 0
-        while rounds < 16, store.expireSlice(now: now) > 0 { rounds += 1 }
+        while rounds < 16, !store.expireSlice(now: now).isDone { rounds += 1 }
         resumeParked(store)
         store.releaseSurplus()
         work.writeIfNeeded(store, complaints)

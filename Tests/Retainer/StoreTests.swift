@@ -67,14 +67,57 @@ import Testing
         store.put("t/2", "for ever")
         store.remove("t/3")
         #expect(store.matches("t/#", now: 1100).count == 102)
-        var swept = 0
-        while case let count = store.expireSlice(now: 1100), count > 0 { swept += count }
-        #expect(swept == 97)
+        #expect(sweep(1100) == 97)
         #expect(store.counts().live == 102)
         #expect(store.matches("t/1", now: 8_999).map(\.payload) == ["longer"])
         #expect(store.matches("t/1", now: 9_000).isEmpty)
-        while store.expireSlice(now: 10_000) > 0 {}
+        _ = sweep(10_000)
         #expect(store.matches("#", now: 10_000).map(\.topic) == ["t/2"])
+    }
+
+    /// Messages removed.
+    private func sweep(_ now: Int64) -> Int {
+        var removed = 0
+        while true {
+            let slice = store.expireSlice(now: now)
+            removed += slice.removed
+            if slice.isDone { return removed }
+        }
+    }
+
+    @Test("Messages that expire sooner, later or never than the one before do so at their own time", arguments: 1...4)
+    func expiryOfReplaced(seed: Int) {
+        defer { store.destroy() }
+        var dice = Dice(UInt64(seed))
+        var model: [String: Int64] = [:]
+        for now in Int64(1)...400 {
+            for _ in 0..<30 {
+                let topic = "t/\(Int.random(in: 0..<300, using: &dice))"
+                let deadline =
+                    Int.random(in: 0..<4, using: &dice) == 0 ? 0 : now + Int64.random(in: 1...90, using: &dice)
+                store.put(topic, "\(now)", deadline: deadline)
+                model[topic] = deadline
+            }
+            let alive = model.filter { $0.value == 0 || $0.value > now }
+            #expect(Set(store.matches("#", now: now).map(\.topic)) == Set(alive.keys))
+            #expect(sweep(now) == model.count - alive.count)
+            model = alive
+            #expect(store.state.pointee.expiry.count == model.values.count { $0 != 0 })
+        }
+        #expect(sweep(1_000) == model.values.count { $0 != 0 } && store.state.pointee.expiry.count == 0)
+    }
+
+    @Test("One that expires later than the one before shares the lock")
+    func expiryStays() {
+        defer { store.destroy() }
+        store.put("t", "1", deadline: 100)
+        store.put("t", "2", deadline: 200)
+        #expect(store.state.pointee.expiry.first?.deadline == 100)
+        #expect(sweep(150) == 0)
+        #expect(store.state.pointee.expiry.first?.deadline == 200)
+        store.put("t", "3", deadline: 160)
+        #expect(store.state.pointee.expiry.first?.deadline == 160)
+        #expect(sweep(160) == 1)
     }
 
     @Test("Cleaning by filter takes what matches")

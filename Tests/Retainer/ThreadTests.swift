@@ -75,7 +75,7 @@ private final class Counter: Sendable {
             case 1: store.put(topic, "\(step)", deadline: Int64(step + 50))
             default: store.put(topic, "\(step)")
             }
-            if step % 64 == 0 { while store.expireSlice(now: Int64(step)) > 0 {} }
+            if step % 64 == 0 { while !store.expireSlice(now: Int64(step)).isDone {} }
         }
     }
 

@@ -7,8 +7,8 @@ import CLMDB
 /// Items and tree nodes are plain malloc'ed memory without Swift classes, because `plugins reload` hands them from one
 /// image of this plugin to the next (see `Upgrade.swift`).
 ///
-/// Who holds the store's lock alone reads and writes all of it. Who shares the lock reads `deadline` and `isLive`, and
-/// goes through `marked` to `message` and `disc`.
+/// Who holds the store's lock alone reads and writes all of it. Who shares the lock reads `isLive` and `heapIndex`, and
+/// goes through `marked` to `message`, `deadline` and `disc`.
 struct Item {
     /// One counted reference; nil while the body is only on disc, and for an item that is no longer live. It comes first.
     var message: OpaquePointer?
@@ -78,9 +78,12 @@ extension UnsafeMutablePointer where Pointee == Item {
         return body(&message)
     }
 
-    /// [shared lock] The message with a reference of the caller's own.
-    func retained(_ messages: MessageCalls) -> OpaquePointer? {
-        marked { message in message.map { messages.retain($0) } }
+    enum Body {
+        /// Not live, or expired.
+        case none
+        /// With a reference of the caller's own.
+        case message(OpaquePointer)
+        case onDisc
     }
 
     /// [shared lock]
@@ -90,7 +93,17 @@ extension UnsafeMutablePointer where Pointee == Item {
         UnsafeMutableRawPointer(self).assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
     }
 
+    /// [shared lock]
+    func body(at now: Int64, _ messages: MessageCalls) -> Body {
+        guard isLive else { return .none }
+        return marked { message in
+            guard pointee.deadline == 0 || pointee.deadline > now else { return .none }
+            return message.map { .message(messages.retain($0)) } ?? .onDisc
+        }
+    }
+
+    /// [shared lock]
     func isAlive(at now: Int64) -> Bool {
-        isLive && (pointee.deadline == 0 || pointee.deadline > now)
+        isLive && marked { _ in pointee.deadline == 0 || pointee.deadline > now }
     }
 }

@@ -76,9 +76,12 @@ extension Store {
             slice.changes = state.pointee.changes.load(ordering: .relaxed)
             slice.commits = state.pointee.commits.load(ordering: .relaxed)
             cursor.walk(state.pointee.tree) { item in
-                guard item.isAlive(at: now) else { return true }
                 guard slice.count < limit else { return false }
-                slice.append(item.retained(messages), key: item.key)
+                switch item.body(at: now, messages) {
+                case .none: break
+                case .message(let message): slice.append(message, key: item.key)
+                case .onDisc: slice.append(nil, key: item.key)
+                }
                 return true
             }
         }
@@ -87,13 +90,12 @@ extension Store {
     /// What is retained under `key` right now.
     func lookUp(_ key: UnsafeRawBufferPointer, now: Int64) -> Found {
         reading { state in
-            guard let item = state.pointee.index.find(key, state.pointee.index.hash(key)), item.isAlive(at: now) else {
-                return .nothing
+            switch state.pointee.index.find(key, state.pointee.index.hash(key))?.body(at: now, messages) {
+            case .message(let message): return .message(message)
+            // Behind the look at the item, so that a batch whose bodies have left memory counts.
+            case .onDisc: return .onDisc(commits: state.pointee.commits.load(ordering: .relaxed))
+            case .none?, nil: return .nothing
             }
-            guard let message = item.retained(messages) else {
-                return .onDisc(commits: state.pointee.commits.load(ordering: .relaxed))
-            }
-            return .message(message)
         }
     }
 

@@ -99,7 +99,7 @@ struct Store {
     ) -> Outcome {
         var surplus: OpaquePointer? = message
         defer { if let surplus { messages.release(surplus) } }
-        if deadline == 0, replace(key, hash, &surplus) { return .replaced }
+        if replace(key, hash, &surplus, deadline) { return .replaced }
         return changing { state -> Outcome in
             let found = state.pointee.index.find(key, hash)
             let isNew = found.map { !$0.isLive } ?? true
@@ -120,15 +120,19 @@ struct Store {
         }
     }
 
-    /// Where nothing changes but the message, as it is with one that comes again and again, publishers share the lock.
+    /// Where nothing changes but the message and when it expires, as it is with one that comes again and again,
+    /// publishers share the lock.
     /// True: what is in `message` now is to be released.
-    private func replace(_ key: UnsafeRawBufferPointer, _ hash: TopicHash, _ message: inout OpaquePointer?) -> Bool {
+    private func replace(
+        _ key: UnsafeRawBufferPointer, _ hash: TopicHash, _ message: inout OpaquePointer?, _ deadline: Int64
+    ) -> Bool {
         sharing { state, lane in
-            guard let item = state.pointee.index.find(key, hash), item.isLive, item.pointee.deadline == 0 else {
-                return false
-            }
+            guard let item = state.pointee.index.find(key, hash), item.isLive,
+                state.pointee.expiry.stays(item, at: deadline)
+            else { return false }
             item.marked { place in
                 swap(&place, &message)
+                item.pointee.deadline = deadline
                 if isDurable { queue(item, in: lane) }
                 // Whoever has read the message before it was replaced had counted itself before it read.
                 if state.pointee.walks.load(ordering: .relaxed) > 0 {
@@ -176,16 +180,26 @@ struct Store {
         }
     }
 
-    /// Removes up to `sliceLimit` messages whose time is over.
-    func expireSlice(now: Int64) -> Int {
-        removeSlice { surplus in
+    /// Removes up to `sliceLimit` messages whose time is over. `isDone`: there are no more.
+    func expireSlice(now: Int64) -> (removed: Int, isDone: Bool) {
+        var isDone = false
+        let removed = removeSlice { surplus in
             var count = 0
-            while count < Store.sliceLimit, let first = state.pointee.expiry.first, first.pointee.deadline <= now {
-                surplus[count] = retire(first)
+            for _ in 0..<Store.sliceLimit {
+                guard let first = state.pointee.expiry.first, first.deadline <= now else {
+                    isDone = true
+                    break
+                }
+                if first.item.pointee.deadline > now {
+                    state.pointee.expiry.update(first.item)
+                    continue
+                }
+                surplus[count] = retire(first.item)
                 count += 1
             }
             return count
         }
+        return (removed, isDone)
     }
 
     /// `body` runs under the lock and fills in the messages it removed; they are released without the lock.
