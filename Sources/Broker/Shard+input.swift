@@ -17,6 +17,7 @@ extension Shard {
     /// Splits the input into packets and handles each. Returns the bytes consumed.
     func process(_ c: ConnectionRef, _ bytes: UnsafeRawBufferPointer) -> Int {
         let t = c.pointee.transport
+        ahead.begin(bytes)
         var at = 0
         while at < bytes.count {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[at...])

@@ -26,16 +26,18 @@ extension Shard {
             return .closed
         }
         if packet.qos == 2, let step = repeatedQoS2(c, packet.packetID) { return step }
-        return publishPacket(c, packet, topic, base)
+        return publishPacket(c, packet, topic, body)
     }
 
     /// Permission, mountpoint, message, flow, acknowledgement.
     private func publishPacket(
-        _ c: ConnectionRef, _ packet: PublishPacket, _ topic: Bytes, _ base: UnsafeRawPointer
+        _ c: ConnectionRef, _ packet: PublishPacket, _ topic: Bytes, _ body: UnsafeRawBufferPointer
     ) -> Step {
         let s = c.pointee.session!
-        var hash = Topics.hash(topic, seed: table.seed)
+        let base = body.baseAddress!
+        var hash = ahead.hash(of: topic) ?? Topics.hash(topic, seed: table.seed)
         routes.prefetchRoute(hash)
+        if hash != c.pointee.lastHash { lookAhead(c, base + body.count) }
         c.pointee.lastHash = hash
         switch permission(
             c, topic, hash: hash, action: UInt8(MARTLET_ACL_PUBLISH), qos: packet.qos, retain: packet.retain)
@@ -56,6 +58,14 @@ extension Shard {
             return publishRewritten(c, packet, message)
         }
         return flow(c, packet, &message, &hash)
+    }
+
+    /// The client's topics differ: asks for what the packet at `next` will look at.
+    @inline(never)
+    private func lookAhead(_ c: ConnectionRef, _ next: UnsafeRawPointer) {
+        guard let hash = ahead.look(at: next, seed: table.seed) else { return }
+        routes.prefetch(hash)
+        if chains.pointee.acl.count > 0 { aclCache.prefetch(connection: handle(c), hash: hash) }
     }
 
     /// Hooks, routing, acknowledgement of a message whose topic is final.

@@ -60,6 +60,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     var decision = 0
     /// Of the last message; begins with the time, so that ids ascend over restarts.
     var messageSerial = UInt64(cr_unix_ms()) << 22
+    var ahead = TopicAhead()
     /// The timeout of the deferral opened last.
     var deferralTimer: UInt64 = 0
     /// Backs the bytes `field` returned last.
