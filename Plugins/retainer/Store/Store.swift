@@ -145,6 +145,7 @@ struct Store {
                 clmdb_prefetch_own(bytes)
                 clmdb_prefetch_own(bytes + 64)
                 clmdb_prefetch_own(bytes + 128)
+                clmdb_prefetch_own(bytes + 192)
             }
             return true
         }
