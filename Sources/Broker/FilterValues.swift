@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CReactor
 import Glibc
 import Topics
 
@@ -19,7 +20,7 @@ struct FilterValues: ~Copyable {
     }
 
     deinit {
-        for i in 0..<count { munmap(chunks[i], Self.chunkBytes) }
+        for i in 0..<count { Self.unmap(chunks[i]) }
         chunks.deallocate()
     }
 
@@ -39,7 +40,7 @@ struct FilterValues: ~Copyable {
     mutating func cut(to limit: Int) {
         while count > Self.chunks(for: limit) {
             count -= 1
-            munmap(chunks[count], Self.chunkBytes)
+            Self.unmap(chunks[count])
         }
     }
 
@@ -82,6 +83,12 @@ struct FilterValues: ~Copyable {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS
         guard let memory = mmap(nil, chunkBytes, PROT_READ | PROT_WRITE, flags, -1, 0), Int(bitPattern: memory) != -1
         else { fatalError("out of memory: the table of topic filters asked for \(chunkBytes) bytes") }
+        cr_leads_to_heap(memory, chunkBytes)
         return memory.bindMemory(to: FilterValue.self, capacity: chunkValues)
+    }
+
+    private static func unmap(_ chunk: UnsafeMutablePointer<FilterValue>) {
+        cr_leads_nowhere(chunk, chunkBytes)
+        munmap(chunk, chunkBytes)
     }
 }

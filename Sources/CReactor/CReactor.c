@@ -123,6 +123,16 @@ void cr_blocks_trim(void) {
   for (int i = 0; i < CR_KEPT_BLOCKS; i++) free(__atomic_exchange_n(&kept_blocks[i], NULL, __ATOMIC_ACQUIRE));
 }
 
+#if __has_feature(address_sanitizer)
+void __lsan_register_root_region(const void *p, size_t size);
+void __lsan_unregister_root_region(const void *p, size_t size);
+void cr_leads_to_heap(const void *p, size_t size) { __lsan_register_root_region(p, size); }
+void cr_leads_nowhere(const void *p, size_t size) { __lsan_unregister_root_region(p, size); }
+#else
+void cr_leads_to_heap(const void *p, size_t size) { (void)p, (void)size; }
+void cr_leads_nowhere(const void *p, size_t size) { (void)p, (void)size; }
+#endif
+
 /* From Linux 6.18 on: memory that was advised to be in huge pages still is. */
 #ifndef PR_THP_DISABLE_EXCEPT_ADVISED
 #define PR_THP_DISABLE_EXCEPT_ADVISED (1 << 1)

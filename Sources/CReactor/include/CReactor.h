@@ -124,6 +124,11 @@ void *cr_block_take(size_t size);
 void cr_block_give(void *block);
 void cr_blocks_trim(void);
 
+/* For LeakSanitizer, which does not look into memory from mmap by itself: this one leads to memory of the heap, and does
+   not any more, before it is given back. Nothing without a sanitizer. */
+void cr_leads_to_heap(const void *p, size_t size);
+void cr_leads_nowhere(const void *p, size_t size);
+
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
 ptrdiff_t cr_sendv(int fd, void *v, size_t n);
