@@ -81,7 +81,7 @@ static inline unsigned clmdb_processors(void) {
 #if defined(__clang__)
 __attribute__((no_sanitize("thread")))
 #endif
-static inline unsigned char clmdb_peek(const void *byte) { return __atomic_load_n((const unsigned char *)byte, __ATOMIC_RELAXED); }
+static inline unsigned char clmdb_peek(const void *byte) { return *(const volatile unsigned char *)byte; }
 
 static inline void clmdb_relax(void) {
 #if defined(__x86_64__)

@@ -15,7 +15,7 @@ import Testing
         return (0..<count).map { i in
             let item = writes[i].item
             if let message = writes[i].message { store.messages.release(message) }
-            item.pointee.disc.remove(.writing)
+            item.disc.pointee.remove(.writing)
             var topic = ByteBuffer()
             defer { topic.free() }
             topic.appendTopic(item.key)
@@ -34,8 +34,8 @@ import Testing
         let some = topics.shuffled(using: &dice).prefix(waiting)
         for topic in some { for _ in 0..<2 { store.put(topic, "2") } }
         #expect(store.beginRun())
-        #expect(store.state.pointee.run.readsTree == (waiting * 64 > 3_000))
-        #expect(store.state.pointee.run.isDense == (waiting * 4 > 3_000))
+        #expect(store.state.pointee.run.pointee.readsTree == (waiting * 64 > 3_000))
+        #expect(store.state.pointee.run.pointee.isDense == (waiting * 4 > 3_000))
         #expect(Self.take(store) == some.sorted(by: Self.isBefore))
         #expect(Self.take(store).isEmpty && store.counts().queued == 0)
     }

@@ -60,14 +60,19 @@ extension UnsafeMutablePointer where Pointee == Item {
 
     var isLive: Bool { pointee.isLive }
 
+    /// By its own address, so that changing it is no access to the rest of the item.
+    var disc: UnsafeMutablePointer<DiscFlags> {
+        (UnsafeMutableRawPointer(self) + Item.discOffset).assumingMemoryBound(to: DiscFlags.self)
+    }
+
     /// [shared lock] Whether it is queued under this mark. Without `marked`: only the writer takes a mark of the run away,
     /// and nobody gives it.
     func isMarked(_ mark: DiscFlags) -> Bool {
-        clmdb_peek(UnsafeRawPointer(self) + Item.discOffset) & mark.rawValue != 0
+        clmdb_peek(disc) & mark.rawValue != 0
     }
 
     /// Nobody wants it any more.
-    var isDead: Bool { !pointee.isLive && pointee.disc.isEmpty }
+    var isDead: Bool { !pointee.isLive && disc.pointee.isEmpty }
 
     /// [shared lock] Calls `body` with the message, which it may replace. Meanwhile nobody else gets at it or at `disc`.
     @inline(__always)

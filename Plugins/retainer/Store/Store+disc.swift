@@ -25,7 +25,7 @@ extension Store {
         try disc.loadAll { (key, record) throws(DiscFailure) in
             let expired = record.deadline != 0 && record.deadline <= now
             guard let item = ItemRef.make(key: key) else { throw DiscFailure(text: "There is no memory left.") }
-            item.pointee.disc = .stored
+            item.disc.pointee = .stored
             item.pointee.isLive = !expired
             if !expired, storage == .disc {
                 guard let message = messages.make(record.fields) else {
@@ -50,7 +50,7 @@ extension Store {
     func writeBatch(syncs: Bool = true) throws(DiscFailure) -> Int {
         guard let disc else { return 0 }
         if state.pointee.runLeft.load(ordering: .relaxed) == 0, !beginRun() { return 0 }
-        let limit = state.pointee.run.isDense ? Store.denseBatchLimit : Store.batchLimit
+        let limit = state.pointee.run.pointee.isDense ? Store.denseBatchLimit : Store.batchLimit
         let memory = UnsafeMutablePointer<PendingWrite>.allocate(capacity: limit)
         defer { memory.deallocate() }
         let count = takeWrites(memory, limit)
@@ -92,16 +92,16 @@ extension Store {
         let item = write.item
         item.marked { place in
             if written {
-                if write.message != nil { item.pointee.disc.insert(.stored) } else { item.pointee.disc.remove(.stored) }
-            } else if item.isLive || item.pointee.disc.contains(.stored) {
+                if write.message != nil { item.disc.pointee.insert(.stored) } else { item.disc.pointee.remove(.stored) }
+            } else if item.isLive || item.disc.pointee.contains(.stored) {
                 // A deletion of what never got there needs no second try.
                 queue(item, in: lane)
             }
-            write.isDead = !item.isLive && item.pointee.disc == .writing
+            write.isDead = !item.isLive && item.disc.pointee == .writing
             // It stays marked until it is freed: otherwise somebody else could do that first.
             if write.isDead { return }
-            item.pointee.disc.remove(.writing)
-            if storage == .discOnly, item.isLive, item.pointee.disc == .stored { swap(&place, &write.surplus) }
+            item.disc.pointee.remove(.writing)
+            if storage == .discOnly, item.isLive, item.disc.pointee == .stored { swap(&place, &write.surplus) }
         }
     }
 
@@ -113,7 +113,7 @@ extension Store {
             let end = min(done + Store.hold, count)
             changing { _ in
                 for i in done..<end {
-                    dead[i].item.pointee.disc.remove(.writing)
+                    dead[i].item.disc.pointee.remove(.writing)
                     if dead[i].item.isDead { discard(dead[i].item) }
                 }
             }

@@ -6,6 +6,9 @@ import Synchronization
 /// What the writer takes: all that waits at one moment, in the order of topics. What changes meanwhile is marked for the
 /// next run, so each topic is in a run once, and no run is endless.
 extension Store {
+    /// By its own address: changing it is no access to the rest of the state.
+    private var run: UnsafeMutablePointer<WriteRun> { state.pointee.run }
+
     /// Reading the tree costs about this much less for each of its items than sorting for each item of the run.
     private static let sortCost = 64
     /// Items of the tree that one hold of the lock looks at.
@@ -15,24 +18,24 @@ extension Store {
     func beginRun() -> Bool {
         guard counts().queued > 0 else { return false }
         let lanes = state.pointee.lanes
-        state.pointee.run.free()
+        run.pointee.free()
         return withUnsafeTemporaryAllocation(of: WriteQueue.self, capacity: lanes.count) { parts in
             var topics = 0
             changing { state in
-                state.pointee.run.mark = state.pointee.queuedNow
+                run.pointee.mark = state.pointee.queuedNow
                 state.pointee.turn ^= 1
                 topics = state.pointee.tree.count
                 for i in 0..<lanes.count { parts.initializeElement(at: i, to: lanes[i].pointee.queue.takeAll()) }
             }
             let waiting = parts.reduce(0) { $0 + $1.count }
             state.pointee.runLeft.store(waiting, ordering: .relaxed)
-            state.pointee.run.readsTree = waiting * Store.sortCost > topics
-            state.pointee.run.isDense = waiting * 4 > topics
-            for i in 0..<lanes.count { state.pointee.run.queue.append(parts[i]) }
-            if state.pointee.run.readsTree {
-                state.pointee.run.queue.free()
+            run.pointee.readsTree = waiting * Store.sortCost > topics
+            run.pointee.isDense = waiting * 4 > topics
+            for i in 0..<lanes.count { run.pointee.queue.append(parts[i]) }
+            if run.pointee.readsTree {
+                run.pointee.queue.free()
             } else {
-                state.pointee.run.queue.sort()
+                run.pointee.queue.sort()
             }
             return waiting > 0
         }
@@ -47,8 +50,8 @@ extension Store {
             let before = count
             let hasMore = sharing { (state, _) in
                 let end = min(limit, count + Store.hold)
-                if state.pointee.run.readsTree { return readTree(out, &count, end) }
-                while count < end, let item = state.pointee.run.takeFirst() {
+                if run.pointee.readsTree { return readTree(out, &count, end) }
+                while count < end, let item = run.pointee.takeFirst() {
                     take(item, &out[count])
                     count += 1
                 }
@@ -69,8 +72,8 @@ extension Store {
     /// [shared lock] Goes on through the tree, and takes what is marked for this run until there are `end`. False: the
     /// tree has ended.
     private func readTree(_ out: UnsafeMutablePointer<PendingWrite>, _ count: inout Int, _ end: Int) -> Bool {
-        let mark = state.pointee.run.mark
-        guard var place = state.pointee.tree.lowerBound(state.pointee.run.position.bytes) else { return false }
+        let mark = run.pointee.mark
+        guard var place = state.pointee.tree.lowerBound(run.pointee.position.bytes) else { return false }
         for _ in 0..<Store.look {
             guard let item = next(&place) else { return false }
             if count == end { break }
@@ -82,8 +85,8 @@ extension Store {
             place.index += 1
         }
         guard let item = next(&place) else { return false }
-        state.pointee.run.position.removeAll()
-        state.pointee.run.position.append(item.key)
+        run.pointee.position.removeAll()
+        run.pointee.position.append(item.key)
         return true
     }
 
@@ -96,11 +99,11 @@ extension Store {
     /// [shared lock]
     private func take(_ item: ItemRef, _ out: inout PendingWrite) {
         item.marked { message in
-            item.pointee.disc.subtract(.queued)
-            item.pointee.disc.insert(.writing)
+            item.disc.pointee.subtract(.queued)
+            item.disc.pointee.insert(.writing)
             out = PendingWrite(
                 item: item, message: message.map { messages.retain($0) }, deadline: item.pointee.deadline,
-                isStored: item.pointee.disc.contains(.stored))
+                isStored: item.disc.pointee.contains(.stored))
         }
     }
 }

@@ -50,7 +50,8 @@ struct Store {
         releaseSurplus()
         state.pointee.index.free()
         state.pointee.expiry.free()
-        state.pointee.run.free()
+        state.pointee.run.pointee.free()
+        state.pointee.run.deallocate()
         state.pointee.parked.free()
         state.pointee.lanes.free()
         state.deinitialize(count: 1)
@@ -266,8 +267,8 @@ struct Store {
     /// Under the lock, alone, or with the item marked and the lane's share of it.
     @inline(__always)
     func queue(_ item: ItemRef, in lane: UnsafeMutablePointer<Lane>) {
-        guard item.pointee.disc.isDisjoint(with: .queued) else { return }
-        item.pointee.disc.insert(state.pointee.queuedNow)
+        guard item.disc.pointee.isDisjoint(with: .queued) else { return }
+        item.disc.pointee.insert(state.pointee.queuedNow)
         lane.pointee.queue.append(item)
     }
 

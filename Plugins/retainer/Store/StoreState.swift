@@ -46,7 +46,7 @@ struct StoreState: ~Copyable {
     /// 1 while a writer task is scheduled or running.
     let writing = Atomic<UInt32>(0)
     /// What the writer has before it. Only the writer touches it.
-    var run = WriteRun()
+    let run = UnsafeMutablePointer<WriteRun>.allocate(capacity: 1)
     /// Items of the run not yet taken.
     let runLeft = Atomic<Int>(0)
     /// Items that are live; the tree also holds deleted ones until the writer has been there.
@@ -60,6 +60,7 @@ struct StoreState: ~Copyable {
     init(storage: StorageType, secret: TopicHash.Secret) {
         self.storage = storage
         index = TopicIndex(secret)
+        run.initialize(to: WriteRun())
     }
 
     /// How an item is marked that is queued now.
