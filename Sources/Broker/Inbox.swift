@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
 import Glibc
+import Reactor
 import Sessions
 import Topics
 
 /// A message on its way to another shard, laid out in a chunk: this header, then topic, properties, client id, user
-/// name and payload. A payload over `inlineLimit` stays where it is and travels as a counted reference.
+/// name and payload. A payload over `inlineLimit` stays where it is and travels as a counted reference. Of a message that
+/// was just received topic and payload may stay in the input; then three words say where.
 struct Parcel {
     var size: UInt32
     var topicCount: UInt32
@@ -16,8 +18,7 @@ struct Parcel {
     var expiry: UInt32
     var qos: UInt8
     var flags: Message.Flags
-    /// For one session only: a share group's choice. Then `session`, `options` and `identifier` say how.
-    var isDirected: Bool
+    var kind: Kind
     var options: UInt8
     var identifier: UInt32
     var group: UInt32
@@ -32,6 +33,21 @@ struct Parcel {
 
     /// Of the payload, of the topic and of all the rest, each: a parcel fits an empty chunk whatever it holds.
     static let inlineLimit = 4096
+
+    struct Kind: OptionSet {
+        let rawValue: UInt8
+        /// For one session only: a share group's choice. Then `session`, `options` and `identifier` say how.
+        static let directed = Kind(rawValue: 1)
+        /// A `Loan` follows, then the properties, client id and user name.
+        static let lent = Kind(rawValue: 2)
+    }
+}
+
+/// Where topic and payload of a message lie that was not copied. The chunk has a reference to the block.
+struct Loan {
+    var block: InputRef
+    var topic: UnsafeRawPointer?
+    var payload: UnsafeRawPointer?
 }
 
 extension Message {
@@ -50,6 +66,9 @@ struct Chunk {
     var count: Int
     /// Bytes of large messages that it only refers to.
     var referred: Int = 0
+    /// Blocks of input it refers to.
+    var lenderCount = 0
+    var lenders = InlineArray<16, InputRef?>(repeating: nil)
     /// Bytes for parcels.
     let room: Int
 
@@ -58,6 +77,21 @@ struct Chunk {
     static let size = 65536
     /// With more it goes on its way before the tick ends.
     static let referredLimit = 1 << 20
+
+    /// Refers to a block once, however much of it is in use. False: it refers to too many already.
+    mutating func refer(to block: InputRef) -> Bool {
+        if lenderCount > 0, lenders[lenderCount - 1] == block { return true }
+        guard lenderCount < lenders.count else { return false }
+        cr_input_retain(block)
+        lenders[lenderCount] = block
+        lenderCount += 1
+        return true
+    }
+
+    mutating func letGo() {
+        for i in 0..<lenderCount { cr_input_release(lenders[i]) }
+        lenderCount = 0
+    }
 
     var isSmall: Bool { room < Self.size - MemoryLayout<Chunk>.stride }
 

@@ -28,7 +28,7 @@ extension Shard {
         let (targets, count) = (r.pointee.targets, r.pointee.targetCount)
         guard count > 0 else { return }
         let isMany = count > 1
-        let isLarge = message.pointee.payload.count > Shard.copyLimit
+        let isLarge = message.pointee.payload.count > Shard.copyLimit && !mayStayInInput(message)
         targets[0].askAhead()
         if isMany { targets[1].askAhead() }
         for i in 0..<count {
@@ -291,15 +291,8 @@ extension Shard {
                 return
             }
             let payload = message.pointee.payload
-            if payload.count > Shard.copyLimit {
-                _ = h.encode(into: reserve(c.pointee.transport, size - payload.count))
-                let kept = message.own()
-                appendShared(
-                    c.pointee.transport, kept.pointee.payload, owner: UnsafeMutableRawPointer(kept),
-                    release: { $0.assumingMemoryBound(to: Message.self).release() })
-            } else {
-                _ = h.encode(into: reserve(c.pointee.transport, size), payload: payload)
-            }
+            if payload.count >= Shard.lendFrom { return writeLarge(message, &h, c.pointee.transport) }
+            _ = h.encode(into: reserve(c.pointee.transport, size), payload: payload)
         }
     }
 

@@ -30,7 +30,7 @@ extension Shard {
         }
         let publisher = c.map { handle($0) } ?? 0
         let own = own ?? c?.pointee.session
-        if message.pointee.isLarge, r.pointee.remote != 0 {
+        if r.pointee.remote != 0, message.pointee.isLarge, !maySendLent(message, r) {
             // One copy for all loops.
             let kept = message.own()
             send(kept, hash, r, from: c, own: own, publisher: publisher)
@@ -117,6 +117,11 @@ extension Shard {
         directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)? = nil
     ) {
         let m = message.pointee
+        if m.payload.count >= Shard.lendFrom, let block = lender(m),
+            sendLent(m, block, hash, to: target, publisher: publisher, directed: directed)
+        {
+            return
+        }
         let isLarge = m.isLarge
         let body =
             isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
@@ -129,7 +134,8 @@ extension Shard {
             size: UInt32(size), topicCount: UInt32(m.topic.count), propertiesCount: UInt32(m.properties.count),
             payloadCount: UInt32(m.payload.count), clientIDCount: UInt32(m.clientID.count),
             usernameCount: UInt32(m.username.count), expiry: m.expiry, qos: m.qos, flags: m.flags,
-            isDirected: directed != nil, options: directed?.options ?? 0, identifier: directed?.identifier ?? 0,
+            kind: directed != nil ? .directed : [], options: directed?.options ?? 0,
+            identifier: directed?.identifier ?? 0,
             group: directed?.group ?? 0, session: directed?.session ?? 0, hash: hash, id: m.id, timestamp: m.timestamp,
             publisher: publisher, shared: nil)
         if isLarge {
@@ -152,7 +158,7 @@ extension Shard {
 
     /// A small one for the first messages of a tick, large ones for those that do not fit it any more.
     @inline(__always)
-    private func chunk(for target: Int, _ size: Int) -> UnsafeMutablePointer<Chunk> {
+    func chunk(for target: Int, _ size: Int) -> UnsafeMutablePointer<Chunk> {
         let before = outgoing[target]
         if let before {
             if before.pointee.used + size <= before.pointee.room { return before }
@@ -164,7 +170,7 @@ extension Shard {
     }
 
     @inline(__always)
-    private func append(_ bytes: Bytes, _ p: inout UnsafeMutableRawPointer) {
+    func append(_ bytes: Bytes, _ p: inout UnsafeMutableRawPointer) {
         guard bytes.count > 0 else { return }
         p.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
         p += bytes.count
@@ -182,6 +188,8 @@ extension Shard {
             if let shared = parcel.pointee.shared {
                 deliver(shared, parcel)
                 shared.release()
+            } else if parcel.pointee.kind.contains(.lent) {
+                receiveLent(parcel)
             } else {
                 var message = unpack(parcel)
                 withUnsafeMutablePointer(to: &message) { deliver($0, parcel) }
@@ -189,6 +197,7 @@ extension Shard {
             at += Int(parcel.pointee.size)
         }
         guard chunk.pointee.referred > 0 else { return }
+        chunk.pointee.letGo()
         inbox.done(chunk.pointee.referred)
         chunk.pointee.referred = 0
     }
@@ -210,8 +219,8 @@ extension Shard {
             id: parcel.pointee.id, clientID: clientID, username: username)
     }
 
-    private func deliver(_ message: MessageRef, _ parcel: UnsafeMutablePointer<Parcel>) {
-        if parcel.pointee.isDirected {
+    func deliver(_ message: MessageRef, _ parcel: UnsafeMutablePointer<Parcel>) {
+        if parcel.pointee.kind.contains(.directed) {
             deliverDirected(message, parcel)
         } else {
             let r = findRoute(message.pointee.topic, parcel.pointee.hash)

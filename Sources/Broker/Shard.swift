@@ -279,6 +279,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         connections.trim()
         sessions.trim()
         trimTransports()
+        trimReceiveBuffer()
         pool.trim()
         chunkPool.trim()
         builder.trim()

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -119,8 +120,60 @@ void cr_block_give(void *block) {
   free(block);
 }
 
+enum { CR_KEPT_INPUTS = 32, CR_BLOCK_FROM = 128 << 10 };
+static void *kept_inputs[CR_KEPT_INPUTS];
+static uint32_t common_inputs;
+
+static cr_input *prepare(cr_input *input, size_t room, uint32_t is_common) {
+  if (!input) abort();
+  input->references = 1;
+  input->is_common = is_common;
+  input->room = room;
+  return input;
+}
+
+cr_input *cr_input_take(size_t room) {
+  size_t size = room + sizeof(cr_input);
+  return prepare(size >= CR_BLOCK_FROM ? cr_block_take(size) : malloc(size), room, 0);
+}
+
+cr_input *cr_input_take_common(void) {
+  for (int i = 0; i < CR_KEPT_INPUTS; i++) {
+    if (!__atomic_load_n(&kept_inputs[i], __ATOMIC_RELAXED)) continue;
+    cr_input *input = __atomic_exchange_n(&kept_inputs[i], NULL, __ATOMIC_ACQUIRE);
+    if (input) return prepare(input, CR_INPUT_ROOM, 1);
+  }
+  cr_add_relaxed_u32(&common_inputs, 1);
+  return prepare(aligned_alloc(64, CR_INPUT_ROOM + sizeof(cr_input)), CR_INPUT_ROOM, 1);
+}
+
+static void free_common(void *input) {
+  if (!input) return;
+  cr_add_relaxed_u32(&common_inputs, UINT32_MAX);
+  free(input);
+}
+
+void cr_input_release(void *p) {
+  cr_input *input = p;
+  if (cr_add_u32(&input->references, UINT32_MAX) != 1) return;
+  if (!input->is_common) {
+    if (input->room + sizeof *input >= CR_BLOCK_FROM) cr_block_give(input);
+    else free(input);
+    return;
+  }
+  for (int i = 0; i < CR_KEPT_INPUTS; i++) {
+    void *none = NULL;
+    if (__atomic_load_n(&kept_inputs[i], __ATOMIC_RELAXED)) continue;
+    if (__atomic_compare_exchange_n(&kept_inputs[i], &none, input, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) return;
+  }
+  free_common(input);
+}
+
+uint32_t cr_inputs_common(void) { return cr_load_relaxed_u32(&common_inputs); }
+
 void cr_blocks_trim(void) {
   for (int i = 0; i < CR_KEPT_BLOCKS; i++) free(__atomic_exchange_n(&kept_blocks[i], NULL, __ATOMIC_ACQUIRE));
+  for (int i = 0; i < CR_KEPT_INPUTS; i++) free_common(__atomic_exchange_n(&kept_inputs[i], NULL, __ATOMIC_ACQUIRE));
 }
 
 #if __has_feature(address_sanitizer)

@@ -28,7 +28,8 @@ extension EventLoop {
     // MARK: - Reading
 
     func readLayered(_ t: TransportRef, _ layers: LayerStack) {
-        let (wanted, got) = receiveShared(t)
+        let room = receive.room()
+        let (wanted, got) = receiveShared(t, room)
         guard got > 0 else { return got == 0 ? peerEnded(t) : readFailed(t, cr_errno()) }
         noteReceived(t, got)
         if got < wanted && !t.pointee.flags.contains(.hungUp) {
@@ -37,7 +38,7 @@ extension EventLoop {
             queueAgain(t)
         }
         if t.pointee.flags.contains(.lingering) { return }
-        layers.feed(UnsafeMutableRawBufferPointer(start: receive.base, count: got), to: 0)
+        layers.feed(UnsafeMutableRawBufferPointer(start: room.baseAddress!, count: got), to: 0)
         afterLayers(t, layers)
     }
 
@@ -80,13 +81,8 @@ extension EventLoop {
     /// Layers may bring a packet, or what gathers during a pause, in many small pieces.
     private func makeRoom(_ t: TransportRef, _ more: Int) {
         let total = t.pointee.restCount + more
-        guard total > t.pointee.restRoom, let old = t.pointee.rest else { return }
-        let room = max(total, t.pointee.restRoom * 2, t.pointee.needed)
-        let p = UnsafeMutableRawPointer.allocate(byteCount: room, alignment: 16)
-        p.copyMemory(from: old, byteCount: t.pointee.restCount)
-        old.deallocate()
-        t.pointee.rest = p
-        t.pointee.restRoom = room
+        guard total > t.pointee.restRoom else { return }
+        growRest(t, to: max(total, t.pointee.restRoom * 2, t.pointee.needed))
     }
 
     // MARK: - Writing
@@ -105,8 +101,7 @@ extension EventLoop {
             left -= n
         }
         if left > 0 {
-            let last = layers.wireTail.map { $0.pointee.sizeClass > 3 ? 2 : $0.pointee.sizeClass } ?? -1
-            let segment = pool.take(left, after: last)
+            let segment = pool.take(left, after: BufferPool.growth(after: layers.wireTail))
             segment.pointee.start.copyMemory(from: source, byteCount: left)
             segment.pointee.count = left
             segment.pointee.room -= left

@@ -19,8 +19,7 @@ extension EventLoop {
     }
 
     @usableFromInline func reserveSlow(_ t: TransportRef, _ count: Int) -> UnsafeMutableRawPointer {
-        let last = t.pointee.outTail.map { $0.pointee.sizeClass > 3 ? 2 : $0.pointee.sizeClass } ?? -1
-        let segment = pool.take(count, after: last)
+        let segment = pool.take(count, after: BufferPool.growth(after: t.pointee.outTail))
         link(t, segment)
         segment.pointee.count = count
         segment.pointee.room -= count
@@ -42,6 +41,51 @@ extension EventLoop {
         link(t, segment)
         t.pointee.pending += bytes.count
         markDirty(t)
+    }
+
+    /// Queues received bytes where they are. If the peer does not take them now, they are copied after all, unless they
+    /// are most of their block.
+    public func appendLent(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer, from block: InputRef) {
+        let start = UnsafeMutableRawPointer(mutating: bytes.baseAddress!)
+        t.pointee.pending += bytes.count
+        markDirty(t)
+        if let tail = t.pointee.outTail, tail.pointee.shared == UnsafeMutableRawPointer(block),
+            tail.pointee.start + tail.pointee.count == start
+        {
+            tail.pointee.count += bytes.count
+            return
+        }
+        let segment = pool.takeShared()
+        segment.pointee.start = start
+        segment.pointee.count = bytes.count
+        segment.pointee.shared = UnsafeMutableRawPointer(block)
+        segment.pointee.release = { cr_input_release($0) }
+        segment.pointee.isLent = true
+        cr_input_retain(block)
+        link(t, segment)
+    }
+
+    /// The peer takes nothing for now: what waits for it must not keep receive buffers from being used again.
+    func copyLent(_ t: TransportRef) {
+        var before: UnsafeMutablePointer<OutSegment>?
+        var next = t.pointee.outHead
+        while var segment = next {
+            next = segment.pointee.next
+            if segment.pointee.isLent, let shared = segment.pointee.shared,
+                !shared.assumingMemoryBound(to: cr_input.self).isMostly(segment.pointee.bytes)
+            {
+                let copy = pool.take(segment.pointee.count, after: BufferPool.growth(after: before))
+                copy.pointee.start.copyMemory(from: segment.pointee.start, byteCount: segment.pointee.count)
+                copy.pointee.count = segment.pointee.count
+                copy.pointee.room -= segment.pointee.count
+                copy.pointee.next = next
+                if let before { before.pointee.next = copy } else { t.pointee.outHead = copy }
+                if next == nil { t.pointee.outTail = copy }
+                pool.give(segment)
+                segment = copy
+            }
+            before = segment
+        }
     }
 
     func link(_ t: TransportRef, _ segment: UnsafeMutablePointer<OutSegment>) {
@@ -121,6 +165,7 @@ extension EventLoop {
         if code == EAGAIN {
             t.pointee.flags.insert(.blocked)
             watchOut(t)
+            copyLent(t)
             tellBlocked(t)
         } else if code == EINTR {
             markDirty(t)

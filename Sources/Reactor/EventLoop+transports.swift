@@ -110,6 +110,7 @@ extension EventLoop {
         for slot in batch {
             guard let t = transports.find(slot), t.pointee.flags.contains(.again) else { continue }
             t.pointee.flags.remove(.again)
+            if gathered > Self.batch { endOfBatch() }
             guard t.pointee.flags.contains(.open), !t.pointee.flags.contains(.paused) else { continue }
             if t.pointee.restCount > 0 && !t.pointee.flags.contains(.lingering) { redeliver(t) }
             if t.pointee.flags.contains(.open), !t.pointee.flags.contains(.paused),
@@ -120,24 +121,20 @@ extension EventLoop {
         }
     }
 
-    /// One receive of up to 64 KiB a turn, so that one busy peer cannot starve the others.
+    /// One receive a turn, so that one busy peer cannot starve the others.
     func read(_ t: TransportRef) {
         t.pointee.flags.insert(.readable)
         guard !t.pointee.flags.contains(.paused) else { return }
         prefetchOwner(t)
         if let layers = t.pointee.layers { return readLayered(t, layers.takeUnretainedValue()) }
-        let inPlace = t.pointee.restCount > ReceiveBuffer.headroom
-        let wanted: Int
-        let got: Int
-        if inPlace {
-            (wanted, got) = receiveInPlace(t)
-        } else {
-            (wanted, got) = receiveShared(t)
-        }
+        let kept = t.pointee.restCount
+        let inPlace = kept > ReceiveBuffer.headroom
+        let room = receive.room(keeping: inPlace ? 0 : kept)
+        let (wanted, got) = inPlace ? receiveInPlace(t, room) : receiveShared(t, room)
         if got > 0 {
             noteReceived(t, got)
             let isLast = noteShort(got < wanted, t)
-            if inPlace { afterInPlace(t, got) } else { afterShared(t, got) }
+            if inPlace { afterInPlace(t, room, got) } else { afterShared(t, room, got) }
             if isLast { afterLast(t) }
         } else if got == 0 {
             peerEnded(t)
@@ -174,10 +171,14 @@ extension EventLoop {
         cr_prefetch(owner + 64)
     }
 
+    /// Gives the receive buffer up until the next receive. Not from `received`.
+    public func trimReceiveBuffer() { receive.release() }
+
     func noteReceived(_ t: TransportRef, _ n: Int) {
         // What is left of a packet may trickle in for ever; a good piece of one is a sign of life as a whole one is.
         if n >= Transport.signOfLife { t.pointee.lastRead = now }
         t.pointee.bytesIn &+= UInt64(n)
+        gathered += n
     }
 
     func readFailed(_ t: TransportRef, _ code: Int32) {
@@ -190,31 +191,43 @@ extension EventLoop {
         }
     }
 
-    /// What is left of a small packet goes in front of the new bytes, so that the owner sees one run.
-    func receiveShared(_ t: TransportRef) -> (Int, Int) {
-        let wanted = min(ReceiveBuffer.size, Int(t.pointee.readLimit))
-        return (wanted, recv(t.pointee.fd, receive.base, wanted, 0))
+    func receiveShared(_ t: TransportRef, _ room: UnsafeMutableRawBufferPointer) -> (Int, Int) {
+        let wanted = min(spare(t, room), Int(t.pointee.readLimit))
+        return (wanted, recv(t.pointee.fd, room.baseAddress!, wanted, 0))
     }
 
-    private func afterShared(_ t: TransportRef, _ got: Int) {
+    /// From a peer that sends large packets only the head of the next one is received before it is known how large it
+    /// is: all else goes where it will stay.
+    private func spare(_ t: TransportRef, _ room: UnsafeMutableRawBufferPointer) -> Int {
+        t.pointee.flags.contains(.sendsLarge) ? Transport.head : room.count
+    }
+
+    /// What is left of a small packet goes in front of the new bytes, so that the owner sees one run.
+    private func afterShared(_ t: TransportRef, _ room: UnsafeMutableRawBufferPointer, _ got: Int) {
         if t.pointee.flags.contains(.lingering) { return }
         let kept = t.pointee.restCount
-        let start = receive.base - kept
+        let start = room.baseAddress! - kept
         if kept > 0 {
             start.copyMemory(from: t.pointee.rest!, byteCount: kept)
             dropRest(t)
         }
-        deliver(t, UnsafeRawBufferPointer(start: start, count: kept + got))
+        deliverReceived(t, UnsafeRawBufferPointer(start: start, count: kept + got))
+    }
+
+    private func deliverReceived(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
+        deliver(t, bytes, in: receive.block)
+        receive.seen(upTo: bytes.baseAddress! + bytes.count)
+        if t.pointee.restCount == 0 { t.pointee.flags.remove(.sendsLarge) }
     }
 
     /// A large packet is received where it will be parsed; surplus lands in the shared buffer.
-    private func receiveInPlace(_ t: TransportRef) -> (Int, Int) {
+    private func receiveInPlace(_ t: TransportRef, _ spare: UnsafeMutableRawBufferPointer) -> (Int, Int) {
         let limit = Int(t.pointee.readLimit)
         let room = min(t.pointee.restRoom - t.pointee.restCount, limit)
-        let surplus = min(ReceiveBuffer.size, limit - room)
+        let surplus = min(self.spare(t, spare), limit - room)
         var vectors = (
             iovec(iov_base: t.pointee.rest! + t.pointee.restCount, iov_len: room),
-            iovec(iov_base: receive.base, iov_len: surplus)
+            iovec(iov_base: spare.baseAddress!, iov_len: surplus)
         )
         let fd = t.pointee.fd
         let got = withUnsafeMutableBytes(of: &vectors) { raw in
@@ -223,19 +236,19 @@ extension EventLoop {
         return (room + surplus, got)
     }
 
-    private func afterInPlace(_ t: TransportRef, _ got: Int) {
+    private func afterInPlace(_ t: TransportRef, _ spare: UnsafeMutableRawBufferPointer, _ got: Int) {
         let placed = min(got, t.pointee.restRoom - t.pointee.restCount)
         t.pointee.restCount += placed
-        let surplus = got - placed
+        let surplus = UnsafeRawBufferPointer(start: spare.baseAddress!, count: got - placed)
         guard t.pointee.restCount == t.pointee.restRoom || t.pointee.needed == 0 else { return }
         // The surplus must outlive the owner's look at the packet, which may send, not receive: it is safe there.
         redeliver(t)
-        guard surplus > 0, t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering) else { return }
+        guard surplus.count > 0, t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering) else { return }
         if t.pointee.restCount > 0 {
-            appendRest(t, UnsafeRawBufferPointer(start: receive.base, count: surplus))
+            appendRest(t, surplus)
             if !t.pointee.flags.contains(.paused) { redeliver(t) }
         } else {
-            deliver(t, UnsafeRawBufferPointer(start: receive.base, count: surplus))
+            deliverReceived(t, surplus)
         }
     }
 
@@ -246,19 +259,25 @@ extension EventLoop {
         t.pointee.rest = nil
         t.pointee.restCount = 0
         t.pointee.restRoom = 0
-        deliver(t, UnsafeRawBufferPointer(start: base, count: count))
-        base.deallocate()
+        let block = Transport.block(of: base)
+        deliver(t, UnsafeRawBufferPointer(start: base, count: count), in: block)
+        cr_input_release(block)
     }
 
-    func deliver(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
+    /// - Parameter block: where the bytes lie, if the owner may refer to them.
+    func deliver(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer, in block: InputRef? = nil) {
         if t.pointee.flags.contains(.paused) {
             appendRest(t, bytes)
             return
         }
         t.pointee.needed = 0
+        input = block
         let consumed = tellReceived(t, bytes)
+        input = nil
         #if DEBUG
-            poison(UnsafeRawBufferPointer(rebasing: bytes[..<min(consumed, bytes.count)]))
+            if block?.isShared != true {
+                poison(UnsafeRawBufferPointer(rebasing: bytes[..<min(consumed, bytes.count)]))
+            }
         #endif
         guard consumed < bytes.count, t.pointee.flags.contains(.open), !t.pointee.flags.contains(.lingering)
         else { return }
@@ -273,37 +292,28 @@ extension EventLoop {
     func appendRest(_ t: TransportRef, _ bytes: UnsafeRawBufferPointer) {
         let total = t.pointee.restCount + bytes.count
         // Exactly the packet when it is large: receiveInPlace fills this room and no more.
-        let room = max(total, t.pointee.needed)
-        if room > t.pointee.restRoom {
-            let p = UnsafeMutableRawPointer.allocate(byteCount: room, alignment: 16)
-            if let old = t.pointee.rest {
-                p.copyMemory(from: old, byteCount: t.pointee.restCount)
-                old.deallocate()
-            }
-            t.pointee.rest = p
-            t.pointee.restRoom = room
+        if total > t.pointee.restRoom || t.pointee.needed > t.pointee.restRoom {
+            growRest(t, to: max(total, t.pointee.needed))
         }
+        if t.pointee.needed > Transport.largePacket, t.pointee.layers == nil { t.pointee.flags.insert(.sendsLarge) }
         (t.pointee.rest! + t.pointee.restCount).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
         t.pointee.restCount = total
     }
 
+    func growRest(_ t: TransportRef, to room: Int) {
+        let p = cr_input_take(room)!.bytes
+        if let old = t.pointee.rest {
+            p.copyMemory(from: old, byteCount: t.pointee.restCount)
+            cr_input_release(Transport.block(of: old))
+        }
+        t.pointee.rest = p
+        t.pointee.restRoom = room
+    }
+
     func dropRest(_ t: TransportRef) {
-        t.pointee.rest?.deallocate()
+        if let rest = t.pointee.rest { cr_input_release(Transport.block(of: rest)) }
         t.pointee.rest = nil
         t.pointee.restCount = 0
         t.pointee.restRoom = 0
     }
-}
-
-/// The loop's one receive buffer, with room in front for the beginning of a packet that came earlier.
-struct ReceiveBuffer {
-    static let size = 65536
-    static let headroom = 4096
-    let base: UnsafeMutableRawPointer
-
-    init() {
-        base = UnsafeMutableRawPointer.allocate(byteCount: Self.size + Self.headroom, alignment: 64) + Self.headroom
-    }
-
-    func deallocate() { (base - Self.headroom).deallocate() }
 }

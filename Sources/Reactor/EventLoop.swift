@@ -28,7 +28,10 @@ open class EventLoop: @unchecked Sendable {
     var dirty: UInt32 = .max
     var again: [UInt32] = []
     var dead: [UInt32] = []
-    let receive: ReceiveBuffer
+    var receive = ReceiveBuffer()
+    /// Where the bytes lie that the owner is looking at, if it may refer to them instead of copying: a part of its
+    /// connection's input, or of what another loop has received.
+    public final var input: InputRef?
     /// What layers decode into; there when the first of them asks.
     var layerScratch: UnsafeMutableRawBufferPointer {
         if scratch.baseAddress == nil { scratch = .allocate(byteCount: 65536, alignment: 64) }
@@ -42,6 +45,8 @@ open class EventLoop: @unchecked Sendable {
     var wakesAt: UInt64 = 0
     /// Events of this tick.
     public private(set) var arrivals = 0
+    /// Bytes received since the last were passed on.
+    var gathered = 0
     /// Another loop's thread does this loop's work.
     public internal(set) var isHelped = false
     private let tasks = Mutex<[@Sendable () -> Void]>([])
@@ -64,7 +69,6 @@ open class EventLoop: @unchecked Sendable {
         timers = TimerWheel(now: now)
         epoll = cr_epoll_create()
         wakeFD = cr_eventfd()
-        receive = ReceiveBuffer()
         sleeping = Self.cell()
         gate = Self.cell()
         gate.pointee = 1
@@ -77,7 +81,7 @@ open class EventLoop: @unchecked Sendable {
 
     deinit {
         pool.trim()
-        receive.deallocate()
+        receive.release()
         scratch.deallocate()
         Glibc.close(epoll)
         Glibc.close(wakeFD)
@@ -176,6 +180,7 @@ open class EventLoop: @unchecked Sendable {
         for i in 0..<count {
             if i + 2 < count { prefetchTransport(events[i + 2].key) }
             dispatch(events[i])
+            if gathered > Self.batch { endOfBatch() }
         }
         readAgain()
         runTasks()
@@ -183,11 +188,21 @@ open class EventLoop: @unchecked Sendable {
         timers.advance(to: now) { node in
             if let fire = node.pointee.fire, let context = node.pointee.context { fire(context) }
         }
+        endOfBatch()
+        buryDead()
+    }
+
+    /// Passes on what was received. In the midst of a tick if that is much: what is written then is still in the
+    /// processor's cache, and the memory it was received into is used again at once.
+    func endOfBatch() {
         endOfTick()
         flushDirty()
         endOfWrites()
-        buryDead()
+        gathered = 0
     }
+
+    /// Bytes that are received before they are passed on.
+    static let batch = 262_144
 
     private func waitForEvents(_ events: UnsafeMutablePointer<cr_event>, _ capacity: Int) -> Int32 {
         if !again.isEmpty { return cr_epoll_wait(epoll, events, Int32(capacity), 0) }

@@ -13,8 +13,12 @@ public struct OutSegment {
     @usableFromInline var room: Int
     @usableFromInline var shared: UnsafeMutableRawPointer?
     @usableFromInline var release: (@convention(c) (UnsafeMutableRawPointer) -> Void)?
-    @usableFromInline var sizeClass: Int
+    @usableFromInline var sizeClass: Int32
+    /// `shared` is a block of input.
+    @usableFromInline var isLent = false
     @usableFromInline var capacity: Int
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 }
 
 /// Buffers of four sizes, kept for reuse per loop. Giving one back and taking it again costs a few instructions and
@@ -29,6 +33,10 @@ public struct BufferPool: ~Copyable {
             UnsafeMutablePointer<OutSegment>?, UnsafeMutablePointer<OutSegment>?, UnsafeMutablePointer<OutSegment>?,
             UnsafeMutablePointer<OutSegment>?
         ) = (nil, nil, nil, nil)
+    private var headers: UnsafeMutablePointer<OutSegment>?
+    private var keptHeaders = 0
+    private static let mostHeaders = 1024
+    private static let headerOnly: Int32 = 5
     public private(set) var keptBytes = 0
     /// Bytes of all segments handed out and kept.
     public private(set) var totalBytes = 0
@@ -55,18 +63,35 @@ public struct BufferPool: ~Copyable {
 
     /// A header for a run that the segment does not own.
     mutating func takeShared() -> UnsafeMutablePointer<OutSegment> {
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: BufferPool.header, alignment: 16)
-        let segment = raw.bindMemory(to: OutSegment.self, capacity: 1)
+        let segment: UnsafeMutablePointer<OutSegment>
+        if let kept = Self.pop(&headers) {
+            segment = kept
+            keptHeaders -= 1
+        } else {
+            let raw = UnsafeMutableRawPointer.allocate(byteCount: BufferPool.header, alignment: 16)
+            segment = raw.bindMemory(to: OutSegment.self, capacity: 1)
+        }
         segment.initialize(
             to: OutSegment(
-                next: nil, start: raw, count: 0, room: 0, shared: nil, release: nil, sizeClass: 5,
-                capacity: 0))
+                next: nil, start: UnsafeMutableRawPointer(segment), count: 0, room: 0, shared: nil, release: nil,
+                sizeClass: Self.headerOnly, capacity: 0))
         return segment
+    }
+
+    /// The class of the segment that another one follows, for `take`. What stands between runs that are not copied is
+    /// short.
+    static func growth(after tail: UnsafeMutablePointer<OutSegment>?) -> Int {
+        guard let tail, tail.pointee.sizeClass != headerOnly else { return -1 }
+        return min(Int(tail.pointee.sizeClass), 2)
     }
 
     mutating func give(_ segment: UnsafeMutablePointer<OutSegment>) {
         if let shared = segment.pointee.shared { segment.pointee.release?(shared) }
-        let size = segment.pointee.sizeClass
+        let size = Int(segment.pointee.sizeClass)
+        if size == Int(Self.headerOnly), keptHeaders < Self.mostHeaders {
+            keptHeaders += 1
+            return Self.push(&headers, segment)
+        }
         if size < 4 && keptBytes + BufferPool.size(size) <= BufferPool.keepBytes {
             keptBytes += BufferPool.size(size)
             push(segment, size)
@@ -89,6 +114,8 @@ public struct BufferPool: ~Copyable {
                 UnsafeMutableRawPointer(segment).deallocate()
             }
         }
+        while let segment = Self.pop(&headers) { UnsafeMutableRawPointer(segment).deallocate() }
+        keptHeaders = 0
     }
 
     private static func size(_ c: Int) -> Int {
@@ -105,7 +132,8 @@ public struct BufferPool: ~Copyable {
         segment.initialize(
             to: OutSegment(
                 next: nil, start: UnsafeMutableRawPointer(segment) + BufferPool.header, count: 0,
-                room: bytes - BufferPool.header, shared: nil, release: nil, sizeClass: size, capacity: bytes))
+                room: bytes - BufferPool.header, shared: nil, release: nil, sizeClass: Int32(size),
+                capacity: bytes))
     }
 
     private mutating func pop(_ size: Int) -> UnsafeMutablePointer<OutSegment>? {

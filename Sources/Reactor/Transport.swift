@@ -51,11 +51,19 @@ public struct Transport: SlabSlot {
     public var needed: Int
     /// Bytes of an unfinished packet that show, when they come together, that its sender is alive.
     static let signOfLife = 512
+    /// Bytes of a packet from which on what is behind its first `head` bytes is received in place.
+    static let largePacket = 65536
+    static let head = 8192
+
+    /// What `rest` points into.
+    static func block(of rest: UnsafeMutableRawPointer) -> InputRef {
+        (rest - MemoryLayout<cr_input>.stride).assumingMemoryBound(to: cr_input.self)
+    }
 
     @frozen
     public struct Flags: OptionSet, Sendable {
-        public let rawValue: UInt16
-        @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
+        public let rawValue: UInt32
+        @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
         public static let open = Flags(rawValue: 1)
         /// The owner asked for no more input for now.
         public static let paused = Flags(rawValue: 2)
@@ -85,6 +93,8 @@ public struct Transport: SlabSlot {
         public static let watchesOut = Flags(rawValue: 16384)
         /// The peer has said goodbye: it sends nothing more, and nothing but our end is owed to it.
         public static let dismissed = Flags(rawValue: 32768)
+        /// Its last packets were large ones.
+        static let sendsLarge = Flags(rawValue: 65536)
     }
 
     @inlinable public var isOpen: Bool { flags.contains(.open) && !flags.contains(.lingering) }

@@ -39,4 +39,23 @@ struct InboxTests {
         #expect(cr_load_i64(inbox.waiting) == 0)
         #expect(inbox.isEmpty)
     }
+
+    @Test("A chunk refers to a block once for each run of it, to sixteen at most, and lets go of all")
+    func lenders() {
+        let chunk = Chunk.allocate(small: true)
+        let blocks = (0..<17).map { _ in cr_input_take(100)! }
+        func refer(to block: InputRef) -> Bool { chunk.pointee.refer(to: block) }
+        for block in blocks[..<16] {
+            #expect(refer(to: block) && refer(to: block))
+            #expect(cr_load_u32(&block.pointee.references) == 2)
+        }
+        #expect(!refer(to: blocks[16]))
+        #expect(!blocks[16].isShared)
+        chunk.pointee.letGo()
+        #expect(blocks.allSatisfy { !$0.isShared })
+        #expect(refer(to: blocks[16]))
+        chunk.pointee.letGo()
+        for block in blocks { cr_input_release(block) }
+        UnsafeMutableRawPointer(chunk).deallocate()
+    }
 }

@@ -22,6 +22,8 @@ final class TestLoop: EventLoop, @unchecked Sendable {
     private var closingsSeen = 0
     var largestNeeded = 0
     var pausesAfterEachFrame = false
+    /// Called on the loop with each frame as it lies in the input, its length in front.
+    var onInput: (TransportRef, UnsafeRawBufferPointer) -> Void = { _, _ in }
     /// Called on the loop with each frame.
     var onFrame: (TransportRef, [UInt8]) -> Void = { _, _ in }
 
@@ -50,6 +52,7 @@ final class TestLoop: EventLoop, @unchecked Sendable {
                 break
             }
             let frame = [UInt8](bytes[at + 4..<at + 4 + length])
+            onInput(transport, UnsafeRawBufferPointer(rebasing: bytes[at..<at + 4 + length]))
             at += 4 + length
             frames.append(frame)
             if pausesAfterEachFrame { pause(transport) }

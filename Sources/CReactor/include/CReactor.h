@@ -128,6 +128,24 @@ void cr_blocks_trim(void);
    not any more, before it is given back. Nothing without a sanitizer. */
 void cr_leads_to_heap(const void *p, size_t size);
 void cr_leads_nowhere(const void *p, size_t size);
+/* Received bytes that more than one may refer to: the loop that receives, outputs, other loops' inboxes. The bytes follow
+   the header. Whoever finds itself to be the only one may write, from any thread. */
+typedef struct cr_input {
+  uint32_t references;
+  /* 1: one of the loops' receive buffers, of which there may be many packets' worth in it; 0: made for one packet. */
+  uint32_t is_common;
+  size_t room;
+  size_t unused[6];
+} cr_input;
+enum { CR_INPUT_ROOM = (256 << 10) - (int)sizeof(cr_input) /* of a receive buffer */ };
+/* One reference. Receive buffers are kept for use again as blocks are. */
+cr_input *cr_input_take(size_t room);
+cr_input *cr_input_take_common(void);
+static inline void cr_input_retain(cr_input *input) { cr_add_relaxed_u32(&input->references, 1); }
+void cr_input_release(void *input);
+static inline bool cr_input_is_shared(const cr_input *input) { return cr_load_u32(&input->references) != 1; }
+/* Receive buffers there are, those that are kept included. */
+uint32_t cr_inputs_common(void);
 
 /* send and sendmsg without SIGPIPE; v is an array of struct iovec. */
 ptrdiff_t cr_send(int fd, const void *p, size_t n);
