@@ -24,7 +24,7 @@ extension Shard {
         begin(t, peer: peer, listener: listener, zone: zone)
         guard bytes.isEmpty else { return inject(t, bytes) }
         counters.count(.connectionsAccepted)
-        // What the listener has waited for is here already.
+        // Its CONNECT is mostly here by now: looking costs less than being told.
         expectInput(t)
     }
 

@@ -195,9 +195,6 @@ public final class Listener: @unchecked Sendable {
         if options.reuseAddress { set(fd, SOL_SOCKET, SO_REUSEADDR, 1) }
         // Inherited by what is accepted: no call per connection.
         if options.noDelay { set(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
-        // Nobody is accepted before it has said something, or a second has passed: what it says is there when the loop
-        // looks.
-        set(fd, Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, 1)
         if options.receiveBuffer > 0 { set(fd, SOL_SOCKET, SO_RCVBUF, options.receiveBuffer) }
         if options.sendBuffer > 0 { set(fd, SOL_SOCKET, SO_SNDBUF, options.sendBuffer) }
         guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0, listen(fd, options.backlog) == 0 else {
