@@ -40,10 +40,12 @@ struct LendingTests {
         let pair = Self.echo(lent: lent)
         let bytes = bodies.flatMap(frame)
         let sender = startThread("sender") { [peer = pair.peer.fd] in Peer(fd: dup(peer)).send(bytes) }
-        #expect(pair.peer.receive(bytes.count) == bytes)
+        let isSame = pair.peer.receive(bytes.count) == bytes
+        #expect(isSame)
+        #expect(pair.read { _, t in (lent.count > 3, t.pointee.pending) } == (true, 0))
+        // Bytes that were overwritten may be a length that never comes: the sender must not wait for it.
+        shutdown(pair.peer.fd, Int32(SHUT_RDWR))
         pthread_join(sender, nil)
-        #expect(pair.read { _, _ in lent.count } > 3)
-        #expect(pair.read { loop, t in t.pointee.pending } == 0)
     }
 
     @Test("Adjacent frames of one receive are one run of output")
@@ -63,7 +65,8 @@ struct LendingTests {
             }
         }
         pair.peer.send(bytes)
-        #expect(pair.peer.receive(bytes.count) == bytes)
+        let isSame = pair.peer.receive(bytes.count) == bytes
+        #expect(isSame)
         #expect(pair.read { _, _ in (lent.count, runs) } == (20, 1))
     }
 
@@ -88,7 +91,8 @@ struct LendingTests {
                 return count
             } == 0)
         #expect(pair.read { loop, _ in loop.receive.block.isShared } == false)
-        #expect(pair.peer.receive(bytes.count) == bytes)
+        let isSame = pair.peer.receive(bytes.count) == bytes
+        #expect(isSame)
         #expect(pair.read { _, _ in lent.count } > 0)
     }
 

@@ -182,7 +182,7 @@ struct WritingTests {
         }
         #expect(pair.peer.receive(2) == [5, 6])
         #expect(pair.peer.isAtEnd())
-        // Each round takes 64 KiB, and nothing but the linger itself sets it off.
+        // Each round takes one receive, and nothing but the linger itself sets it off.
         for _ in 0..<4 { pair.sync { _, _ in } }
         #expect(pair.read { _, t in t.pointee.bytesIn } == 100_009)
         pair.peer.close()
@@ -211,7 +211,8 @@ struct WritingTests {
 
     @Test("A peer that goes on sending after its goodbye is half-closed: a reset would eat the last bytes")
     func dismissedUnread() {
-        let pair = Pair(early: frame([1]) + frame(pattern(100_000))) { $0.pausesAfterEachFrame = true }
+        // More than one receive takes.
+        let pair = Pair(early: frame([1]) + frame(pattern(150_000))) { $0.pausesAfterEachFrame = true }
         #expect(pair.wait())
         pair.sync { loop, t in
             Self.put([5, 6], to: t, on: loop)
