@@ -80,7 +80,7 @@ import Testing
         store.disc!.state.pointee.database -= 100
         #expect(store.counts() == (9_999, 10_000 - Store.denseBatchLimit))
         try bench.reopen(.disc)
-        #expect(store.counts().live == 9_999 && bench.store.matches("#").count == 9_999)
+        #expect(bench.store.counts().live == 9_999 && bench.store.matches("#").count == 9_999)
     }
 
     private static let released = Atomic<Int>(0)
