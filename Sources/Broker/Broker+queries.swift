@@ -195,7 +195,7 @@ extension Broker {
             ("sessions/persistent/count", parts.reduce(0) { $0 + $1.2 }), ("topics/count", t.filters),
             ("subscribers/count", t.subscriptions), ("subscriptions/count", t.subscriptions),
             ("subscriptions/shared/count", t.shared), ("routes/count", t.filters),
-            ("buffers/receive/count", Int(cr_inputs_common())), ("buffers/receive/max", Int(InputRef.mostCommon)),
+            ("buffers/receive/count", Int(cr_inputs_common())),
         ]
     }
 
