@@ -178,6 +178,7 @@ extension Broker {
             var value = metric(m)
             if m == .bytesReceived { value += open.reduce(0) { $0 + $1.0 } }
             if m == .bytesSent { value += open.reduce(0) { $0 + $1.1 } }
+            if m == .loopsSpread { value = group?.spreads ?? 0 }
             return (m.name, value)
         }
     }

@@ -14,6 +14,8 @@ public final class Broker: @unchecked Sendable {
     let registry: Registry
     let deferrals = Deferrals()
     private(set) var shards: [Shard] = []
+    /// nil: there is one loop.
+    public private(set) var group: LoopGroup?
     /// Pointer to the ChainSet in force, an atomic cell.
     let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     /// Those before the first plugin; as the shards, they live as long as the process.
@@ -55,6 +57,7 @@ public final class Broker: @unchecked Sendable {
             shards.append(Shard(broker: self, number: i))
         }
         for shard in shards { shard.meet(shards) }
+        group = LoopGroup(shards)
     }
 
     /// Loops that a broker has which is told so many; 0: one for each core.

@@ -21,6 +21,8 @@ public enum Metric: Int, CaseIterable, Sendable {
     case clientsHeldBack, clientsThrottled, clientsFlapping
     case aclChecks, aclCacheHits, authAllowed, authDenied, authTimeouts, hookTimeouts
     case connectionsAccepted, connectionsRefused, connectionsMoved, sessionsTakenOver
+    /// How often the loops began to work side by side.
+    case loopsSpread
 
     public var name: String {
         switch self {
@@ -89,6 +91,7 @@ public enum Metric: Int, CaseIterable, Sendable {
         case .connectionsRefused: "connections/refused"
         case .connectionsMoved: "connections/moved"
         case .sessionsTakenOver: "sessions/taken_over"
+        case .loopsSpread: "loops/spread"
         }
     }
 }

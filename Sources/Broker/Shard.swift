@@ -148,6 +148,8 @@ final class Shard: EventLoop, @unchecked Sendable {
 
     override var hasInbox: Bool { !inbox.isEmpty || !feeding.isEmpty }
 
+    override var hasMail: Bool { !inbox.isEmpty }
+
     override func takeInbox() -> Bool {
         var chunk = inbox.takeAll()
         let any = chunk != nil
@@ -163,7 +165,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     override func endOfTick() {
         if !feeding.isEmpty { runFeeds() }
         if !held.isEmpty { releaseHeld() }
-        if let only = onlyOutgoing, mayHelp(only), let chunk = outgoing[only] {
+        if !runsErrands, let only = onlyOutgoing, mayHelp(only), let chunk = outgoing[only] {
             outgoing[only] = nil
             peers[only].push(chunk)
             cr_fence()
@@ -291,6 +293,6 @@ final class Shard: EventLoop, @unchecked Sendable {
         guard let chunk = outgoing[i] else { return }
         outgoing[i] = nil
         peers[i].push(chunk)
-        wakeIfSleeping(loop: i)
+        if !leaveErrand(for: i) { wakeIfSleeping(loop: i) }
     }
 }

@@ -43,6 +43,7 @@ extension EventLoop {
         forgetOwner(t)
         t.pointee.flags.remove(.open)
         t.pointee.flags.remove(.again)
+        if t.pointee.isAway, let group { group._withUnsafeGuaranteedRef { $0.countAway(-1) } }
         if t.pointee.fd >= 0 { Glibc.close(t.pointee.fd) }
         t.pointee.fd = -1
         dropRest(t)

@@ -178,7 +178,9 @@ extension EventLoop {
     private func watchOut(_ t: TransportRef) {
         guard !t.pointee.flags.contains(.watchesOut) else { return }
         t.pointee.flags.insert(.watchesOut)
-        if cr_epoll_modify(epoll, t.pointee.fd, Self.inputEvents | UInt32(CR_OUT), key(t)) != 0 { end(t, .error) }
+        if cr_epoll_modify(epoll(of: t), t.pointee.fd, Self.inputEvents | UInt32(CR_OUT), key(t)) != 0 {
+            end(t, .error)
+        }
     }
 
     func finishedWriting(_ t: TransportRef) {

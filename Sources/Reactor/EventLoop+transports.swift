@@ -27,7 +27,7 @@ extension EventLoop {
     public func release(_ t: TransportRef) -> (fd: Int32, rest: [UInt8], layers: LayerStack?) {
         let layers = detach(t)
         let fd = t.pointee.fd
-        cr_epoll_remove(epoll, fd)
+        cr_epoll_remove(epoll(of: t), fd)
         var rest: [UInt8] = []
         if let p = t.pointee.rest {
             rest = Array(UnsafeRawBufferPointer(start: p, count: t.pointee.restCount))
@@ -47,23 +47,25 @@ extension EventLoop {
         return t.pointee.generation == generation && t.pointee.flags.contains(.open) ? t : nil
     }
 
+    /// What an event says whose it is: loop, use of the slot, slot.
     func key(_ t: TransportRef) -> UInt64 {
-        UInt64(t.pointee.generation & 0x7fff_ffff) << 32 | UInt64(t.pointee.slot)
+        UInt64(max(index, 0)) << 56 | UInt64(t.pointee.generation & 0xff_ffff) << 32 | UInt64(t.pointee.slot)
     }
 
     /// Asks for the state of a transport that is about to be looked at.
     @inline(__always)
     func prefetchTransport(_ key: UInt64) {
-        guard let t = transports.find(UInt32(truncatingIfNeeded: key & ~Self.watchBit)) else { return }
+        guard isOwn(key), let t = transports.find(UInt32(truncatingIfNeeded: key)) else { return }
         prefetch(t)
     }
 
     func transportEvent(_ key: UInt64, _ events: UInt32) {
         let slot = UInt32(truncatingIfNeeded: key)
         guard let t = transports.find(slot),
-            t.pointee.generation & 0x7fff_ffff == UInt32(truncatingIfNeeded: key >> 32),
+            t.pointee.generation & 0xff_ffff == UInt32(truncatingIfNeeded: key >> 32) & 0xff_ffff,
             t.pointee.flags.contains(.open)
         else { return }
+        defer { if group != nil { place(t, events) } }
         if events & UInt32(CR_OUT) != 0, t.pointee.flags.contains(.blocked) {
             t.pointee.flags.remove(.blocked)
             markDirty(t)

@@ -20,9 +20,18 @@ open class EventLoop: @unchecked Sendable {
     public internal(set) var transports = Slab<Transport>()
     public internal(set) var ticks: UInt64 = 0
 
-    /// The kernel's number of the loop's thread, once it runs; 0 before.
-    public var threadID: Int32 { Int32(bitPattern: cr_load_relaxed_u32(threadCell)) }
-    private let threadCell: UnsafeMutablePointer<UInt32>
+    /// The kernel's number of the thread that does this loop's work: its own, once it runs, or a visitor; 0 before.
+    public var threadID: Int32 {
+        let visitor = cr_load_relaxed_u32(visitorCell)
+        return Int32(bitPattern: visitor != 0 ? visitor : cr_load_relaxed_u32(threadCell))
+    }
+    /// Nanoseconds that its own thread has used.
+    var processorTime: UInt64 {
+        let thread = cr_load_relaxed_u32(threadCell)
+        return thread == 0 ? 0 : cr_thread_cpu_ns(Int32(bitPattern: thread))
+    }
+    let visitorCell: UnsafeMutablePointer<UInt32>
+    let threadCell: UnsafeMutablePointer<UInt32>
     let epoll: Int32
     let wakeFD: Int32
     var dirty: UInt32 = .max
@@ -39,7 +48,7 @@ open class EventLoop: @unchecked Sendable {
     }
     private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     let sleeping: UnsafeMutablePointer<UInt32>
-    /// 1: somebody works with this loop's state: its own thread, except while that sleeps, or a helper.
+    /// Who works with this loop's state: its own thread, except while that sleeps, or a visitor. A `Gate`.
     let gate: UnsafeMutablePointer<UInt32>
     /// When the thread that sleeps wakes up by itself; loop time.
     var wakesAt: UInt64 = 0
@@ -49,6 +58,15 @@ open class EventLoop: @unchecked Sendable {
     var gathered = 0
     /// Another loop's thread does this loop's work.
     public internal(set) var isHelped = false
+    /// Those whose first loop's thread serves them all while there is little to do.
+    var group: Unmanaged<LoopGroup>?
+    /// While set, the thread at work here sees to other loops afterwards: to those whose bits are set. A word of its own.
+    var errands: UnsafeMutablePointer<UInt64>?
+    /// What this loop, as the first of its group, counts and remembers for the others.
+    let guests = Guests()
+    let wakes: UnsafeMutablePointer<UInt64>
+    let handed = Mutex(HandedEvents())
+    let handedCount: UnsafeMutablePointer<UInt32>
     private let tasks = Mutex<[@Sendable () -> Void]>([])
     private let taskCount: UnsafeMutablePointer<UInt32>
     private let stopping: UnsafeMutablePointer<UInt32>
@@ -71,10 +89,14 @@ open class EventLoop: @unchecked Sendable {
         wakeFD = cr_eventfd()
         sleeping = Self.cell()
         gate = Self.cell()
-        gate.pointee = 1
+        gate.pointee = Gate.own
+        handedCount = Self.cell()
+        wakes = .allocate(capacity: 16)
+        wakes.initialize(repeating: 0, count: 16)
         taskCount = Self.cell()
         stopping = Self.cell()
         threadCell = Self.cell()
+        visitorCell = Self.cell()
         precondition(epoll >= 0 && wakeFD >= 0, "epoll and eventfd are needed: out of file descriptors?")
         cr_epoll_add(epoll, wakeFD, UInt32(CR_IN), Self.wakeKey)
     }
@@ -87,9 +109,13 @@ open class EventLoop: @unchecked Sendable {
         Glibc.close(wakeFD)
         sleeping.deallocate()
         gate.deallocate()
+        handedCount.deallocate()
+        wakes.deallocate()
+        guests.deallocate()
         taskCount.deallocate()
         stopping.deallocate()
         threadCell.deallocate()
+        visitorCell.deallocate()
     }
 
     private static func cell() -> UnsafeMutablePointer<UInt32> {
@@ -162,7 +188,7 @@ open class EventLoop: @unchecked Sendable {
         cr_store_seq_u32(threadCell, UInt32(bitPattern: cr_thread_id()))
         cr_set_current_object(Unmanaged.passUnretained(self).toOpaque())
         // What a tick collects is written at its end: with more connections a tick it would have left the cache by then.
-        let capacity = 64
+        let capacity = Self.eventsAtOnce
         let events = UnsafeMutablePointer<cr_event>.allocate(capacity: capacity)
         defer { events.deallocate() }
         while cr_load_relaxed_u32(stopping) == 0 {
@@ -177,17 +203,26 @@ open class EventLoop: @unchecked Sendable {
         ticks &+= 1
         let count = max(0, Int(n))
         arrivals = count
+        if let group { beginTick(group._withUnsafeGuaranteedRef { $0 }, count) }
         for i in 0..<count {
             if i + 2 < count { prefetchTransport(events[i + 2].key) }
             dispatch(events[i])
             if gathered > Self.batch { endOfBatch() }
         }
+        if guests.count > 0 { serveGuests() }
+        if cr_load_relaxed_u32(handedCount) != 0 { takeHanded() }
         readAgain()
         runTasks()
         _ = takeInbox()
         timers.advance(to: now) { node in
             if let fire = node.pointee.fire, let context = node.pointee.context { fire(context) }
         }
+        finishTick()
+        if let group { afterTick(group._withUnsafeGuaranteedRef { $0 }) }
+    }
+
+    /// All input is handled: what follows from it goes out.
+    func finishTick() {
         endOfBatch()
         buryDead()
     }
@@ -210,13 +245,15 @@ open class EventLoop: @unchecked Sendable {
         cr_store_seq_u32(sleeping, 1)
         // Whoever adds work after this look sees `sleeping` and wakes us; whoever added it before is seen here.
         cr_fence()
-        let idle = cr_load_seq_u32(taskCount) == 0 && !hasInbox && cr_load_seq_u32(stopping) == 0
+        let idle =
+            cr_load_seq_u32(taskCount) == 0 && cr_load_seq_u32(handedCount) == 0 && !hasInbox
+            && cr_load_seq_u32(stopping) == 0
         guard idle else {
             cr_store_seq_u32(sleeping, 0)
             return cr_epoll_wait(epoll, events, Int32(capacity), 0)
         }
         wakesAt = now + UInt64(timeout)
-        cr_store_seq_u32(gate, 0)
+        cr_store_seq_u32(gate, Gate.free)
         let n = cr_epoll_wait(epoll, events, Int32(capacity), timeout)
         takeGate()
         cr_store_seq_u32(sleeping, 0)
@@ -225,6 +262,8 @@ open class EventLoop: @unchecked Sendable {
 
     /// Whether `takeInbox` would find something; asked before the loop goes to sleep.
     open var hasInbox: Bool { false }
+    /// Whether other threads put something there; asked by any thread.
+    open var hasMail: Bool { false }
 
     private func dispatch(_ event: cr_event) {
         let key = event.key
@@ -233,8 +272,10 @@ open class EventLoop: @unchecked Sendable {
             _ = Glibc.read(wakeFD, &drain, 8)
         } else if key & Self.watchBit != 0 {
             fireWatch(key & ~Self.watchBit, event.events)
-        } else {
+        } else if isOwn(key) {
             transportEvent(key, event.events)
+        } else {
+            guests.add(event)
         }
     }
 

@@ -95,6 +95,19 @@ public struct Transport: SlabSlot {
         public static let dismissed = Flags(rawValue: 32768)
         /// Its last packets were large ones.
         static let sendsLarge = Flags(rawValue: 65536)
+        /// Its events are reported to the group's first loop. The five bits above it count them.
+        public static let away = Flags(rawValue: 1 << 26)
+    }
+
+    /// Its events are reported to the group's first loop.
+    var isAway: Bool {
+        get { flags.contains(.away) }
+        set { if newValue { flags.insert(.away) } else { flags.remove(.away) } }
+    }
+    /// Events so far, modulo 32: enough to tell whether reporting them elsewhere is worth it.
+    var events: UInt32 {
+        get { flags.rawValue >> 27 }
+        set { flags = Flags(rawValue: flags.rawValue & 0x07FF_FFFF | newValue << 27) }
     }
 
     @inlinable public var isOpen: Bool { flags.contains(.open) && !flags.contains(.lingering) }

@@ -21,6 +21,7 @@ final class Watchdog {
     init(broker: Broker, host: PluginHost, loop: EventLoop, log: Log, node: String) {
         looks = Array(repeating: Look(), count: broker.loopCount)
         _ = loop.after(Self.step, every: Self.step) { [unowned self] in
+            broker.group?.relieve()
             for i in 0..<broker.loopCount where isBlocked(i, broker) {
                 let name = host.pluginName(owner: broker.owner(ofCall: looks[i].call)) ?? "a plugin"
                 let text = "\(name) has been blocking event loop \(i) for more than 10 ms."

@@ -19,6 +19,9 @@ private final class InboxLoop: EventLoop, @unchecked Sendable {
     /// Called with each number.
     var onNumber: (Int) -> Void = { _ in }
 
+    /// Called when the loop, or its visitor, has looked whether something is there.
+    nonisolated(unsafe) var onLook: () -> Void = {}
+
     init(number: Int32) {
         super.init(index: number)
         thread = startThread("inbox-loop") { [self] in run() }
@@ -38,7 +41,12 @@ private final class InboxLoop: EventLoop, @unchecked Sendable {
         if !help() { wakeIfSleeping() }
     }
 
-    override var hasInbox: Bool { inbox.withLock { !$0.isEmpty } }
+    override var hasInbox: Bool {
+        let has = hasMail
+        onLook()
+        return has
+    }
+    override var hasMail: Bool { inbox.withLock { !$0.isEmpty } }
 
     override func takeInbox() -> Bool {
         wasShared = wasShared || inside.add(1, ordering: .relaxed).newValue != 1
@@ -99,6 +107,26 @@ struct HelpTests {
         while !loop.help() { sched_yield() }
         // Without a timer it would sleep for a minute.
         #expect(fired.wait(milliseconds: 10_000))
+        loop.end()
+    }
+
+    @Test(
+        "What comes after a visitor's last look is taken all the same, although who brings it leaves it to the visitor")
+    func lastLook() {
+        let loop = InboxLoop(number: 5)
+        let here = cr_thread_id()
+        nonisolated(unsafe) var isLeft: Bool?
+        loop.sync {
+            loop.onLook = {
+                guard cr_thread_id() == here, isLeft == nil else { return }
+                loop.put(2)
+                isLeft = loop.help()
+            }
+        }
+        loop.put(1)
+        while !loop.help() { sched_yield() }
+        #expect(isLeft == true)
+        #expect(loop.taken.wait(milliseconds: 10_000) && loop.taken.wait(milliseconds: 10_000))
         loop.end()
     }
 

@@ -63,6 +63,8 @@ static inline int cr_errno(void) { return errno; }
 void cr_name_thread(const char *name);
 /* The kernel's number of this thread. */
 int32_t cr_thread_id(void);
+/* Nanoseconds of processor time that a thread of this process has used; 0 when there is no such thread. */
+uint64_t cr_thread_cpu_ns(int32_t thread);
 /* accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC. */
 int cr_accept(int fd, void *address, uint32_t *length);
 static inline uint64_t cr_clock_ms(void) {

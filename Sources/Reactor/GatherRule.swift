@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// When the loops of a group are served by one thread. Pure: time and load are parameters.
+///
+/// What counts is how much waits for that thread: its share of a core, times the events that it finds at once. An even
+/// beat that keeps it half busy is well served; bursts, at a fifth of its time, are better shared.
+struct GatherRule {
+    /// Sums over the loops since they began.
+    struct Load {
+        /// Nanoseconds of processor time.
+        var busy: UInt64 = 0
+        /// Times they came out of waiting, and the events they had then.
+        var wakes: UInt64 = 0
+        var events: UInt64 = 0
+    }
+
+    /// Milliseconds from look to look: soon enough to see a load begin, and long enough that a thread which had to wait
+    /// for a core does not look like one.
+    static let step: UInt64 = 20
+    /// While they are spread, there is no hurry.
+    static let longStep: UInt64 = 100
+    /// Above this the loops work side by side.
+    static let tooMuch = 0.8
+    /// Below this, for as long as `patience`, one thread is enough.
+    static let little = 0.55
+    /// Milliseconds. Longer, up to the most, after each time that it was too short.
+    static let leastPatience: UInt64 = 500
+    static let mostPatience: UInt64 = 8_000
+
+    private(set) var isGathered = true
+    private(set) var patience = leastPatience
+    /// How often they were spread.
+    private(set) var spreads: UInt64 = 0
+    var step: UInt64 { isGathered ? Self.step : Self.longStep }
+    private var last = Load()
+    private var lastAt: UInt64?
+    private var quietSince: UInt64?
+    /// nil: they were from the beginning.
+    private var gatheredAt: UInt64?
+
+    /// - Parameter now: milliseconds.
+    mutating func gathers(_ load: Load, at now: UInt64) -> Bool {
+        guard let before = lastAt else {
+            (last, lastAt) = (load, now)
+            return isGathered
+        }
+        guard now >= before + step else { return isGathered }
+        let pressure = pressure(load, over: now - before)
+        (last, lastAt) = (load, now)
+        if isGathered {
+            if pressure > Self.tooMuch { spread(at: now) }
+        } else if pressure >= Self.little {
+            quietSince = nil
+        } else {
+            let since = quietSince ?? now
+            quietSince = since
+            if now - since >= patience { (isGathered, gatheredAt) = (true, now) }
+        }
+        return isGathered
+    }
+
+    /// They work side by side from now on, for whatever reason.
+    mutating func spread(at now: UInt64) {
+        if isGathered {
+            let wasShort = gatheredAt.map { now < $0 + 10 * patience } ?? false
+            spreads += 1
+            patience = wasShort ? min(patience * 2, Self.mostPatience) : Self.leastPatience
+        }
+        isGathered = false
+        quietSince = nil
+    }
+
+    private func pressure(_ load: Load, over milliseconds: UInt64) -> Double {
+        let busy = Double(load.busy &- last.busy) / (Double(milliseconds) * 1_000_000)
+        let wakes = max(1, load.wakes &- last.wakes)
+        return busy * max(1, Double(load.events &- last.events) / Double(wakes))
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import CReactor
+import Glibc
+
+/// The loops that share a broker's work. While there is little to do, the sockets that have something are gathered: the
+/// first loop's thread waits for those of all and does their loops' work in turn, each behind its gate, as a visitor.
+/// A message then wakes one thread, whoever its receivers belong to, and the other cores are left alone. With more to
+/// do than one thread should, they are spread: each loop waits for its own.
+///
+/// A socket changes sides one at a time, after an event of its own, so neither change costs more than what is active.
+public final class LoopGroup: @unchecked Sendable {
+    let loops: UnsafeMutablePointer<Unmanaged<EventLoop>>
+    let count: Int
+    /// The first loop's.
+    let epoll: Int32
+    private let gathered: UnsafeMutablePointer<UInt32>
+    private let spreadCount: UnsafeMutablePointer<UInt64>
+    /// Sockets of other loops that are reported to the first.
+    private let away: UnsafeMutablePointer<Int64>
+    private let nextLook: UnsafeMutablePointer<UInt64>
+    /// 1: somebody looks. Then `rule` and what follows are its.
+    private let looking: UnsafeMutablePointer<UInt32>
+    private var rule = GatherRule()
+    private var lastWakes: UInt64 = 0
+    private var wasAwake = false
+
+    /// The loops, in the order of their indices, which begin with 0 and are below 64. They live as long as the group.
+    /// - Returns: nil when there are not two of them at least.
+    public init?(_ all: [EventLoop]) {
+        guard all.count > 1, all.count < 64 else { return nil }
+        loops = .allocate(capacity: all.count)
+        count = all.count
+        epoll = all[0].epoll
+        gathered = .allocate(capacity: 16)
+        gathered.initialize(repeating: 0, count: 16)
+        gathered.pointee = 1
+        spreadCount = .allocate(capacity: 8)
+        spreadCount.initialize(repeating: 0, count: 8)
+        nextLook = .allocate(capacity: 8)
+        nextLook.initialize(repeating: 0, count: 8)
+        away = .allocate(capacity: 8)
+        away.initialize(repeating: 0, count: 8)
+        looking = .allocate(capacity: 16)
+        looking.initialize(repeating: 0, count: 16)
+        for (i, loop) in all.enumerated() {
+            precondition(loop.index == Int32(i))
+            (loops + i).initialize(to: .passUnretained(loop))
+            loop.group = .passUnretained(self)
+        }
+    }
+
+    deinit {
+        loops.deallocate()
+        gathered.deallocate()
+        spreadCount.deallocate()
+        away.deallocate()
+        nextLook.deallocate()
+        looking.deallocate()
+    }
+
+    /// Sockets that have something belong at the first loop. From any thread.
+    @inline(__always)
+    public var isGathered: Bool { cr_load_relaxed_u32(gathered) != 0 }
+
+    /// How often they were spread. From any thread.
+    public var spreads: UInt64 { cr_load_relaxed_u64(spreadCount) }
+
+    func countAway(_ change: Int64) { _ = cr_add_relaxed_i64(away, change) }
+
+    var awayCount: Int { Int(cr_load_relaxed_i64(away)) }
+
+    // MARK: - Gather or spread
+
+    /// At the end of each tick; does something every few milliseconds.
+    @inline(__always)
+    func look(at now: UInt64) {
+        if now >= cr_load_relaxed_u64(nextLook) { lookNow(now) }
+    }
+
+    @inline(never)
+    private func lookNow(_ now: UInt64) {
+        var nobody: UInt32 = 0
+        guard cr_cas_u32(looking, &nobody, 1) else { return }
+        cr_store_relaxed_u64(nextLook, now + rule.step)
+        var load = GatherRule.Load()
+        for i in 0..<count {
+            loops[i]._withUnsafeGuaranteedRef {
+                load.busy &+= $0.processorTime
+                load.wakes &+= cr_load_relaxed_u64($0.wakes)
+                load.events &+= cr_load_relaxed_u64($0.wakes + 1)
+            }
+        }
+        publish(rule.gathers(load, at: now))
+        cr_store_u32(looking, 0)
+    }
+
+    private func publish(_ isGathered: Bool) {
+        cr_store_relaxed_u64(spreadCount, rule.spreads)
+        cr_store_u32(gathered, isGathered ? 1 : 0)
+    }
+
+    /// Stays so from now on, whatever there is to do.
+    func hold(gathered isGathered: Bool) {
+        cr_store_relaxed_u64(nextLook, .max)
+        cr_store_u32(gathered, isGathered ? 1 : 0)
+    }
+
+    // MARK: - When the first loop is held up
+
+    /// From a thread that is not one of the loops', every 10 ms or so: when the first loop has been at the same tick
+    /// since the last call, because a plugin holds it up, the others wait for their own sockets, beginning with what
+    /// has been reported to the first by now.
+    public func relieve() {
+        let (wakes, isAwake) = loops[0]._withUnsafeGuaranteedRef {
+            (cr_load_relaxed_u64($0.wakes), cr_load_seq_u32($0.sleeping) == 0)
+        }
+        let isStuck = isAwake && wasAwake && wakes == lastWakes
+        lastWakes = wakes
+        wasAwake = isAwake
+        guard isStuck, isGathered || awayCount > 0 else { return }
+        var nobody: UInt32 = 0
+        guard cr_cas_u32(looking, &nobody, 1) else { return }
+        rule.spread(at: cr_clock_ms())
+        publish(false)
+        cr_store_u32(looking, 0)
+        takeOver()
+    }
+
+    private func takeOver() {
+        let most = EventLoop.eventsAtOnce
+        withUnsafeTemporaryAllocation(of: cr_event.self, capacity: most) { events in
+            for _ in 0..<64 {
+                let n = Int(cr_epoll_wait(epoll, events.baseAddress!, Int32(most), 0))
+                guard n > 0 else { return }
+                for i in 0..<n {
+                    let event = events[i]
+                    // The others are reported again as long as they last.
+                    guard event.key != EventLoop.wakeKey, event.key & EventLoop.watchBit == 0 else { continue }
+                    let loop = EventLoop.loop(of: event.key)
+                    if loop < count { loops[loop]._withUnsafeGuaranteedRef { $0.hand(event) } }
+                }
+                if n < most { return }
+            }
+        }
+    }
+}
