@@ -2,8 +2,9 @@
 
 /// When the loops of a group are served by one thread. Pure: time and load are parameters.
 ///
-/// What counts is how much waits for that thread: its share of a core, times the events that it finds at once. An even
-/// beat that keeps it half busy is well served; bursts, at a fifth of its time, are better shared.
+/// What counts is its share of a core, and how much waits for it: that share times the events that it finds at once. An
+/// even beat that keeps it half busy is well served; bursts, at a fifth of its time, are better shared. On a machine whose
+/// host takes the cores away now and then a beat comes in twos and threes, and to wake four threads is no help there.
 struct GatherRule {
     /// Sums over the loops since they began.
     struct Load {
@@ -19,10 +20,10 @@ struct GatherRule {
     static let step: UInt64 = 20
     /// While they are spread, there is no hurry.
     static let longStep: UInt64 = 100
-    /// Above this the loops work side by side.
-    static let tooMuch = 0.8
-    /// Below this, for as long as `patience`, one thread is enough.
-    static let little = 0.55
+    /// Above one of these the loops work side by side.
+    static let tooMuch = (busy: 0.7, pressure: 2.0)
+    /// Below both, for as long as `patience`, one thread is enough.
+    static let little = (busy: 0.5, pressure: 1.2)
     /// Milliseconds. Longer, up to the most, after each time that it was too short.
     static let leastPatience: UInt64 = 500
     static let mostPatience: UInt64 = 8_000
@@ -45,11 +46,11 @@ struct GatherRule {
             return isGathered
         }
         guard now >= before + step else { return isGathered }
-        let pressure = pressure(load, over: now - before)
+        let (busy, pressure) = figures(load, over: now - before)
         (last, lastAt) = (load, now)
         if isGathered {
-            if pressure > Self.tooMuch { spread(at: now) }
-        } else if pressure >= Self.little {
+            if busy > Self.tooMuch.busy || pressure > Self.tooMuch.pressure { spread(at: now) }
+        } else if busy >= Self.little.busy || pressure >= Self.little.pressure {
             quietSince = nil
         } else {
             let since = quietSince ?? now
@@ -70,9 +71,9 @@ struct GatherRule {
         quietSince = nil
     }
 
-    private func pressure(_ load: Load, over milliseconds: UInt64) -> Double {
+    private func figures(_ load: Load, over milliseconds: UInt64) -> (busy: Double, pressure: Double) {
         let busy = Double(load.busy &- last.busy) / (Double(milliseconds) * 1_000_000)
         let wakes = max(1, load.wakes &- last.wakes)
-        return busy * max(1, Double(load.events &- last.events) / Double(wakes))
+        return (busy, busy * max(1, Double(load.events &- last.events) / Double(wakes)))
     }
 }

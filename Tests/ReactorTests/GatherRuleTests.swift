@@ -35,7 +35,7 @@ struct GatherRuleTests {
         #expect(load.rule.isGathered)
         load.run(60_000, share: 0.01)
         #expect(load.rule.isGathered)
-        load.run(60_000, share: 0.5)
+        load.run(60_000, share: 0.6)
         #expect(load.rule.isGathered)
     }
 
@@ -51,7 +51,9 @@ struct GatherRuleTests {
         var load = Load()
         load.run(1_000, share: 0.2, atOnce: 1)
         #expect(load.rule.isGathered)
-        load.run(GatherRule.step, share: 0.2, atOnce: 10)
+        load.run(1_000, share: 0.4, atOnce: 4)
+        #expect(load.rule.isGathered, "a beat that comes in fours now and then")
+        load.run(GatherRule.step, share: 0.2, atOnce: 12)
         #expect(!load.rule.isGathered)
     }
 
@@ -84,6 +86,8 @@ struct GatherRuleTests {
         var load = Load()
         load.run(100, share: 2)
         load.run(60_000, share: 0.6)
+        #expect(!load.rule.isGathered)
+        load.run(60_000, share: 0.2, atOnce: 8)
         #expect(!load.rule.isGathered)
     }
 
