@@ -2,19 +2,25 @@
 import CReactor
 import Glibc
 
-/// Events of other loops' sockets that this tick's wait brought, in order.
+/// Events of other loops' sockets that the first loop's wait brought, in order. Its thread serves them one loop after the
+/// other; when it is held up meanwhile, another one takes what is left.
 final class Guests {
+    /// 0: all are taken. The first loop's thread.
     private(set) var count = 0
-    /// The loops they are for, a bit each.
-    private(set) var loops: UInt64 = 0
+    /// The loops they are for and nobody has taken them yet, a bit each.
+    private var loops: UInt64 = 0
     private let events: UnsafeMutablePointer<cr_event>
     private let picked: UnsafeMutablePointer<cr_event>
+    /// 1: somebody takes or adds. Then `events` and `loops` are its.
+    private let taking: UnsafeMutablePointer<UInt32>
     /// Loops with something in their inboxes that this thread will see to.
     let errands: UnsafeMutablePointer<UInt64>
 
     init() {
         events = .allocate(capacity: EventLoop.eventsAtOnce)
         picked = .allocate(capacity: EventLoop.eventsAtOnce)
+        taking = .allocate(capacity: 1)
+        taking.initialize(to: 0)
         errands = .allocate(capacity: 1)
         errands.initialize(to: 0)
     }
@@ -22,28 +28,61 @@ final class Guests {
     func deallocate() {
         events.deallocate()
         picked.deallocate()
+        taking.deallocate()
         errands.deallocate()
     }
 
-    func add(_ event: cr_event) {
-        events[count] = event
-        count += 1
-        loops |= 1 << UInt64(EventLoop.loop(of: event.key))
-    }
-
-    /// Valid until the next call.
-    func events(of loop: Int) -> UnsafeBufferPointer<cr_event> {
-        var n = 0
-        for i in 0..<count where EventLoop.loop(of: events[i].key) == loop {
-            picked[n] = events[i]
-            n += 1
+    /// Notes those that `belong` to other loops. When all from the last time are served.
+    func note(_ all: UnsafeBufferPointer<cr_event>, _ belong: (UInt64) -> Bool) {
+        guard let first = all.firstIndex(where: { belong($0.key) }) else { return }
+        withAll {
+            for event in all[first...] where belong(event.key) {
+                events[count] = event
+                count += 1
+                loops |= 1 << UInt64(EventLoop.loop(of: event.key))
+            }
         }
-        return UnsafeBufferPointer(start: picked, count: n)
     }
 
-    func clear() {
-        count = 0
-        loops = 0
+    /// The next loop and what is for it, valid until the next call; nil: that was all. The first loop's thread.
+    func next() -> (loop: Int, events: UnsafeBufferPointer<cr_event>)? {
+        var (loop, n) = (0, 0)
+        withAll {
+            guard loops != 0 else { return count = 0 }
+            loop = loops.trailingZeroBitCount
+            loops &= loops - 1
+            for i in 0..<count where EventLoop.loop(of: events[i].key) == loop {
+                picked[n] = events[i]
+                n += 1
+            }
+            if loops == 0 { count = 0 }
+        }
+        return n > 0 ? (loop, UnsafeBufferPointer(start: picked, count: n)) : nil
+    }
+
+    /// What is left, for another thread.
+    func takeRest() -> [cr_event] {
+        var rest: [cr_event] = []
+        withAll {
+            guard loops != 0 else { return }
+            for i in 0..<count where loops & 1 << UInt64(EventLoop.loop(of: events[i].key)) != 0 {
+                rest.append(events[i])
+            }
+            loops = 0
+        }
+        return rest
+    }
+
+    /// Nobody is in here for more than a few dozen instructions.
+    @inline(__always)
+    private func withAll(_ body: () -> Void) {
+        var nobody: UInt32 = 0
+        while !cr_cas_u32(taking, &nobody, 1) {
+            nobody = 0
+            sched_yield()
+        }
+        body()
+        cr_store_u32(taking, 0)
     }
 }
 
@@ -139,23 +178,26 @@ extension EventLoop {
         errands = index == 0 && group.isGathered ? guests.errands : nil
     }
 
+    /// Before the first loop's thread does anything that could hold it up.
+    @inline(__always)
+    func noteGuests(_ events: UnsafePointer<cr_event>, _ count: Int32) {
+        guard index == 0, count > 0, group != nil else { return }
+        guests.note(UnsafeBufferPointer(start: events, count: Int(count))) {
+            $0 & Self.watchBit == 0 && Self.loop(of: $0) != 0
+        }
+    }
+
     /// Other loops' sockets had something.
     func serveGuests() {
-        guard let group else { return guests.clear() }
-        group._withUnsafeGuaranteedRef { group in
-            var loops = guests.loops
-            while loops != 0 {
-                let i = loops.trailingZeroBitCount
-                loops &= loops - 1
-                guard i < group.count else { continue }
-                let events = guests.events(of: i)
+        while guests.count > 0, let (i, events) = guests.next() {
+            guard let group, i < group._withUnsafeGuaranteedRef({ $0.count }) else { continue }
+            group._withUnsafeGuaranteedRef { group in
                 group.loops[i]._withUnsafeGuaranteedRef { loop in
                     if errands != nil, loop.visit(events, errands: guests.errands) { return }
                     for event in events { loop.hand(event) }
                 }
             }
         }
-        guests.clear()
     }
 
     /// - Returns: true when this thread will see to `loop`, which has something in its inbox; else tell it.

@@ -43,6 +43,7 @@ extension EventLoop {
         errands: UnsafeMutablePointer<UInt64>? = nil
     ) -> Bool {
         guard tryGate(Gate.visitor) else { return false }
+        cr_store_relaxed_u32(visits, visits.pointee &+ 1)
         let (loop, object) = (cr_current_loop(), cr_current_object())
         let visitor = visitor(object)
         cr_set_current_loop(index)

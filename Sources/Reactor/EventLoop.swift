@@ -65,6 +65,8 @@ open class EventLoop: @unchecked Sendable {
     /// What this loop, as the first of its group, counts and remembers for the others.
     let guests = Guests()
     let wakes: UnsafeMutablePointer<UInt64>
+    /// Counts visitors.
+    let visits: UnsafeMutablePointer<UInt32>
     let handed = Mutex(HandedEvents())
     let handedCount: UnsafeMutablePointer<UInt32>
     private let tasks = Mutex<[@Sendable () -> Void]>([])
@@ -93,6 +95,7 @@ open class EventLoop: @unchecked Sendable {
         handedCount = Self.cell()
         wakes = .allocate(capacity: 16)
         wakes.initialize(repeating: 0, count: 16)
+        visits = Self.cell()
         taskCount = Self.cell()
         stopping = Self.cell()
         threadCell = Self.cell()
@@ -111,6 +114,7 @@ open class EventLoop: @unchecked Sendable {
         gate.deallocate()
         handedCount.deallocate()
         wakes.deallocate()
+        visits.deallocate()
         guests.deallocate()
         taskCount.deallocate()
         stopping.deallocate()
@@ -240,7 +244,7 @@ open class EventLoop: @unchecked Sendable {
     static let batch = 262_144
 
     private func waitForEvents(_ events: UnsafeMutablePointer<cr_event>, _ capacity: Int) -> Int32 {
-        if !again.isEmpty { return cr_epoll_wait(epoll, events, Int32(capacity), 0) }
+        if !again.isEmpty { return lookForEvents(events, capacity) }
         let timeout = timers.untilNext(now: now).map { Int32(min($0, 60_000)) } ?? 60_000
         cr_store_seq_u32(sleeping, 1)
         // Whoever adds work after this look sees `sleeping` and wakes us; whoever added it before is seen here.
@@ -250,13 +254,20 @@ open class EventLoop: @unchecked Sendable {
             && cr_load_seq_u32(stopping) == 0
         guard idle else {
             cr_store_seq_u32(sleeping, 0)
-            return cr_epoll_wait(epoll, events, Int32(capacity), 0)
+            return lookForEvents(events, capacity)
         }
         wakesAt = now + UInt64(timeout)
         cr_store_seq_u32(gate, Gate.free)
         let n = cr_epoll_wait(epoll, events, Int32(capacity), timeout)
+        noteGuests(events, n)
         takeGate()
         cr_store_seq_u32(sleeping, 0)
+        return n
+    }
+
+    private func lookForEvents(_ events: UnsafeMutablePointer<cr_event>, _ capacity: Int) -> Int32 {
+        let n = cr_epoll_wait(epoll, events, Int32(capacity), 0)
+        noteGuests(events, n)
         return n
     }
 
@@ -274,8 +285,6 @@ open class EventLoop: @unchecked Sendable {
             fireWatch(key & ~Self.watchBit, event.events)
         } else if isOwn(key) {
             transportEvent(key, event.events)
-        } else {
-            guests.add(event)
         }
     }
 

@@ -21,8 +21,7 @@ public final class LoopGroup: @unchecked Sendable {
     /// 1: somebody looks. Then `rule` and what follows are its.
     private let looking: UnsafeMutablePointer<UInt32>
     private var rule = GatherRule()
-    private var lastWakes: UInt64 = 0
-    private var wasAwake = false
+    private var lastLook = Look()
 
     /// The loops, in the order of their indices, which begin with 0 and are below 64. They live as long as the group.
     /// - Returns: nil when there are not two of them at least.
@@ -107,26 +106,55 @@ public final class LoopGroup: @unchecked Sendable {
 
     // MARK: - When the first loop is held up
 
-    /// From a thread that is not one of the loops', every 10 ms or so: when the first loop has been at the same tick
+    /// From a thread that is not one of the loops', every 10 ms or so: when the first loop has been at the same work
     /// since the last call, because a plugin holds it up, the others wait for their own sockets, beginning with what
     /// has been reported to the first by now.
     public func relieve() {
-        let (wakes, isAwake) = loops[0]._withUnsafeGuaranteedRef {
-            (cr_load_relaxed_u64($0.wakes), cr_load_seq_u32($0.sleeping) == 0)
-        }
-        let isStuck = isAwake && wasAwake && wakes == lastWakes
-        lastWakes = wakes
-        wasAwake = isAwake
-        guard isStuck, isGathered || awayCount > 0 else { return }
+        let look = loops[0]._withUnsafeGuaranteedRef { Look($0) }
+        let isStuck = look.isAtWork && look == lastLook
+        lastLook = look
+        guard isStuck else { return }
         var nobody: UInt32 = 0
         guard cr_cas_u32(looking, &nobody, 1) else { return }
+        let wasGathered = isGathered
+        // For as long as it lasts, however little there is to do: who waits here is not busy.
         rule.spread(at: cr_clock_ms())
         publish(false)
         cr_store_u32(looking, 0)
-        takeOver()
+        if wasGathered || awayCount > 0 { takeEvents() }
+        takeWork()
     }
 
-    private func takeOver() {
+    /// What the first loop is at: its own thread, or a visitor that its thread would have to wait for.
+    private struct Look: Equatable {
+        var wakes: UInt64 = 0
+        var visits: UInt32 = 0
+        var isAtWork = false
+
+        init() {}
+
+        init(_ loop: EventLoop) {
+            wakes = cr_load_relaxed_u64(loop.wakes)
+            visits = cr_load_relaxed_u32(loop.visits)
+            isAtWork = cr_load_seq_u32(loop.sleeping) == 0 || cr_load_seq_u32(loop.gate) == Gate.visitor
+        }
+    }
+
+    /// What the first loop's thread has in hand, and what it has promised to see to.
+    private func takeWork() {
+        for event in loops[0]._withUnsafeGuaranteedRef({ $0.guests.takeRest() }) { hand(event) }
+        for i in 1..<count {
+            loops[i]._withUnsafeGuaranteedRef { if $0.hasMail { $0.wakeIfSleeping() } }
+        }
+    }
+
+    private func hand(_ event: cr_event) {
+        let loop = EventLoop.loop(of: event.key)
+        if loop < count { loops[loop]._withUnsafeGuaranteedRef { $0.hand(event) } }
+    }
+
+    /// What would be reported to it next.
+    private func takeEvents() {
         let most = EventLoop.eventsAtOnce
         withUnsafeTemporaryAllocation(of: cr_event.self, capacity: most) { events in
             for _ in 0..<64 {
@@ -136,8 +164,7 @@ public final class LoopGroup: @unchecked Sendable {
                     let event = events[i]
                     // The others are reported again as long as they last.
                     guard event.key != EventLoop.wakeKey, event.key & EventLoop.watchBit == 0 else { continue }
-                    let loop = EventLoop.loop(of: event.key)
-                    if loop < count { loops[loop]._withUnsafeGuaranteedRef { $0.hand(event) } }
+                    hand(event)
                 }
                 if n < most { return }
             }

@@ -22,6 +22,8 @@ private final class Member: EventLoop, @unchecked Sendable {
     var wasSomebodyElse = false
     /// Called with each byte before anything is done with it.
     nonisolated(unsafe) var onByte: (UInt8) -> Void = { _ in }
+    /// Called before something is taken from the inbox.
+    nonisolated(unsafe) var onTake: () -> Void = {}
 
     func begin() { thread = startThread("member") { [self] in run() } }
 
@@ -50,6 +52,7 @@ private final class Member: EventLoop, @unchecked Sendable {
             defer { waiting = [] }
             return waiting
         }
+        if !batch.isEmpty { onTake() }
         if let socket, !batch.isEmpty { reserve(socket, batch.count).copyMemory(from: batch, byteCount: batch.count) }
         leave()
         return !batch.isEmpty
@@ -73,6 +76,26 @@ private final class Member: EventLoop, @unchecked Sendable {
     }
 
     private func leave() { inside.subtract(1, ordering: .relaxed) }
+}
+
+/// A place that a plugin, as it were, does not come back from until it may.
+private final class Trap: Sendable {
+    private let isIn = Semaphore()
+    private let goOn = Semaphore()
+    private let isSet = Atomic<Bool>(false)
+
+    func set() { isSet.store(true, ordering: .sequentiallyConsistent) }
+
+    func enter() {
+        guard isSet.exchange(false, ordering: .sequentiallyConsistent) else { return }
+        isIn.signal()
+        _ = goOn.wait(milliseconds: 60_000)
+    }
+
+    /// Whether somebody is in it, or will be.
+    func waitForPrey() -> Bool { isIn.wait(milliseconds: 10_000) }
+
+    func open() { goOn.signal() }
 }
 
 /// Loops of a group with one connection each.
@@ -244,6 +267,97 @@ struct GroupTests {
         #expect(members.group.isGathered)
         members.expectOneAtATime()
         members.end()
+    }
+
+    @Test("What the first loop's thread has in hand for others when it is held up, they get all the same")
+    func relievedOfGuests() {
+        let members = Members(2, gathered: true)
+        #expect(members.pass(40, from: 1, to: 1) && members.isAway(1))
+        let (task, byte) = (Trap(), Trap())
+        let first = members.loops[0]
+        first.onByte = { if $0 == 200 { byte.enter() } }
+        task.set()
+        byte.set()
+        first.post { task.enter() }
+        #expect(task.waitForPrey())
+        // Both are there when it waits next: one event behind the other.
+        members.peers[0].send([200])
+        members.peers[1].send([1])
+        task.open()
+        #expect(byte.waitForPrey())
+        members.group.relieve()
+        members.group.relieve()
+        #expect(members.peers[1].receive(1) == [1])
+        byte.open()
+        #expect(members.peers[0].receive(1) == [200])
+        #expect(members.pass(20, from: 1, to: 0) && members.pass(20, from: 0, to: 1))
+        members.expectOneAtATime()
+        members.end()
+    }
+
+    @Test("What the first loop's thread has promised to see to, loops hear of when it is held up before")
+    func relievedOfErrands() {
+        let members = Members(3, gathered: true)
+        let trap = Trap()
+        members.loops[1].onTake = { trap.enter() }
+        trap.set()
+        members.peers[0].send([1, 2])
+        #expect(trap.waitForPrey())
+        members.group.relieve()
+        members.group.relieve()
+        #expect(members.peers[2].receive(1) == [2])
+        trap.open()
+        #expect(members.peers[1].receive(1) == [1])
+        members.expectOneAtATime()
+        members.end()
+    }
+
+    @Test("A visitor that is held up at the first loop keeps nobody else waiting")
+    func relievedOfVisitor() {
+        let members = Members(3, gathered: true)
+        #expect(members.pass(40, from: 2, to: 2) && members.isAway(2))
+        let trap = Trap()
+        let (first, helper) = (members.loops[0], members.loops[1].threadID)
+        first.onTake = { if cr_thread_id() == helper { trap.enter() } }
+        trap.set()
+        // The first loop may be awake and take it itself; then the next one. Few enough for the socket to stay here.
+        var tries = 0
+        repeat {
+            members.peers[1].send([0])
+            tries += 1
+        } while members.peers[0].receives(1, within: 100) && tries < 10
+        #expect(trap.waitForPrey())
+        members.peers[2].send([2])
+        members.group.relieve()
+        members.group.relieve()
+        #expect(!members.group.isGathered)
+        // Its thread may take the event only now.
+        let isServed = (0..<1000).contains { _ in
+            members.group.relieve()
+            return members.peers[2].receives(1, within: 10)
+        }
+        #expect(isServed)
+        trap.open()
+        #expect(members.peers[0].receive(1) == [0])
+        #expect(members.pass(20, from: 2, to: 0) && members.pass(20, from: 0, to: 2))
+        members.expectOneAtATime()
+        members.end()
+    }
+
+    @Test("They are not gathered again while the first loop is held up")
+    func heldUpForLong() {
+        let loops = [EventLoop(index: 0), EventLoop(index: 1)]
+        let group = LoopGroup(loops)!
+        // Neither runs: the first is not asleep and comes to no end.
+        let begin = cr_clock_ms()
+        group.relieve()
+        for step in 0..<100 {
+            group.relieve()
+            group.look(at: begin + UInt64(step) * GatherRule.longStep)
+            #expect(!group.isGathered)
+        }
+        for step in 100..<110 { group.look(at: begin + UInt64(step) * GatherRule.longStep) }
+        #expect(group.isGathered)
     }
 
     @Test("Who is held up for long keeps one event a socket of those that other threads took for it")

@@ -124,6 +124,12 @@ final class Peer {
         return all
     }
 
+    /// Whether so many bytes come in time; they are read then.
+    func receives(_ count: Int, within milliseconds: Int32) -> Bool {
+        var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+        return poll(&waiting, 1, milliseconds) == 1 && receive(count).count == count
+    }
+
     /// True when the stream ends here.
     func isAtEnd() -> Bool {
         var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
