@@ -128,9 +128,9 @@ struct TableLockTests {
         for thread in [holder, waiter] { pthread_join(thread, nil) }
     }
 
-    /// Until the thread whose number appears in `id` sleeps in the kernel; false after ten seconds.
+    /// Until the thread whose number appears in `id` sleeps in the kernel; false after a minute.
     private func becomesIdle(_ id: borrowing Atomic<Int32>) -> Bool {
-        let end = cr_clock_ms() + 10_000
+        let end = cr_clock_ms() + 60_000
         while cr_clock_ms() < end {
             let number = id.load(ordering: .acquiring)
             if number != 0, state(ofThread: number) == "S" { return true }

@@ -80,13 +80,13 @@ struct Answer: Equatable {
     var status: UInt8?
 }
 
-/// The other end: blocking, gives up after 10 s.
+/// The other end: blocking, gives up after a minute.
 final class CtlConnection {
     let descriptor: Int32
 
     init(_ path: String) {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

@@ -35,7 +35,7 @@ private final class Rig {
 
     func connect() -> Int32 {
         let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         let address = SocketAddress(host: "127.0.0.1", port: port)!
         precondition(address.withPointer { Glibc.connect(fd, $0, $1) } == 0)

@@ -8,7 +8,7 @@ final class MQTTClient {
 
     init(port: UInt16) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -87,7 +87,7 @@ final class MQTTClient {
         sendRaw(bytes)
     }
 
-    /// nil at the end of the stream or after 10 s.
+    /// nil at the end of the stream or after a minute.
     private func packet() -> (type: UInt8, flags: UInt8, body: [UInt8])? {
         guard fill(2) else { return nil }
         var at = 1

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CReactor
 import Glibc
 import Reactor
 import Synchronization
@@ -113,10 +114,11 @@ final class Rig: @unchecked Sendable {
     var logLines: [String] { lines.withLock { $0.map(\.1) } }
     var errorLines: [String] { lines.withLock { $0.filter { $0.0 >= .warning }.map(\.1) } }
 
-    /// Waits, at most 5 s, until something other threads do has happened.
+    /// Waits until something other threads do has happened; a minute, where all tests at once have few cores.
     func eventually(_ done: () -> Bool) -> Bool {
         let pause = Semaphore()
-        for _ in 0..<1000 {
+        let end = cr_clock_ms() + 60_000
+        while cr_clock_ms() < end {
             if done() { return true }
             _ = pause.wait(milliseconds: 5)
         }

@@ -8,7 +8,7 @@ final class TCPClient {
 
     init(port: UInt16, receiveBuffer: Int32 = 0) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var room = receiveBuffer
@@ -69,7 +69,7 @@ final class UDPClient {
 
     init(port: UInt16) {
         descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         _ = loopback(port) { Glibc.connect(descriptor, $0, $1) }
     }
@@ -111,7 +111,7 @@ extension TCPClient {
         self.init(port: 0)
         dup2(fd, descriptor)
         close(fd)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 }

@@ -93,7 +93,7 @@ private final class Trap: Sendable {
     }
 
     /// Whether somebody is in it, or will be.
-    func waitForPrey() -> Bool { isIn.wait(milliseconds: 10_000) }
+    func waitForPrey() -> Bool { isIn.wait(milliseconds: 60_000) }
 
     func open() { goOn.signal() }
 }
@@ -247,7 +247,7 @@ struct GroupTests {
             _ = goOn.wait(milliseconds: 60_000)
         }
         members.peers[0].send([200])
-        #expect(isIn.wait(milliseconds: 10_000))
+        #expect(isIn.wait(milliseconds: 60_000))
         members.peers[1].send([1])
         members.group.relieve()
         #expect(members.group.isGathered)

@@ -80,7 +80,7 @@ struct HelpTests {
             loop.put(n)
         }
         #expect(cr_current_loop() == -2)
-        #expect(loop.taken.wait(milliseconds: 10_000))
+        #expect(loop.taken.wait(milliseconds: 60_000))
         loop.sync { #expect(loop.loops == [5] && !loop.isHelped) }
         loop.end()
     }
@@ -93,7 +93,7 @@ struct HelpTests {
             let outsider = startThread("outsider") { if !loop.help() { answer.signal() } }
             pthread_join(outsider, nil)
         }
-        #expect(answer.wait(milliseconds: 10_000))
+        #expect(answer.wait(milliseconds: 60_000))
         loop.end()
         #expect(!loop.help())
     }
@@ -106,7 +106,7 @@ struct HelpTests {
         loop.put(1)
         while !loop.help() { sched_yield() }
         // Without a timer it would sleep for a minute.
-        #expect(fired.wait(milliseconds: 10_000))
+        #expect(fired.wait(milliseconds: 60_000))
         loop.end()
     }
 
@@ -126,7 +126,7 @@ struct HelpTests {
         loop.put(1)
         while !loop.help() { sched_yield() }
         #expect(isLeft == true)
-        #expect(loop.taken.wait(milliseconds: 10_000) && loop.taken.wait(milliseconds: 10_000))
+        #expect(loop.taken.wait(milliseconds: 60_000) && loop.taken.wait(milliseconds: 60_000))
         loop.end()
     }
 
@@ -142,7 +142,7 @@ struct HelpTests {
                 }
             }
         }
-        for _ in 0..<3 * each where !loop.taken.wait(milliseconds: 10_000) {
+        for _ in 0..<3 * each where !loop.taken.wait(milliseconds: 60_000) {
             Issue.record("a number was never taken")
             break
         }

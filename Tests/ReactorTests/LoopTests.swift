@@ -18,7 +18,7 @@ struct LoopTests {
         }
 
         func wait(_ n: Int) -> Bool {
-            for _ in 0..<n where !semaphore.wait(milliseconds: 10_000) { return false }
+            for _ in 0..<n where !semaphore.wait(milliseconds: 60_000) { return false }
             return true
         }
     }

@@ -151,12 +151,12 @@ struct ReadingTests {
             other.inject(t, rest)
         }
         pair.peer.send([2] + frame([3]))
-        #expect(other.events.wait(milliseconds: 10_000) && other.events.wait(milliseconds: 10_000))
+        #expect(other.events.wait(milliseconds: 60_000) && other.events.wait(milliseconds: 60_000))
         nonisolated(unsafe) var frames: [[UInt8]] = []
         other.sync { frames = other.frames }
         #expect(frames == [[2, 2, 2], [3]])
         pair.peer.close()
-        #expect(other.events.wait(milliseconds: 10_000))
+        #expect(other.events.wait(milliseconds: 60_000))
         other.end()
     }
 

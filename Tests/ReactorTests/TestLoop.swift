@@ -87,7 +87,7 @@ final class TestLoop: EventLoop, @unchecked Sendable {
     }
 }
 
-/// The other end of a connection, with blocking calls that give up after ten seconds.
+/// The other end of a connection, with blocking calls that give up after a minute.
 final class Peer {
     let fd: Int32
     private var isOpen = true
@@ -110,13 +110,13 @@ final class Peer {
         }
     }
 
-    /// `count` bytes, or fewer at the end of the stream or after ten seconds.
+    /// `count` bytes, or fewer at the end of the stream or after a minute.
     func receive(_ count: Int) -> [UInt8] {
         var all: [UInt8] = []
         var room = [UInt8](repeating: 0, count: 65536)
         while all.count < count {
             var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
-            guard poll(&waiting, 1, 10_000) == 1 else { break }
+            guard poll(&waiting, 1, 60_000) == 1 else { break }
             let n = recv(fd, &room, min(room.count, count - all.count), 0)
             if n <= 0 { break }
             all += room[0..<n]
@@ -134,7 +134,7 @@ final class Peer {
     func isAtEnd() -> Bool {
         var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
         var byte: UInt8 = 0
-        return poll(&waiting, 1, 10_000) == 1 && recv(fd, &byte, 1, 0) == 0
+        return poll(&waiting, 1, 60_000) == 1 && recv(fd, &byte, 1, 0) == 0
     }
 
     func halfClose() { shutdown(fd, Int32(SHUT_WR)) }
@@ -224,9 +224,9 @@ final class Pair {
         loop.sync { body(loop, transport) }
     }
 
-    /// Waits for so many events; false after ten seconds without one.
+    /// Waits for so many events; false after a minute without one.
     func wait(_ events: Int = 1) -> Bool {
-        for _ in 0..<events where !loop.events.wait(milliseconds: 10_000) { return false }
+        for _ in 0..<events where !loop.events.wait(milliseconds: 60_000) { return false }
         return true
     }
 
