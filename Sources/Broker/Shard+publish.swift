@@ -65,7 +65,9 @@ extension Shard {
     private func lookAhead(_ c: ConnectionRef, _ next: UnsafeRawPointer) {
         guard let hash = ahead.look(at: next, seed: table.seed) else { return }
         routes.prefetch(hash)
-        if chains.pointee.acl.count > 0 { aclCache.prefetch(connection: handle(c), hash: hash) }
+        if chains.pointee.acl.count > 0, !c.pointee.flags.contains(.aclForAnyTopic) {
+            aclCache.prefetch(connection: handle(c), hash: hash)
+        }
     }
 
     /// Hooks, routing, acknowledgement of a message whose topic is final.

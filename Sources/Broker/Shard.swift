@@ -106,7 +106,8 @@ final class Shard: EventLoop, @unchecked Sendable {
         let hash = c.pointee.lastHash
         guard hash != 0 else { return }
         routes.prefetch(hash)
-        aclCache.prefetch(connection: handle(c), hash: hash)
+        let isForAnyTopic = c.pointee.flags.contains(.aclForAnyTopic)
+        aclCache.prefetch(connection: handle(c), hash: isForAnyTopic ? ACLCache.anyTopic : hash)
     }
 
     override func closed(_ t: TransportRef, _ reason: CloseReason) {
