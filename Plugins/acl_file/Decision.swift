@@ -32,11 +32,18 @@ extension Rules {
     /// [loop] Allocates nothing.
     func decide(_ request: borrowing ACLRequest, _ peers: LastPeers) -> ACLAnswer {
         var subject = Subject(request, peers)
+        var hasComparedTopic = false
         for rule in request.action == .publish ? publishRules : subscribeRules {
             var condition = Int(rule.condition)
-            guard holds(&condition, &subject), rule.anyTopic || covers(rule, subject) else { continue }
-            return rule.allows ? .allow : .deny
+            guard holds(&condition, &subject) else { continue }
+            if rule.anyTopic {
+                if !hasComparedTopic { request.holdsForAnyTopic() }
+                return rule.allows ? .allow : .deny
+            }
+            hasComparedTopic = true
+            if covers(rule, subject) { return rule.allows ? .allow : .deny }
         }
+        if !hasComparedTopic { request.holdsForAnyTopic() }
         return .ignore
     }
 

@@ -67,7 +67,8 @@ struct Parser {
             try list { (parser) throws(PluginError) in try parser.filter() }
             out.rules.append(
                 Rule(
-                    allows: allows, publish: action != 1, subscribe: action != 0, anyTopic: false,
+                    allows: allows, publish: action != 1, subscribe: action != 0,
+                    anyTopic: out.coversEverything(from: Int(firstFilter)),
                     condition: condition, firstFilter: firstFilter,
                     filters: Int32(out.filters.count) - firstFilter))
         }

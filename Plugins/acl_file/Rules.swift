@@ -32,7 +32,7 @@ struct Rule {
     let allows: Bool
     let publish: Bool
     let subscribe: Bool
-    /// {allow, all}: every action and topic.
+    /// {allow, all}, or # among the filters: no topic need be looked at.
     let anyTopic: Bool
     let condition: Int32
     let firstFilter: Int32
@@ -47,6 +47,12 @@ struct RuleBuilder {
     var filters: [Filter] = []
     var levels: [Level] = []
     var text: [UInt8] = []
+
+    /// Whether # is among the filters from `first` on.
+    func coversEverything(from first: Int) -> Bool {
+        for filter in filters[first...] where !filter.isExact && levels[Int(filter.first)].kind == .rest { return true }
+        return false
+    }
 
     /// Where the text begins.
     mutating func keep(_ bytes: [UInt8]) -> Int32 {

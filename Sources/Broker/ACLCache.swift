@@ -32,6 +32,9 @@ struct ACLCache: ~Copyable {
         }
     }
 
+    /// In place of a topic's hash: the answer for all of them.
+    static let anyTopic: UInt64 = 0
+
     private var entries: UnsafeMutablePointer<Entry>
     private(set) var capacity: Int
     /// Answers that came back and pushed out others that are still good; many of them make the table grow.

@@ -15,6 +15,8 @@ extension Broker {
     /// `quiesce` returns.
     public func install(_ chains: UnsafeMutablePointer<ChainSet>) -> UnsafeMutablePointer<ChainSet>? {
         let old = cr_exchange_ptr(chainCell, UnsafeMutableRawPointer(chains))
+        // Other modules may answer otherwise.
+        _ = invalidateACL(0)
         return old?.assumingMemoryBound(to: ChainSet.self)
     }
 
@@ -150,6 +152,14 @@ extension Broker {
         guard shards.indices.contains(number) else { return martlet_status(MARTLET_E_STALE) }
         let shard = shards[number]
         shard.post { shard.connection(client)?.pointee.aclGeneration &+= 1 }
+        return martlet_status(MARTLET_OK)
+    }
+    /// [loop] acl.any_topic: `ctx` is that of the request at hand.
+    public func setAnyTopic(ctx: UnsafeRawPointer?) -> martlet_status {
+        guard let ctx else { return martlet_status(MARTLET_E_INVAL) }
+        let context = UnsafeMutableRawPointer(mutating: ctx).assumingMemoryBound(to: CallContext.self)
+        guard context.pointee.kind == .acl else { return martlet_status(MARTLET_E_STATE) }
+        context.pointee.isForAnyTopic = true
         return martlet_status(MARTLET_OK)
     }
 

@@ -16,6 +16,8 @@ struct CallContext {
     var position: Int32
     /// Made by `defer` during this call; 0: none.
     var deferral: UInt64
+    /// The ACL module said that its answer does not depend on the topic.
+    var isForAnyTopic = false
     /// Where `set_topic` puts its copies; nil outside subscribe hooks.
     var topics: UnsafeMutablePointer<[[UInt8]]>?
 }

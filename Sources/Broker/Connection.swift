@@ -72,6 +72,10 @@ struct Connection: SlabSlot {
         static let outputWaits = Flags(rawValue: 2048)
         /// Reading is paused because the client does not take our answers.
         static let choked = Flags(rawValue: 4096)
+        /// The ACL's last answer about publishing was for any topic: it may be in the cache.
+        static let aclForAnyTopic = Flags(rawValue: 16384)
+        /// The topics of its last two messages were not the same.
+        static let topicsDiffer = Flags(rawValue: 32768)
     }
 
     var isV5: Bool { version == .v5 }

@@ -32,20 +32,24 @@ struct FilterValue {
 /// One trie for all shards, guarded by one lock per shard: a shard reads under its own, which nobody else wants but a
 /// writer; a writer takes all of them. Lists belong to their shard, so a shard may read its own list of a filter it
 /// has looked up without any lock until it changes that list itself.
-/// Route caches notice changes through epochs: a filter without wildcards moves one of 1,024, any other moves all.
+/// Route caches notice changes through epochs: a filter without wildcards moves one of 1,024, any other moves all. What
+/// is known for topics of a pattern depends on the epoch that every filter moves.
 final class FilterTable: @unchecked Sendable {
     private(set) var trie: FilterTrie
     private(set) var values = FilterValues()
     private let locks: UnsafeMutablePointer<Lock>
     private let shardCount: Int
     let seed: UInt64
-    /// Epochs that concern every shard: 1,024 exact buckets and, last, the wildcard epoch.
+    /// Epochs that concern every shard: 1,024 exact buckets, the wildcard epoch and that of all filters.
     let epochs: UnsafeMutablePointer<UInt64>
     var groups = ShareGroups()
     /// Subscriptions of all sessions, shared ones included.
     private(set) var subscriptions = 0
 
     static let buckets = 1024
+    /// Where the epoch of all filters is.
+    static let all = buckets + 1
+    static let epochCount = buckets + 2
 
     /// A cache line: a loop takes its own for every topic it does not know.
     private struct Lock {
@@ -57,8 +61,8 @@ final class FilterTable: @unchecked Sendable {
         self.seed = seed
         shardCount = shards
         trie = FilterTrie(seed: seed)
-        epochs = .allocate(capacity: Self.buckets + 1)
-        epochs.initialize(repeating: 0, count: Self.buckets + 1)
+        epochs = .allocate(capacity: Self.epochCount)
+        epochs.initialize(repeating: 0, count: Self.epochCount)
         // Held for less time than it takes to sleep and be woken.
         var attributes = pthread_mutexattr_t()
         pthread_mutexattr_init(&attributes)
@@ -191,7 +195,10 @@ final class FilterTable: @unchecked Sendable {
             ? Self.buckets : Int(truncatingIfNeeded: Topics.hash(filter, seed: seed)) & (Self.buckets - 1)
     }
 
-    func touch(_ filter: Bytes) { _ = cr_add_u64(epochs + epochIndex(filter), 1) }
+    func touch(_ filter: Bytes) {
+        _ = cr_add_u64(epochs + epochIndex(filter), 1)
+        _ = cr_add_u64(epochs + Self.all, 1)
+    }
 
     func write<R>(_ body: () -> R) -> R {
         for i in 0..<shardCount { pthread_mutex_lock(&locks[i].mutex) }

@@ -23,6 +23,7 @@ struct Parcel {
     var identifier: UInt32
     var group: UInt32
     var session: UInt64
+    /// Of the topic; 0: not computed.
     var hash: UInt64
     var id: UInt64
     var timestamp: Int64
@@ -40,7 +41,49 @@ struct Parcel {
         static let directed = Kind(rawValue: 1)
         /// A `Loan` follows, then the properties, client id and user name.
         static let lent = Kind(rawValue: 2)
+        /// The publisher's topics differ from message to message.
+        static let topicsDiffer = Kind(rawValue: 4)
+        /// The topic matches one filter, which the clue in `session` names.
+        static let located = Kind(rawValue: 8)
     }
+}
+
+/// What the loop that received a message can tell the others of its topic, in one word: whether the publisher's topics
+/// differ from message to message, the node of the only filter that the topic matches, if that is known, and of the
+/// table's epoch of all filters at that time the lower half.
+struct TopicClue: BitwiseCopyable {
+    private var bits: UInt64 = 0
+
+    static let none = TopicClue()
+
+    private init() {}
+
+    @inline(__always)
+    init(_ r: RouteRef, differs: Bool) {
+        bits =
+            (differs ? 1 << 63 : 0) | UInt64(r.pointee.node) << 32
+            | UInt64(UInt32(truncatingIfNeeded: r.pointee.epoch))
+    }
+
+    /// As it stands in a parcel.
+    @inline(__always)
+    init(_ bits: UInt64) { self.bits = bits }
+
+    @inline(__always)
+    var node: UInt32 { UInt32(truncatingIfNeeded: bits >> 32) & TopicClue.greatestNode }
+
+    @inline(__always)
+    var inParcel: UInt64 { bits }
+
+    @inline(__always)
+    var kind: Parcel.Kind {
+        Parcel.Kind(rawValue: UInt8(truncatingIfNeeded: bits >> 63) << 2 | (node != 0 ? 8 : 0))
+    }
+
+    @inline(__always)
+    func isOf(epoch: UInt64) -> Bool { UInt32(truncatingIfNeeded: bits) == UInt32(truncatingIfNeeded: epoch) }
+
+    static let greatestNode = UInt32.max >> 1
 }
 
 /// Where topic and payload of a message lie that was not copied. The chunk has a reference to the block.

@@ -54,15 +54,19 @@ struct RouteTarget {
 /// subscribers, and the share groups. One allocation; the answer does not change once made.
 struct Route {
     var hash: UInt64
-    /// Sum of the epochs it depends on when it was made; a different sum makes it worthless.
+    /// Sum of the epochs it depends on when it was made; a different sum makes it worthless. Where nobody keeps it, the
+    /// table's epoch of all filters.
     var epoch: UInt64
     var remote: UInt64
     var targets: UnsafeMutablePointer<RouteTarget>
     var targetCount: Int
-    fileprivate(set) var groupCount: Int
+    fileprivate var groupCount32: UInt32
+    /// The node of the only filter that the topic matches, in a route that nobody keeps; else 0.
+    var node: UInt32 = 0
     fileprivate var topicCount: UInt32
     fileprivate var bytes: UInt32
 
+    var groupCount: Int { Int(groupCount32) }
     var isEmpty: Bool { targetCount == 0 && remote == 0 && groupCount == 0 }
 }
 
@@ -116,10 +120,15 @@ struct RouteCache: ~Copyable {
         // An earlier route to the same topic has lost its epoch.
         if pair[0].hash == hash || pair[1].hash == hash { return true }
         // The low bits choose the slot above, so these are other ones.
-        let place = once + Int(truncatingIfNeeded: hash >> 20) & (1 << Self.onceBits - 1)
+        let place = oncePlace(hash)
         let tag = UInt16(truncatingIfNeeded: hash >> 40) | 1
         defer { place.pointee = tag }
         return place.pointee == tag
+    }
+
+    @inline(__always)
+    private func oncePlace(_ hash: UInt64) -> UnsafeMutablePointer<UInt16> {
+        once + Int(truncatingIfNeeded: hash >> 20) & (1 << Self.onceBits - 1)
     }
 
     func find(_ topic: Bytes, _ hash: UInt64, epoch: UInt64) -> RouteRef? {
@@ -133,6 +142,13 @@ struct RouteCache: ~Copyable {
     @inline(__always)
     func prefetch(_ hash: UInt64) {
         cr_prefetch(slots + Int(truncatingIfNeeded: hash) & (capacity - 2))
+    }
+
+    /// The same for a topic that is likely to be new.
+    @inline(__always)
+    func prefetchAll(_ hash: UInt64) {
+        prefetch(hash)
+        cr_prefetch(oncePlace(hash))
     }
 
     /// Asks for the route to `hash`, if there is one.
@@ -336,7 +352,7 @@ struct RouteBuilder: ~Copyable {
         route.initialize(
             to: Route(
                 hash: hash, epoch: epoch, remote: remote, targets: targetsAt, targetCount: targets.count,
-                groupCount: groups.count, topicCount: UInt32(topic.count), bytes: UInt32(clamping: total)))
+                groupCount32: UInt32(groups.count), topicCount: UInt32(topic.count), bytes: UInt32(clamping: total)))
         let groupsAt = UnsafeMutableRawPointer(route.groups).bindMemory(
             to: UInt32.self, capacity: groups.count + ids.count)
         if let p = groups.start { groupsAt.update(from: p, count: groups.count) }

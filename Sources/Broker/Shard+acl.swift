@@ -27,20 +27,32 @@ extension Shard {
         _ c: ConnectionRef, _ topic: Bytes, _ hash: UInt64, _ action: UInt8, _ qos: UInt8, _ retain: Bool
     ) -> Permission {
         counters.count(.aclChecks)
-        let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
-        let key = ACLCache.Key(
-            connection: handle(c), hash: hash, check: check, action: action,
-            generation: aclGeneration &+ c.pointee.aclGeneration)
         let zone = c.pointee.zone
+        var key = ACLCache.Key(
+            connection: handle(c), hash: ACLCache.anyTopic, check: 0, action: action,
+            generation: aclGeneration &+ c.pointee.aclGeneration)
+        if c.pointee.flags.contains(.aclForAnyTopic), action == MARTLET_ACL_PUBLISH {
+            if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
+                counters.count(.aclCacheHits)
+                return isAllowed ? .allowed : .denied
+            }
+            c.pointee.flags.remove(.aclForAnyTopic)
+        }
+        key.hash = hash != 0 ? hash : Topics.hash(topic, seed: table.seed)
+        key.check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
         if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
             counters.count(.aclCacheHits)
             return isAllowed ? .allowed : .denied
         }
         let s = c.pointee.session!
         let ids = (s.pointee.clientID, s.pointee.username)
-        guard let verdict = runACL(c, ids.0, ids.1, topic, action, qos, retain) else { return .wait }
-        let allowed = isAllowed(verdict, zone)
+        guard let answer = runACL(c, ids.0, ids.1, topic, action, qos, retain) else { return .wait }
+        let allowed = isAllowed(answer.verdict, zone)
         if zone.pointee.cacheACL {
+            if answer.isForAnyTopic, action == MARTLET_ACL_PUBLISH {
+                (key.hash, key.check) = (ACLCache.anyTopic, 0)
+                c.pointee.flags.insert(.aclForAnyTopic)
+            }
             aclCache.insert(key, isAllowed: allowed, now: now, ttl: zone.pointee.aclCacheTTL)
         }
         return allowed ? .allowed : .denied
@@ -61,23 +73,23 @@ extension Shard {
         var username = givenUsername(c, connect, base) ?? noBytes
         return (auth?.username ?? []).withUnsafeBytes { replaced in
             if replaced.count > 0 { username = replaced }
-            let verdict = runACL(
+            let answer = runACL(
                 c, wantedID(c, connect, base), username, will.topic.bytes(in: base),
                 UInt8(MARTLET_ACL_PUBLISH), will.qos, will.retain)
-            guard let verdict else { return .wait }
-            return isAllowed(verdict, c.pointee.zone) ? .allowed : .denied
+            guard let answer else { return .wait }
+            return isAllowed(answer.verdict, c.pointee.zone) ? .allowed : .denied
         }
     }
 
-    /// The chain's verdict; nil: a module answers later.
+    /// The chain's verdict, and whether it would be the same for each topic; nil: a module answers later.
     private func runACL(
         _ c: ConnectionRef, _ clientID: Bytes, _ username: Bytes, _ topic: Bytes, _ action: UInt8, _ qos: UInt8,
         _ retain: Bool
-    ) -> Int32? {
+    ) -> (verdict: Int32, isForAnyTopic: Bool)? {
         let entries = chains.pointee.acl
         var start = 0
         if let answer = nextAnswer(c) {
-            if answer.verdict != MARTLET_IGNORE { return answer.verdict }
+            if answer.verdict != MARTLET_IGNORE { return (answer.verdict, false) }
             start = nextPosition(c, answer)
         }
         var request = martlet_acl_req()
@@ -96,21 +108,28 @@ extension Shard {
             request.peer = peer.c
             return withUnsafeMutablePointer(to: &context) { context in
                 request.ctx = UnsafeRawPointer(context)
-                return askModules(entries, from: start, &request, context)
+                guard let verdict = askModules(entries, from: start, &request, context) else { return nil }
+                return (verdict, context.pointee.isForAnyTopic)
             }
         }
     }
 
+    /// Leaves in the context whether no module had to look at the topic.
     private func askModules(
         _ entries: UnsafeMutableBufferPointer<ACLEntry>, from start: Int, _ request: inout martlet_acl_req,
         _ context: UnsafeMutablePointer<CallContext>
     ) -> Int32? {
         var i = start
+        // Of modules whose answer came later nothing is known.
+        var isForAnyTopic = start == 0
+        defer { context.pointee.isForAnyTopic = isForAnyTopic }
         while i < entries.count {
             let entry = entries.baseAddress! + i
             context.pointee.owner = entry.pointee.owner
             context.pointee.position = Int32(i)
+            context.pointee.isForAnyTopic = false
             let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &request) }
+            if !context.pointee.isForAnyTopic { isForAnyTopic = false }
             if verdict == MARTLET_PENDING, context.pointee.deferral != 0 {
                 openReplay(context.pointee.connection!, context.pointee.deferral)
                 return nil
@@ -121,6 +140,7 @@ extension Shard {
             }
             if verdict == MARTLET_ALLOW || verdict == MARTLET_DENY { return verdict }
             if verdict != MARTLET_IGNORE {
+                isForAnyTopic = false
                 (entry.pointee.cost + number).pointee.errors &+= 1
                 broker.reportVerdict(owner: entry.pointee.owner, hook: -1)
                 return Int32(MARTLET_DENY)

@@ -38,7 +38,7 @@ extension Shard {
     @inline(never)
     func sendLent(
         _ m: Message, _ block: InputRef, _ hash: UInt64, to target: Int, publisher: UInt64,
-        directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)?
+        clue: TopicClue, directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)?
     ) -> Bool {
         let rest = m.properties.count + m.clientID.count + m.username.count
         guard rest <= Parcel.inlineLimit else { return false }
@@ -54,8 +54,9 @@ extension Shard {
                 size: UInt32(size), topicCount: UInt32(m.topic.count), propertiesCount: UInt32(m.properties.count),
                 payloadCount: UInt32(m.payload.count), clientIDCount: UInt32(m.clientID.count),
                 usernameCount: UInt32(m.username.count), expiry: m.expiry, qos: m.qos, flags: m.flags,
-                kind: directed != nil ? [.directed, .lent] : .lent, options: directed?.options ?? 0,
-                identifier: directed?.identifier ?? 0, group: directed?.group ?? 0, session: directed?.session ?? 0,
+                kind: (directed != nil ? .directed : clue.kind).union(.lent), options: directed?.options ?? 0,
+                identifier: directed?.identifier ?? 0, group: directed?.group ?? 0,
+                session: directed?.session ?? clue.inParcel,
                 hash: hash, id: m.id, timestamp: m.timestamp, publisher: publisher, shared: nil), as: Parcel.self)
         var p = at + MemoryLayout<Parcel>.stride
         p.storeBytes(

@@ -4,6 +4,7 @@
 extension Shard {
     /// Gives up routes that nobody has asked for since the call before last, some thousand a tick.
     func ageRoutes(from slot: Int = 0) {
+        if slot == 0 { patterns.clear() }
         guard let next = routes.age(from: slot) else { return }
         post { [self] in ageRoutes(from: next) }
     }

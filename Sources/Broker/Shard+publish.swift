@@ -35,10 +35,7 @@ extension Shard {
     ) -> Step {
         let s = c.pointee.session!
         let base = body.baseAddress!
-        var hash = ahead.hash(of: topic) ?? Topics.hash(topic, seed: table.seed)
-        routes.prefetchRoute(hash)
-        if hash != c.pointee.lastHash { lookAhead(c, base + body.count) }
-        c.pointee.lastHash = hash
+        var hash = lookUpBy(c, topic, base + body.count)
         switch permission(
             c, topic, hash: hash, action: UInt8(MARTLET_ACL_PUBLISH), qos: packet.qos, retain: packet.retain)
         {
@@ -60,12 +57,37 @@ extension Shard {
         return flow(c, packet, &message, &hash)
     }
 
+    /// The topic's hash. Zero where nothing is looked up by it: neither route nor permission depends on more of the
+    /// client's topics than their kind.
+    @inline(__always)
+    private func lookUpBy(_ c: ConnectionRef, _ topic: Bytes, _ next: UnsafeRawPointer) -> UInt64 {
+        let flags = c.pointee.flags
+        if flags.contains(.topicsDiffer), flags.contains(.aclForAnyTopic) || chains.pointee.acl.count == 0,
+            patterns.isTrusted(handle(c))
+        {
+            return 0
+        }
+        let hash = ahead.hash(of: topic) ?? Topics.hash(topic, seed: table.seed)
+        routes.prefetchRoute(hash)
+        if hash != c.pointee.lastHash {
+            noteTopic(c, hash, next)
+        } else if flags.contains(.topicsDiffer) {
+            c.pointee.flags.remove(.topicsDiffer)
+        }
+        return hash
+    }
+
     /// The client's topics differ: asks for what the packet at `next` will look at.
     @inline(never)
-    private func lookAhead(_ c: ConnectionRef, _ next: UnsafeRawPointer) {
+    private func noteTopic(_ c: ConnectionRef, _ hash: UInt64, _ next: UnsafeRawPointer) {
+        c.pointee.lastHash = hash
+        c.pointee.flags.insert(.topicsDiffer)
+        patterns.prefetch(handle(c))
         guard let hash = ahead.look(at: next, seed: table.seed) else { return }
-        routes.prefetch(hash)
-        if chains.pointee.acl.count > 0 { aclCache.prefetch(connection: handle(c), hash: hash) }
+        routes.prefetchAll(hash)
+        if chains.pointee.acl.count > 0, !c.pointee.flags.contains(.aclForAnyTopic) {
+            aclCache.prefetch(connection: handle(c), hash: hash)
+        }
     }
 
     /// Hooks, routing, acknowledgement of a message whose topic is final.

@@ -12,6 +12,7 @@ extension Shard {
     /// Delivers on this shard, hands over to the others, picks share members: all that subscribe to it [MQTT-4.5.0-1].
     /// True when anybody was to get it.
     /// - Parameters:
+    ///   - hash: of the topic; 0: it is computed where it is needed.
     ///   - from: the connection that published, for holding it back.
     ///   - receipt: what `from` is owed. It is sent before the message, so that a client that subscribes to what it
     ///     publishes has its PUBACK or PUBREC in hand before its own copy.
@@ -20,7 +21,11 @@ extension Shard {
         _ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, own: SessionRef? = nil,
         receipt: Receipt = .none
     ) -> Bool {
-        let r = findRoute(message.pointee.topic, hash)
+        let publisher = c.map { handle($0) } ?? 0
+        let differs = c.map { $0.pointee.flags.contains(.topicsDiffer) } ?? false
+        var hash = hash
+        let r = findRoute(message.pointee.topic, &hash, ofMany: differs ? publisher : 0)
+        let clue = TopicClue(r, differs: differs)
         let plugins = chains.pointee.deliver
         if plugins.count > 0 { deliverToPlugins(plugins, message) }
         if let c { acknowledge(c, receipt, matched: !r.pointee.isEmpty) }
@@ -28,15 +33,14 @@ extension Shard {
             drop(message, .noSubscriber, for: nil)
             return false
         }
-        let publisher = c.map { handle($0) } ?? 0
         let own = own ?? c?.pointee.session
         if r.pointee.remote != 0, message.pointee.isLarge, !maySendLent(message, r) {
             // One copy for all loops.
             let kept = message.own()
-            send(kept, hash, r, from: c, own: own, publisher: publisher)
+            send(kept, hash, r, from: c, own: own, publisher: publisher, clue: clue)
             kept.release()
         } else {
-            send(message, hash, r, from: c, own: own, publisher: publisher)
+            send(message, hash, r, from: c, own: own, publisher: publisher, clue: clue)
         }
         return true
     }
@@ -44,7 +48,7 @@ extension Shard {
     @inline(__always)
     private func send(
         _ message: MessageRef, _ hash: UInt64, _ r: RouteRef, from c: ConnectionRef?, own: SessionRef?,
-        publisher: UInt64
+        publisher: UInt64, clue: TopicClue
     ) {
         if r.pointee.targetCount > 0 { deliverAll(r, message, hash, own: own, publisher: publisher) }
         if r.pointee.remote != 0 {
@@ -52,50 +56,96 @@ extension Shard {
             while remote != 0 {
                 let i = remote.trailingZeroBitCount
                 remote &= remote - 1
-                send(message, hash, to: i, publisher: publisher)
+                send(message, hash, to: i, publisher: publisher, clue: clue)
             }
         }
+        guard r.pointee.groupCount > 0 else { return }
+        let hash = hash != 0 ? hash : Topics.hash(message.pointee.topic, seed: table.seed)
         for i in 0..<r.pointee.groupCount {
             dispatchShared(r.groups[i], message, hash, from: c, publisher: publisher)
         }
     }
 
+    /// - Parameters:
+    ///   - hash: of the topic; 0: it is put there if it is needed.
+    ///   - publisher: who it comes from, if its topics differ from message to message, or 0.
     /// - Returns: a route that is valid until the next one is asked for.
     @inline(__always)
-    func findRoute(_ topic: Bytes, _ hash: UInt64) -> RouteRef {
+    func findRoute(_ topic: Bytes, _ hash: inout UInt64, ofMany publisher: UInt64) -> RouteRef {
+        if publisher != 0 {
+            let all = cr_load_u64(table.epochs + FilterTable.all) &+ ownEpochs[FilterTable.all]
+            if let r = patterns.find(publisher, topic, epoch: all) { return r }
+        }
+        if hash == 0 { hash = Topics.hash(topic, seed: table.seed) }
         let bucket = Int(truncatingIfNeeded: hash) & (FilterTable.buckets - 1)
         let epoch =
             cr_load_u64(table.epochs + bucket) &+ cr_load_u64(table.epochs + FilterTable.buckets)
             &+ ownEpochs[bucket] &+ ownEpochs[FilterTable.buckets]
         if let r = routes.find(topic, hash, epoch: epoch) { return r }
-        return makeRoute(topic, hash, epoch)
+        return makeRoute(topic, hash, epoch, ofMany: publisher)
     }
 
     @inline(never)
-    private func makeRoute(_ topic: Bytes, _ hash: UInt64, _ epoch: UInt64) -> RouteRef {
+    private func makeRoute(
+        _ topic: Bytes, _ hash: UInt64, _ epoch: UInt64, ofMany publisher: UInt64
+    ) -> RouteRef {
         if let r = routes.revive(topic, hash, epoch: epoch) { return r }
+        let all = cr_load_u64(table.epochs + FilterTable.all)
+        collect(topic)
+        if publisher != 0, patterns.isWorthKeeping(publisher, nodes.scopeKey),
+            let pattern = TopicPattern(topic, matchedInto: nodes)
+        {
+            let route = builder.build(topic: topic, hash: hash, epoch: all &+ ownEpochs[FilterTable.all])
+            patterns.insert(publisher, pattern, route)
+            return route
+        }
+        let isKept = routes.isWorthKeeping(hash)
+        let route = builder.build(topic: topic, hash: hash, epoch: epoch, isKept: isKept)
+        if isKept {
+            routes.insert(route)
+        } else if nodes.count == 1, nodes[0] <= TopicClue.greatestNode {
+            (route.pointee.node, route.pointee.epoch) = (nodes[0], all)
+        }
+        return route
+    }
+
+    /// The route to a topic of which another loop has found out what it matches; nil: that may not be so any more. It is
+    /// valid until the next one is asked for.
+    func locatedRoute(_ topic: Bytes, _ hash: UInt64, _ clue: TopicClue) -> RouteRef? {
+        builder.begin()
+        let isKnown = table.read(number) { _, values in
+            // Nobody moves it meanwhile: who changes a filter has all locks.
+            guard clue.isOf(epoch: cr_load_u64(table.epochs + FilterTable.all)) else { return false }
+            collect(values[clue.node].pointee)
+            return true
+        }
+        guard isKnown else { return nil }
+        return builder.build(topic: topic, hash: hash, epoch: 0, isKept: false)
+    }
+
+    /// Gives the builder all that subscribe to a filter.
+    @inline(__always)
+    private func collect(_ value: FilterValue) {
+        builder.add(remote: value.shards & ~(1 << UInt64(number)))
+        if let list = FilterTable.list(value, number) {
+            for j in 0..<Int(list.pointee.count) { builder.add(list.pointee.entries![j]) }
+        }
+        var group = value.firstGroup
+        while group != 0 {
+            builder.add(group: group)
+            group = table.groups.next(after: group)
+        }
+    }
+
+    /// Gives the builder all that subscribe to the topic.
+    private func collect(_ topic: Bytes) {
         builder.begin()
         nodes.removeAll()
         table.read(number) { trie, values in
             // [MQTT-3.3.2-3]
             trie.match(topic, into: &nodes)
-            for i in 0..<nodes.count {
-                let value = values[nodes[i]].pointee
-                builder.add(remote: value.shards & ~(1 << UInt64(number)))
-                if let list = FilterTable.list(value, number) {
-                    for j in 0..<Int(list.pointee.count) { builder.add(list.pointee.entries![j]) }
-                }
-                var group = value.firstGroup
-                while group != 0 {
-                    builder.add(group: group)
-                    group = table.groups.next(after: group)
-                }
-            }
+            for i in 0..<nodes.count { collect(values[nodes[i]].pointee) }
         }
-        let isKept = routes.isWorthKeeping(hash)
-        let route = builder.build(topic: topic, hash: hash, epoch: epoch, isKept: isKept)
-        if isKept { routes.insert(route) }
-        return route
     }
 
     private func deliverToPlugins(_ entries: UnsafeMutableBufferPointer<DeliverEntry>, _ message: MessageRef) {
@@ -114,11 +164,12 @@ extension Shard {
     /// Copies a small message into the chunk for `target`; a large one goes as a reference.
     func send(
         _ message: MessageRef, _ hash: UInt64, to target: Int, publisher: UInt64,
+        clue: TopicClue = .none,
         directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)? = nil
     ) {
         let m = message.pointee
         if m.payload.count >= Shard.lendFrom, let block = lender(m),
-            sendLent(m, block, hash, to: target, publisher: publisher, directed: directed)
+            sendLent(m, block, hash, to: target, publisher: publisher, clue: clue, directed: directed)
         {
             return
         }
@@ -134,9 +185,9 @@ extension Shard {
             size: UInt32(size), topicCount: UInt32(m.topic.count), propertiesCount: UInt32(m.properties.count),
             payloadCount: UInt32(m.payload.count), clientIDCount: UInt32(m.clientID.count),
             usernameCount: UInt32(m.username.count), expiry: m.expiry, qos: m.qos, flags: m.flags,
-            kind: directed != nil ? .directed : [], options: directed?.options ?? 0,
-            identifier: directed?.identifier ?? 0,
-            group: directed?.group ?? 0, session: directed?.session ?? 0, hash: hash, id: m.id, timestamp: m.timestamp,
+            kind: directed != nil ? .directed : clue.kind, options: directed?.options ?? 0,
+            identifier: directed?.identifier ?? 0, group: directed?.group ?? 0,
+            session: directed?.session ?? clue.inParcel, hash: hash, id: m.id, timestamp: m.timestamp,
             publisher: publisher, shared: nil)
         if isLarge {
             parcel.shared = message.own()
@@ -183,7 +234,9 @@ extension Shard {
         for i in 0..<chunk.pointee.count {
             let parcel = at.assumingMemoryBound(to: Parcel.self)
             if i + 1 < chunk.pointee.count {
-                routes.prefetch((at + Int(parcel.pointee.size)).assumingMemoryBound(to: Parcel.self).pointee.hash)
+                let next = (at + Int(parcel.pointee.size)).assumingMemoryBound(to: Parcel.self)
+                if next.pointee.kind.contains(.topicsDiffer) { patterns.prefetch(next.pointee.publisher) }
+                if next.pointee.hash != 0, !next.pointee.kind.contains(.located) { routes.prefetch(next.pointee.hash) }
             }
             if let shared = parcel.pointee.shared {
                 deliver(shared, parcel)
@@ -223,9 +276,20 @@ extension Shard {
         if parcel.pointee.kind.contains(.directed) {
             deliverDirected(message, parcel)
         } else {
-            let r = findRoute(message.pointee.topic, parcel.pointee.hash)
-            deliverAll(r, message, parcel.pointee.hash, own: nil, publisher: parcel.pointee.publisher)
+            let (r, hash) = findRoute(message.pointee.topic, of: parcel)
+            deliverAll(r, message, hash, own: nil, publisher: parcel.pointee.publisher)
         }
+    }
+
+    @inline(__always)
+    private func findRoute(_ topic: Bytes, of parcel: UnsafeMutablePointer<Parcel>) -> (RouteRef, UInt64) {
+        let kind = parcel.pointee.kind
+        var hash = parcel.pointee.hash
+        if kind.contains(.located), let r = locatedRoute(topic, hash, TopicClue(parcel.pointee.session)) {
+            return (r, hash)
+        }
+        let r = findRoute(topic, &hash, ofMany: kind.contains(.topicsDiffer) ? parcel.pointee.publisher : 0)
+        return (r, hash)
     }
 
     // MARK: - Dropping

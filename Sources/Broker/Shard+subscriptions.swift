@@ -33,11 +33,17 @@ extension Shard {
             (entry.node, entry.position) = table.add(
                 filter,
                 Subscriber(session: s, index: index, identifier: sub.subscription_id, options: options), shard: number)
-            ownEpochs[table.epochIndex(filter)] &+= 1
+            touchOwn(filter)
         }
         s.pointee.subs![Int(index)] = entry
         s.pointee.subCount += 1
         return true
+    }
+
+    /// This shard's routes to topics that match the filter are worthless.
+    private func touchOwn(_ filter: Bytes) {
+        ownEpochs[table.epochIndex(filter)] &+= 1
+        ownEpochs[FilterTable.all] &+= 1
     }
 
     private func change(_ s: SessionRef, _ index: Int, _ filter: Bytes, _ options: SubOptions, _ identifier: UInt32) {
@@ -53,7 +59,7 @@ extension Shard {
             list.pointee.entries![Int(entry.pointee.position)].options = options
             list.pointee.entries![Int(entry.pointee.position)].identifier = identifier
         }
-        ownEpochs[table.epochIndex(filter)] &+= 1
+        touchOwn(filter)
     }
 
     /// Where the session's list has this filter. Looks through the shorter of the filter's list and the session's, so
@@ -91,7 +97,7 @@ extension Shard {
                 if let moved = table.remove(entry.node, position: entry.position, filter: filter, shard: number) {
                     moved.session.pointee.subs![Int(moved.index)].position = entry.position
                 }
-                ownEpochs[table.epochIndex(filter)] &+= 1
+                touchOwn(filter)
             }
         }
         let last = Int(s.pointee.subCount) - 1

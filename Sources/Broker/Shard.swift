@@ -28,6 +28,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     var connections = Slab<Connection>()
     var sessions = Slab<Session>()
     var routes = RouteCache()
+    let patterns = RoutePatterns()
     var builder = RouteBuilder()
     var nodes = NodeList()
     /// Epochs of this shard's own subscriptions, laid out as the table's.
@@ -76,8 +77,8 @@ final class Shard: EventLoop, @unchecked Sendable {
         peers = .allocate(capacity: 64)
         table = broker.table
         registry = broker.registry
-        ownEpochs = .allocate(capacity: FilterTable.buckets + 1)
-        ownEpochs.initialize(repeating: 0, count: FilterTable.buckets + 1)
+        ownEpochs = .allocate(capacity: FilterTable.epochCount)
+        ownEpochs.initialize(repeating: 0, count: FilterTable.epochCount)
         outgoing = .allocate(capacity: 64)
         outgoing.initialize(repeating: nil, count: 64)
         scratch = .allocate(byteCount: 4096, alignment: 16)
@@ -105,8 +106,9 @@ final class Shard: EventLoop, @unchecked Sendable {
         prefetch(s)
         let hash = c.pointee.lastHash
         guard hash != 0 else { return }
-        routes.prefetch(hash)
-        aclCache.prefetch(connection: handle(c), hash: hash)
+        if c.pointee.flags.contains(.topicsDiffer) { patterns.prefetch(handle(c)) } else { routes.prefetch(hash) }
+        let isForAnyTopic = c.pointee.flags.contains(.aclForAnyTopic)
+        aclCache.prefetch(connection: handle(c), hash: isForAnyTopic ? ACLCache.anyTopic : hash)
     }
 
     override func closed(_ t: TransportRef, _ reason: CloseReason) {

@@ -16,6 +16,7 @@ public protocol BrokerPort: AnyObject, Sendable {
     func resumeHook(_ deferral: martlet_deferred, verdict: Int32, replacement: MessageRef?) -> martlet_status
     func answerAuth(_ deferral: martlet_deferred, _ result: UnsafePointer<martlet_auth_result>) -> martlet_status
     func answerACL(_ deferral: martlet_deferred, verdict: Int32) -> martlet_status
+    func setAnyTopic(ctx: UnsafeRawPointer?) -> martlet_status
     func openDeferrals(of owner: UInt32) -> Int
 
     func clientField(_ client: martlet_client, _ field: Int32, _ out: UnsafeMutablePointer<martlet_bytes>)

@@ -19,6 +19,13 @@ public struct ACLRequest: ~Copyable {
     @inline(__always) public var qos: UInt8 { raw.pointee.qos }
     @inline(__always) public var retain: Bool { raw.pointee.retain }
 
+    /// The answer about to be given, `.allow`, `.deny` or `.ignore`, is the same for every topic, QoS and retain flag of
+    /// this client and action: the broker need not ask for each until `forget`.
+    @inline(__always) public func holdsForAnyTopic() {
+        guard let table = host.tables.pointee.acl else { return }
+        _ = table.pointee.any_topic(raw)
+    }
+
     /// The answer follows; return `.pending`. nil: not now, answer `.error`. timeout in ms, 0: the host's default.
     public func later(timeout: UInt32 = 0) -> ACLDeferral? {
         guard let table = host.tables.pointee.acl else { return nil }

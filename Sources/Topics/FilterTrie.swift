@@ -88,8 +88,11 @@ public struct FilterTrie: ~Copyable {
     /// A wildcard in the first level does not match a topic that starts with `$` [MQTT-4.7.2-1]; `a/#` matches `a`
     /// (MQTT 5 §4.7.1.2). Levels are compared byte by byte. [MQTT-4.7.3-4]
     public func match(_ topic: Bytes, into out: inout NodeList) {
+        out.scope = MatchScope()
         guard let first = topic.first else { return }
         var scan = LevelScanner(topic, keys)
+        var scope = MatchScope()
+        var key: UInt64 = 0
         var mayUseWildcards = first != TopicByte.dollar
         var half = 0
         var active = 1
@@ -101,6 +104,7 @@ public struct FilterTrie: ~Copyable {
             half ^= 1
             let following = out.frontier + half * out.frontierCapacity
             var found = 0
+            var isNamed = scope.levels == 0
             for index in 0..<active {
                 let at = current[index]
                 let node = nodes[at]
@@ -110,14 +114,23 @@ public struct FilterTrie: ~Copyable {
                     if node.pointee.plus != 0 { found += 1 }
                 }
                 if node.pointee.literals != 0 {
+                    isNamed = true
                     let next = literalChild(of: at, scan)
                     following[found] = next
                     if next != 0 { found += 1 }
                 }
             }
+            if isNamed {
+                scope.named |= 1 &<< UInt64(truncatingIfNeeded: scope.levels)
+                key = foldMultiply(key ^ scan.hash, keys.node)
+            }
+            scope.levels &+= 1
             active = found
             mayUseWildcards = true
         } while active > 0 && !scan.isLast
+        scope.isOpen = active == 0
+        out.scope = scope
+        out.scopeKey = foldMultiply(key ^ scope.named, keys.node) ^ UInt64(scope.levels &* 2 &+ (active == 0 ? 1 : 0))
         appendEnds(of: active, inHalf: half, into: &out)
     }
 

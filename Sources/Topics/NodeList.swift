@@ -10,6 +10,10 @@ public struct NodeList: ~Copyable {
     var frontier: UnsafeMutablePointer<UInt32>
     /// Ids in each of the two halves of `frontier`.
     var frontierCapacity: Int
+    /// Of the last match.
+    var scope = MatchScope()
+    /// Of the last match: a hash over what was looked at. Topics with different patterns differ in it.
+    public internal(set) var scopeKey: UInt64 = 0
 
     public init() {
         capacity = 32

@@ -47,6 +47,12 @@ func bareSession(slot: UInt32, generation: UInt32, _ zone: UnsafePointer<Zone>) 
 }
 
 extension Shard {
+    /// The route to a topic of a publisher whose topics do not differ.
+    func findRoute(_ topic: Bytes) -> RouteRef {
+        var hash = Topics.hash(topic, seed: table.seed)
+        return findRoute(topic, &hash, ofMany: 0)
+    }
+
     /// A session of this shard that is in no registry.
     func bareSession() -> SessionRef {
         let (slot, s) = sessions.take()

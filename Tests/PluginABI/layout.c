@@ -77,7 +77,7 @@ static void tables(void) {
   M(martlet_hooks_v1, defer); M(martlet_hooks_v1, resume);
   S(martlet_auth_v1); M(martlet_auth_v1, add); M(martlet_auth_v1, defer); M(martlet_auth_v1, answer);
   S(martlet_acl_v1); M(martlet_acl_v1, add); M(martlet_acl_v1, defer); M(martlet_acl_v1, answer);
-  M(martlet_acl_v1, invalidate);
+  M(martlet_acl_v1, invalidate); M(martlet_acl_v1, any_topic);
   S(martlet_psk_v1); M(martlet_psk_v1, add);
   S(martlet_pubsub_v1); M(martlet_pubsub_v1, publish); M(martlet_pubsub_v1, subscribe);
   M(martlet_pubsub_v1, unsubscribe); M(martlet_pubsub_v1, session_subscribe); M(martlet_pubsub_v1, session_deliver);

@@ -138,6 +138,8 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
 
     func endFeeds(of owner: UInt32) { note("endFeeds") }
 
+    func setAnyTopic(ctx: UnsafeRawPointer?) -> martlet_status { martlet_status(MARTLET_OK) }
+
     func makeDeferral(ctx: UnsafeRawPointer?, timeoutMS: UInt32) -> martlet_deferred {
         let owner = currentOwner.load(ordering: .relaxed)
         return deferrals.withLock { state in

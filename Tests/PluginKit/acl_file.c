@@ -123,6 +123,30 @@ static void what_a_filter_covers(const char *image) {
   fake_end(f);
 }
 
+static bool any(fake *f, const char *user, int action, const char *topic, int verdict) {
+  CHECK(ask(f, "c", user, AT, action, topic) == verdict);
+  return f->any_topic;
+}
+
+/* Only where no rule had to be compared with the topic. */
+static void what_holds_for_any_topic(const char *image) {
+  fake *f = with_rules(image,
+                       "{allow, {user, \"free\"}, publish, [\"$SYS/#\", \"#\"]}.\n"
+                       "{deny, {user, \"mute\"}, publish, [\"#\"]}.\n"
+                       "{allow, {user, \"exact\"}, publish, [{eq, \"#\"}]}.\n"
+                       "{deny, {user, \"some\"}, pubsub, [\"a/#\"]}.\n"
+                       "{allow, {user, \"some\"}, pubsub, [\"#\"]}.\n"
+                       "{deny, all, subscribe, [\"x\"]}.\n");
+  CHECK(any(f, "free", PUB, "t", ALLOW) && any(f, "free", PUB, "$SYS/x", ALLOW) && any(f, "mute", PUB, "t", DENY));
+  CHECK(any(f, "eve", PUB, "t", NONE) && !any(f, "exact", PUB, "t", NONE));
+  CHECK(!any(f, "some", PUB, "t", ALLOW) && !any(f, "some", PUB, "a/b", DENY));
+  CHECK(!any(f, "free", SUB, "t", NONE) && !any(f, "free", SUB, "x", DENY));
+  fake_end(f);
+  f = with_rules(image, "{allow, {user, \"some\"}, publish, [\"a\"]}. {allow, all}.\n");
+  CHECK(!any(f, "some", PUB, "t", ALLOW) && any(f, "free", PUB, "t", ALLOW) && any(f, "some", SUB, "t", ALLOW));
+  fake_end(f);
+}
+
 static void the_dollar_guard_is_off(const char *image) {
   fake *f = with_rules(image, "{deny, all, pubsub, [\"#\"]}.\n");
   CHECK(ask(f, "c", NULL, AT, PUB, "$SYS/x") == DENY && ask(f, "c", NULL, AT, SUB, "$SYS/#") == DENY);
@@ -193,6 +217,7 @@ int main(int argc, char **argv) {
   shipped_rules(argv[1], argv[2]);
   whom_a_rule_is_about(argv[1]);
   what_a_filter_covers(argv[1]);
+  what_holds_for_any_topic(argv[1]);
   the_dollar_guard_is_off(argv[1]);
   errors_name_file_line_and_what_was_expected(argv[1]);
   reload(argv[1]);

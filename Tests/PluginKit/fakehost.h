@@ -53,7 +53,7 @@ typedef struct fake {
   uint64_t next_deferral;
   int32_t answered, answer_verdict, stale_answers, invalidations, stopped_calls;
   uint8_t answer_reason;
-  bool answer_super;
+  bool answer_super, any_topic; /* any_topic: said in the last fake_acl */
   char auth_data[4096], auth_username[2048]; /* of the last fake_auth_step, terminated */
   int64_t metric[FAKE_MAX];
   martlet_feed feeds[FAKE_FEEDS]; /* oldest first; of them feeds_before of the image that is being replaced */

@@ -238,11 +238,17 @@ static martlet_status acl_invalidate(const martlet_host *host, martlet_client cl
   FAKE(host)->invalidations++;
   return MARTLET_OK;
 }
-const martlet_acl_v1 fake_acl_table = {sizeof fake_acl_table, acl_add, acl_defer, acl_answer, acl_invalidate};
+static martlet_status acl_any_topic(const martlet_acl_req *request) {
+  ((fake *)request->ctx)->any_topic = true;
+  return MARTLET_OK;
+}
+const martlet_acl_v1 fake_acl_table = {sizeof fake_acl_table, acl_add, acl_defer, acl_answer, acl_invalidate,
+                                       acl_any_topic};
 
 int32_t fake_acl(fake *f, fake_client c, int action, const char *topic) {
   int32_t verdict = MARTLET_IGNORE;
   fake_current = 0;
+  f->any_topic = false;
   for (int i = 0; i < FAKE_MAX && verdict == MARTLET_IGNORE; i++)
     if (f->now.regs[i].kind == FAKE_ACL) {
       lent l = lend();

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which filters match which topics."""
+import itertools
+import random
+
 from wire import *
 
 MATCHES = [
@@ -107,3 +110,46 @@ def test_deep_topics(b, v):
     c.subscribe([(deep, 0), (b.topic("l/" + "+/" * 98 + "l"), 0), (b.topic("l/l/l/#"), 0)])
     c.publish(deep, b"down there")
     c.expect_publish(deep, b"down there")
+
+
+def matches(filter_, topic):
+    """For topics without $ in the first level."""
+    for f, t in itertools.zip_longest(filter_.split("/"), topic.split("/")):
+        if f == "#":
+            return True
+        if f is None or t is None or f not in ("+", t):
+            return False
+    return True
+
+
+@limit(120)
+def test_topics_of_a_kind_while_filters_come_and_go(b):
+    """5.0: [MQTT-3.3.2-3]. What is known of topics that no filter tells apart ends with one that does."""
+    dice, root = random.Random(5), b.topic("kinds")
+    level = lambda: dice.choice(["a", "b", "long-level-name"])
+    pub, readers = b.client(4, "publisher"), [b.client(5, f"reader{i}") for i in range(4)]
+    wanted = {c: [] for c in readers}
+    for c in readers:
+        c.subscribe(f"{root}/end", 0)
+    for turn in range(120):
+        c = dice.choice(readers)
+        if len(wanted[c]) < 3:
+            levels = [dice.choice(["+", level()]) for _ in range(dice.randint(1, 4))]
+            levels += dice.choice([[], ["#"], [str(turn * 8 + 4)]])
+            filter_ = f"{root}/{'/'.join(levels)}"
+            if filter_ not in wanted[c]:
+                c.subscribe(filter_, 0)
+                wanted[c].append(filter_)
+        else:
+            filter_ = wanted[c].pop(dice.randrange(3))
+            c.unsubscribe(filter_)
+        stem = [level() for _ in range(dice.randint(1, 4))]
+        topics = [f"{root}/{'/'.join(stem)}/{turn * 8 + i}" for i in range(8)]
+        for topic in topics + [f"{root}/end"]:
+            pub.publish(topic, b"x")
+        for c in readers:
+            expected = [t for t in topics if any(matches(f, t) for f in wanted[c])]
+            got = []
+            while (p := c.expect_publish()).topic != f"{root}/end":
+                got.append(p.topic)
+            assert got == expected, (turn, wanted[c], got, expected)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """User names, passwords and rules, with the plugins auth_username and acl_file."""
 from wire import *
+from wire.cplugin import compile_plugin, quoted
 
 MARTLET_ONLY = True
 CONFIG = {"mqtt.allow_anonymous": "false"}
@@ -74,6 +75,59 @@ def test_denied_publish(b, v):
     c.quiet()
     sub.quiet()
     c.deliver("open/x", b"x", 1)
+
+
+def test_one_answer_for_all_topics_lasts_until_the_rules_change(b):
+    """acl_file says so where no rule had to look at the topic; another client's rules are nobody else's."""
+    (b.dir / "etc/acl.conf").write_text('{allow, {user, "ada"}, publish, ["#"]}. {deny, all}.')
+    assert b.ctl("acl", "reload").returncode == 0
+    c = b.client(5, **ADA)
+    for topic in ("a", "b", "a"):
+        c.deliver(topic, b"x", 1, codes=(0x10,))
+    c.subscribe("a", codes=[0x87])
+    rules(b)
+    for topic in ("a", "c"):
+        c.deliver(topic, b"x", 1, codes=(0x87,))
+    c.deliver("open/x", b"x", 1, codes=(0x10,))
+    c.deliver("d", b"x", 1, codes=(0x87,))
+
+
+def test_answers_for_any_topic(b):
+    """Asked once where the module says that it looks at no topic; each time anew where it, or one before, does not."""
+    (b.dir / "etc/acl.conf").write_text("{allow, all}.")
+    assert b.ctl("acl", "reload").returncode == 0
+    compile_plugin(b, "any_acl", "any_acl", [quoted("ID", "any_acl")])
+    b.load("any_acl")
+    said = lambda: dict(pair.split("=") for pair in b.ctl("any_acl").stdout.split())
+    asked = lambda: int(said()["calls"])
+    topics = [f"t/{i}" for i in range(10)]
+
+    def ask(user, wanted, calls, topics=topics):
+        before, c = asked(), users[user]
+        for topic in topics:
+            c.deliver(topic, b"x", 1, codes=(wanted,))
+        assert asked() - before == calls, (user, asked() - before)
+
+    users = {}
+    for user in ("any", "none", "some", "pass", "later"):
+        add = b.ctl("users", "add", user, "secret")
+        assert add.returncode == 0, add
+        users[user] = b.client(5, user, username=user, password="secret")
+    ask("any", 0x10, 1)
+    ask("none", 0x87, 1)
+    ask("some", 0x10, 10)
+    ask("some", 0x10, 0)
+    ask("pass", 0x10, 10)
+    ask("pass", 0x87, 1, ["no"])
+    ask("later", 0x10, 10)
+    ask("later", 0x87, 1, ["no"])
+    assert b.ctl("any_acl", "forget").returncode == 0
+    ask("any", 0x10, 1)
+    ask("none", 0x87, 1)
+    assert said()["outside"] == "-8", said()
+    assert b.ctl("plugins", "unload", "any_acl").returncode == 0
+    users["none"].deliver("t/1", b"x", 1, codes=(0x10,))
+    rules(b)
 
 
 def test_identifier_is_free_after_a_refused_pubrec(b):

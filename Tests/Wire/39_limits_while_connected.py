@@ -286,7 +286,11 @@ def test_deaf_client_is_sent_nothing_twice(b):
 
 
 def test_acl_cache_size_is_that_of_a_loop(b):
-    """Two answers are remembered here: the same topics again ask nobody, three in turn push each other out."""
+    """Two answers are remembered here: the same topics again ask nobody, three in turn push each other out. Where no
+    rule looked at the topic one answer would be for all."""
+    shipped = (b.dir / "etc/acl.conf").read_text()
+    (b.dir / "etc/acl.conf").write_text('{deny, all, publish, ["never"]}. {allow, all}.')
+    assert b.ctl("acl", "reload").returncode == 0
     c = b.client(4)
 
     def hits(*topics):
@@ -298,6 +302,9 @@ def test_acl_cache_size_is_that_of_a_loop(b):
     assert hits("a", "a", "a", "b", "a") == 3
     assert hits("c", "d", "b", "c", "d", "b") == 0
     assert hits("b", "d") == 2
+    (b.dir / "etc/acl.conf").write_text(shipped)
+    assert b.ctl("acl", "reload").returncode == 0
+    assert hits("any", "topic", "at all") == 2
 
 
 def test_the_size_by_client_of_emq_has_no_effect_and_says_so(b):

@@ -55,4 +55,8 @@ nonisolated(unsafe) let aclTable = permanent(
             let instance = instance(host)
             guard instance.phase != .gone else { return statusStale }
             return instance.host.broker.invalidateACL(client)
+        },
+        any_topic: { request in
+            guard let broker = currentBroker, isLoopThread else { return statusState }
+            return broker.setAnyTopic(ctx: request.pointee.ctx)
         }))

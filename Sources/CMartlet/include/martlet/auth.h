@@ -87,6 +87,10 @@ typedef struct martlet_acl_v1 {
   martlet_status (*MARTLET_NN answer)(const martlet_host *MARTLET_NN, martlet_deferred, int32_t verdict);
   /** [any] Forget cached answers of one client, or of all with 0. */
   martlet_status (*MARTLET_NN invalidate)(const martlet_host *MARTLET_NN, martlet_client or_zero);
+  /** [loop] Inside martlet_acl_fn, before it returns MARTLET_ALLOW, MARTLET_DENY or MARTLET_IGNORE: it would be the
+   *  same for every topic, QoS and retain flag of this client and action, so the host need not ask for each. Then it is
+   *  cached for all of them. It counts only if the modules that were asked before said so too. */
+  martlet_status (*MARTLET_NN any_topic)(const martlet_acl_req *MARTLET_NN);
 } martlet_acl_v1;
 
 #include "end.h"
