@@ -64,7 +64,8 @@ struct Route {
     /// The node of the only filter that the topic matches, in a route that nobody keeps; else 0.
     var node: UInt32 = 0
     fileprivate var topicCount: UInt32
-    fileprivate var bytes: UInt32
+    /// Of the whole allocation.
+    fileprivate(set) var bytes: UInt32
 
     var groupCount: Int { Int(groupCount32) }
     var isEmpty: Bool { targetCount == 0 && remote == 0 && groupCount == 0 }

@@ -19,12 +19,17 @@ struct RoutePatterns: ~Copyable {
     }
 
     private let entries: UnsafeMutablePointer<Entry>
+    private let mostBytes: Int
+    /// Of the routes that are kept.
+    private(set) var bytes = 0
     private static let bits: UInt64 = 12
     private static let capacity = 1 << Int(bits)
     /// So many topics one after the other that are not covered, and the pattern is not looked at any more.
     private static let patience: UInt8 = 8
 
-    init() {
+    /// - Parameter mostBytes: that all routes may take. One more, and all of them are forgotten.
+    init(mostBytes: Int = 16 << 20) {
+        self.mostBytes = mostBytes
         let bytes = Self.capacity * MemoryLayout<Entry>.stride
         // Untouched memory costs nothing, and all zero is an empty entry.
         entries = UnsafeMutableRawPointer(calloc(bytes + 64, 1)!).alignedUp(toMultipleOf: 64)
@@ -61,11 +66,11 @@ struct RoutePatterns: ~Copyable {
     }
 
     /// Whether a route should be kept for topics like the one matched last: the one before was of the same kind.
-    func isWorthKeeping(_ publisher: UInt64, _ key: UInt64) -> Bool {
+    mutating func isWorthKeeping(_ publisher: UInt64, _ key: UInt64) -> Bool {
         let entry = entry(publisher)
         if entry.pointee.publisher == publisher, entry.pointee.key == key { return true }
         if entry.pointee.publisher != publisher {
-            free(entry.pointee.route)
+            discard(entry.pointee.route)
             entry.pointee = Entry(publisher: publisher)
         }
         entry.pointee.key = key
@@ -73,19 +78,29 @@ struct RoutePatterns: ~Copyable {
     }
 
     /// After `isWorthKeeping`. Owns the route from here on.
-    func insert(_ publisher: UInt64, _ pattern: TopicPattern, _ route: RouteRef) {
+    mutating func insert(_ publisher: UInt64, _ pattern: TopicPattern, _ route: RouteRef) {
         let entry = entry(publisher)
-        free(entry.pointee.route)
+        discard(entry.pointee.route)
+        entry.pointee.route = nil
+        if bytes + Int(route.pointee.bytes) > mostBytes { clear() }
+        bytes += Int(route.pointee.bytes)
+        entry.pointee.publisher = publisher
         entry.pointee.route = route
         entry.pointee.pattern = pattern
         entry.pointee.misses = 0
     }
 
     /// Routes that are still needed are there again after two messages.
-    func clear() {
+    mutating func clear() {
         for i in 0..<Self.capacity where entries[i].publisher != 0 {
-            free(entries[i].route)
+            discard(entries[i].route)
             entries[i] = Entry()
         }
+    }
+
+    private mutating func discard(_ route: RouteRef?) {
+        guard let route else { return }
+        bytes -= Int(route.pointee.bytes)
+        free(route)
     }
 }

@@ -28,7 +28,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     var connections = Slab<Connection>()
     var sessions = Slab<Session>()
     var routes = RouteCache()
-    let patterns = RoutePatterns()
+    var patterns = RoutePatterns()
     var builder = RouteBuilder()
     var nodes = NodeList()
     /// Epochs of this shard's own subscriptions, laid out as the table's.

@@ -71,4 +71,19 @@ struct RoutePatternTests {
         #expect(ask("t/x").hash != nil && ask("t/y").hash != nil && ask("t/z").hash == nil)
         #expect(ask("t/z").receivers == 1)
     }
+
+    @Test("Routes take as many bytes as they may, and are found again")
+    func limit() {
+        subscribe(0, "t/#")
+        model.broker.shards[0].patterns = RoutePatterns(mostBytes: 1_000)
+        var most = 0
+        for publisher in 1...50 {
+            for i in 0..<3 { #expect(ask("t/\(publisher)/\(i)", of: UInt64(publisher)).receivers == 1) }
+            #expect(ask("t/\(publisher)/x", of: UInt64(publisher)).hash == nil)
+            most = max(most, model.broker.shards[0].patterns.bytes)
+        }
+        #expect(most > 500 && most <= 1_000)
+        model.broker.shards[0].patterns.clear()
+        #expect(model.broker.shards[0].patterns.bytes == 0)
+    }
 }
