@@ -73,21 +73,8 @@ extension Shard {
     /// A parcel whose message lies in the input of the loop that sent it.
     @inline(never)
     func receiveLent(_ parcel: UnsafeMutablePointer<Parcel>) {
-        var p = UnsafeRawPointer(parcel) + MemoryLayout<Parcel>.stride
-        let loan = p.load(as: Loan.self)
-        p += MemoryLayout<Loan>.stride
-        func next(_ count: UInt32) -> Bytes {
-            defer { p += Int(count) }
-            return Bytes(start: count == 0 ? nil : p, count: Int(count))
-        }
-        let properties = next(parcel.pointee.propertiesCount)
-        let clientID = next(parcel.pointee.clientIDCount)
-        let username = next(parcel.pointee.usernameCount)
-        var message = Message(
-            topic: Bytes(start: loan.topic, count: Int(parcel.pointee.topicCount)),
-            payload: Bytes(start: loan.payload, count: Int(parcel.pointee.payloadCount)), properties: properties,
-            qos: parcel.pointee.qos, flags: parcel.pointee.flags, expiry: parcel.pointee.expiry,
-            timestamp: parcel.pointee.timestamp, id: parcel.pointee.id, clientID: clientID, username: username)
+        let loan = (UnsafeRawPointer(parcel) + MemoryLayout<Parcel>.stride).load(as: Loan.self)
+        var message = unpack(parcel, lent: loan)
         input = loan.block
         withUnsafeMutablePointer(to: &message) { deliver($0, parcel) }
         input = nil

@@ -255,17 +255,24 @@ extension Shard {
         chunk.pointee.referred = 0
     }
 
-    private func unpack(_ parcel: UnsafeMutablePointer<Parcel>) -> Message {
+    /// The message, whose bytes are the parcel's. Of a `lent` one topic and payload are in the sender's input.
+    @inline(__always)
+    func unpack(_ parcel: UnsafeMutablePointer<Parcel>, lent loan: Loan? = nil) -> Message {
         var p = UnsafeRawPointer(parcel) + MemoryLayout<Parcel>.stride
+        if loan != nil { p += MemoryLayout<Loan>.stride }
         func next(_ count: UInt32) -> Bytes {
             defer { p += Int(count) }
             return Bytes(start: count == 0 ? nil : p, count: Int(count))
         }
-        let topic = next(parcel.pointee.topicCount)
+        let topic =
+            loan.map { Bytes(start: $0.topic, count: Int(parcel.pointee.topicCount)) }
+            ?? next(parcel.pointee.topicCount)
         let properties = next(parcel.pointee.propertiesCount)
         let clientID = next(parcel.pointee.clientIDCount)
         let username = next(parcel.pointee.usernameCount)
-        let payload = next(parcel.pointee.payloadCount)
+        let payload =
+            loan.map { Bytes(start: $0.payload, count: Int(parcel.pointee.payloadCount)) }
+            ?? next(parcel.pointee.payloadCount)
         return Message(
             topic: topic, payload: payload, properties: properties, qos: parcel.pointee.qos,
             flags: parcel.pointee.flags, expiry: parcel.pointee.expiry, timestamp: parcel.pointee.timestamp,
