@@ -124,10 +124,16 @@ extension Shard {
     }
 
     /// Counts the decision at hand and returns the answer recorded for it, if a plugin has already given one.
+    @inline(__always)
     func nextAnswer(_ c: ConnectionRef) -> Replay.Answer? {
         decision += 1
         guard let replay = c.pointee.replay else { return nil }
-        return replay.pointee.answers.last { $0.decision == decision }
+        return recorded(replay)
+    }
+
+    @inline(never)
+    private func recorded(_ replay: UnsafeMutablePointer<Replay>) -> Replay.Answer? {
+        replay.pointee.answers.last { $0.decision == decision }
     }
 
     /// An auth module that answered at once is not asked again when the packet comes back for the sake of its will:

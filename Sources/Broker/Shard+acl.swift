@@ -19,7 +19,24 @@ extension Shard {
         guard chains.pointee.acl.count > 0 else {
             return c.pointee.zone.pointee.aclNomatchAllows ? .allowed : .denied
         }
+        if action == MARTLET_ACL_PUBLISH, c.pointee.flags.contains(.aclForAnyTopic),
+            let isAllowed = answerForAnyTopic(c)
+        {
+            return isAllowed ? .allowed : .denied
+        }
         return askACL(c, topic, hash, action, qos, retain)
+    }
+
+    /// What the ACL said of all the client may publish to; nil: it is to be asked again.
+    @inline(__always)
+    private func answerForAnyTopic(_ c: ConnectionRef) -> Bool? {
+        let key = ACLCache.Key(
+            connection: handle(c), hash: ACLCache.anyTopic, check: 0, action: UInt8(MARTLET_ACL_PUBLISH),
+            generation: aclGeneration &+ c.pointee.aclGeneration)
+        guard c.pointee.zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) else { return nil }
+        counters.count(.aclChecks)
+        counters.count(.aclCacheHits)
+        return isAllowed
     }
 
     @inline(never)
@@ -28,18 +45,11 @@ extension Shard {
     ) -> Permission {
         counters.count(.aclChecks)
         let zone = c.pointee.zone
+        if action == MARTLET_ACL_PUBLISH { c.pointee.flags.remove(.aclForAnyTopic) }
+        let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
         var key = ACLCache.Key(
-            connection: handle(c), hash: ACLCache.anyTopic, check: 0, action: action,
-            generation: aclGeneration &+ c.pointee.aclGeneration)
-        if c.pointee.flags.contains(.aclForAnyTopic), action == MARTLET_ACL_PUBLISH {
-            if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
-                counters.count(.aclCacheHits)
-                return isAllowed ? .allowed : .denied
-            }
-            c.pointee.flags.remove(.aclForAnyTopic)
-        }
-        key.hash = hash != 0 ? hash : Topics.hash(topic, seed: table.seed)
-        key.check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
+            connection: handle(c), hash: hash != 0 ? hash : Topics.hash(topic, seed: table.seed), check: check,
+            action: action, generation: aclGeneration &+ c.pointee.aclGeneration)
         if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
             counters.count(.aclCacheHits)
             return isAllowed ? .allowed : .denied
