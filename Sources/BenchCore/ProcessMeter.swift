@@ -38,8 +38,12 @@ public struct ProcessMeter: Sendable {
         return CPU(user: user / ticks, system: system / ticks, scheduled: scheduledSeconds())
     }
 
+    /// Its threads' numbers. The folder's dots are none: `task/..` is the process, whose schedstat is the first
+    /// thread's once more.
+    var threads: [Int32] { Self.entries(of: "/proc/\(pid)/task").compactMap { Int32($0) } }
+
     private func scheduledSeconds() -> Double {
-        Self.entries(of: "/proc/\(pid)/task").reduce(0) { sum, thread in
+        threads.reduce(0) { sum, thread in
             let text = Self.read("/proc/\(pid)/task/\(thread)/schedstat")
             return sum + (text?.split(separator: " ").first.flatMap { Double($0) } ?? 0) / 1e9
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Testing
 
 @testable import BenchCore
@@ -107,5 +108,26 @@ import Testing
         #expect(memory.resident >= memory.anonymous && memory.anonymous > 0)
         #expect(ProcessMeter.own().cpu() != nil)
         #expect(ProcessMeter(pid: -1).cpu() == nil)
+    }
+
+    @Test func eachThreadIsCountedOnce() throws {
+        let threads = ProcessMeter.own().threads
+        #expect(threads.filter { $0 == getpid() }.count == 1)
+        #expect(Set(threads).count == threads.count)
+    }
+
+    /// A process of one thread: where the two clocks differ, one of them is misread.
+    @Test func theSchedulersClockAndTheCoarseOneAgree() throws {
+        let work = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo $$; exec sleep 600"
+        let pipe = try #require(popen(work, "r"))
+        var line = [CChar](repeating: 0, count: 32)
+        _ = fgets(&line, Int32(line.count), pipe)
+        let digits = String(decoding: line.prefix { $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let child = try #require(Int32(digits))
+        let cpu = ProcessMeter(pid: child).cpu()
+        kill(child, SIGKILL)
+        pclose(pipe)
+        let read = try #require(cpu)
+        #expect(read.total > 0.1 && abs(read.scheduled - read.total) < 0.1 * read.total + 0.03)
     }
 }
