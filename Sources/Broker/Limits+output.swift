@@ -49,7 +49,7 @@ extension Shard {
                 continue
             }
             noteProgress(&entry, c.pointee.transport)
-            let timeout = broker.listenerState(c.pointee.listener).terms.sendTimeout
+            let timeout = listeners.with(c.pointee.listener) { $0.terms.sendTimeout }
             if timeout > 0 && now >= entry.since + timeout {
                 giveUpOn(c)
             } else {
@@ -68,7 +68,7 @@ extension Shard {
 
     /// No DISCONNECT would get through, and the kernel is not to keep its buffer for the client: a reset.
     private func giveUpOn(_ c: ConnectionRef) {
-        broker.countShutdown(c.pointee.listener, "send_timeout")
+        listeners.with(c.pointee.listener) { $0.count("send_timeout") }
         var hard = Glibc.linger(l_onoff: 1, l_linger: 0)
         setsockopt(
             c.pointee.transport.pointee.fd, SOL_SOCKET, SO_LINGER, &hard, socklen_t(MemoryLayout<Glibc.linger>.size))

@@ -23,7 +23,7 @@ struct ConnectionLimits {
 /// Reading pauses while a client is over its limit, and TCP makes it wait: nothing is dropped.
 extension Shard {
     func makeLimits(_ c: ConnectionRef) {
-        let bytes = broker.listenerState(c.pointee.listener).terms.rateLimit
+        let bytes = listeners.with(c.pointee.listener) { $0.terms.rateLimit }
         let publishes = c.pointee.zone.pointee.publishLimit
         guard !bytes.isNone || !publishes.isNone else { return }
         let limits = UnsafeMutablePointer<ConnectionLimits>.allocate(capacity: 1)

@@ -111,8 +111,9 @@ final class ListenerTable: Sendable {
 
     deinit { free(cells) }
 
-    subscript(number: UInt16) -> ListenerState {
-        Unmanaged<ListenerState>.fromOpaque(cr_load_ptr(cells + Int(number))!).takeUnretainedValue()
+    /// Not retained: it stays as long as the table, and its count would go from core to core with each connection.
+    func with<Result>(_ number: UInt16, _ body: (ListenerState) -> Result) -> Result {
+        Unmanaged<ListenerState>.fromOpaque(cr_load_ptr(cells + Int(number))!)._withUnsafeGuaranteedRef(body)
     }
 
     /// - Parameter sharing: whether one of the same name will do.
@@ -147,38 +148,34 @@ extension Broker {
     /// [any] A place among the listener's connections, to be used with `accept(fd:peer:listener:)` or given back with
     /// `leavePlace`. False, and counted, when there is none.
     public func takePlace(_ listener: UInt16) -> Bool {
-        let state = listenerState(listener)
-        if state.takePlace() { return true }
-        state.count("maxlimit")
-        return false
+        listeners.with(listener) { state in
+            if state.takePlace() { return true }
+            state.count("maxlimit")
+            return false
+        }
     }
 
     /// [any] The connection ended before the broker had it.
-    public func leavePlace(_ listener: UInt16) { listenerState(listener).leavePlace() }
+    public func leavePlace(_ listener: UInt16) { listeners.with(listener) { $0.leavePlace() } }
 
     /// [loop] A connected socket whose place is taken.
     /// - Parameter layers: what stands between the socket's bytes and MQTT; nil for plain TCP.
     public func accept(fd: Int32, peer: PeerAddress, listener: UInt16, layers: LayerStack? = nil) {
-        let zone = listenerState(listener).terms.zone
+        let zone = listeners.with(listener) { $0.terms.zone }
         Shard.current.accept(
             fd: fd, peer: peer, listener: listener, zone: UnsafePointer(zones + zone), layers: layers)
     }
 
     /// [any] Why a connection ended, for `listeners`.
-    public func countShutdown(_ listener: UInt16, _ reason: StaticString) { listenerState(listener).count(reason) }
-
-    func listenerState(_ listener: UInt16) -> ListenerState { listeners[listener] }
-
-    func mountpoint(listener: UInt16, zone: UnsafePointer<Zone>) -> [UInt8] {
-        let own = listenerState(listener).mountpoint
-        return own.isEmpty ? Array(zone.pointee.mountpoint.utf8) : own
+    public func countShutdown(_ listener: UInt16, _ reason: StaticString) {
+        listeners.with(listener) { $0.count(reason) }
     }
 
-    func listenerName(_ listener: UInt16) -> String { listenerState(listener).terms.name }
+    func listenerName(_ listener: UInt16) -> String { listeners.with(listener) { $0.terms.name } }
 
     /// Counts for `listeners`.
     public func listenerCounts(_ listener: UInt16) -> (current: Int, shutdowns: [String: Int]) {
-        listenerState(listener).counts
+        listeners.with(listener) { $0.counts }
     }
 }
 

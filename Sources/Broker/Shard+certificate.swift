@@ -9,7 +9,7 @@ extension Shard {
     /// Once for a connection, at its CONNECT: what a layer below has proven by then does not change any more.
     func learnCertifiedName(_ c: ConnectionRef) {
         guard certifiedNames[c.pointee.slot] == nil else { return }
-        let wanted = broker.listenerState(c.pointee.listener).terms.certificateName
+        let wanted = listeners.with(c.pointee.listener) { $0.terms.certificateName }
         guard wanted != .unused else { return }
         let certificate = c.pointee.transport.pointee.stack?.certificate
         var name = certificate.map { wanted.name(in: $0) } ?? ""

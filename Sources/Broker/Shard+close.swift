@@ -18,7 +18,7 @@ extension Shard {
     ) {
         guard let t = adopt(fd: fd, layers: layers) else {
             Glibc.close(fd)
-            broker.leavePlace(listener)
+            listeners.with(listener) { $0.leavePlace() }
             return
         }
         begin(t, peer: peer, listener: listener, zone: zone)
@@ -53,7 +53,7 @@ extension Shard {
     func patience(_ c: ConnectionRef) -> UInt64 {
         let isReady = c.pointee.transport.pointee.stack?.isReady ?? true
         return isReady
-            ? c.pointee.zone.pointee.idleTimeout : broker.listenerState(c.pointee.listener).terms.handshakeTimeout
+            ? c.pointee.zone.pointee.idleTimeout : listeners.with(c.pointee.listener) { $0.terms.handshakeTimeout }
     }
 
     /// The shard this thread is.
@@ -155,7 +155,7 @@ extension Shard {
             refuseConnect(c, Refusal(allowed, refusal.text))
             return
         }
-        broker.countShutdown(c.pointee.listener, name)
+        listeners.with(c.pointee.listener) { $0.count(name) }
         if c.pointee.isV5, c.pointee.phase == .connected, reason.rawValue != 0 { sendDisconnect(c, refusal) }
         // The phase it leaves behind lets nothing more out. [MQTT-3.14.4-1] [MQTT-4.13.2-1]
         let publishWill = reason != .success
@@ -166,7 +166,7 @@ extension Shard {
     /// As above, where MQTT has nothing to say: a layer below it failed and has told the peer why.
     func closeSilently(_ c: ConnectionRef, counted name: StaticString) {
         guard c.pointee.phase != .closing else { return }
-        broker.countShutdown(c.pointee.listener, name)
+        listeners.with(c.pointee.listener) { $0.count(name) }
         end(c, reason: .unspecifiedError, publishWill: true)
         linger(c)
     }
@@ -222,7 +222,7 @@ extension Shard {
             aliases.deallocate()
         }
         dropEnhanced(c)
-        if !keepListener { broker.leavePlace(c.pointee.listener) }
+        if !keepListener { listeners.with(c.pointee.listener) { $0.leavePlace() } }
         counters.count(.bytesReceived, Int(c.pointee.transport.pointee.bytesIn))
         counters.count(.bytesSent, Int(c.pointee.transport.pointee.bytesOut))
         c.pointee.transport.pointee.owner = nil

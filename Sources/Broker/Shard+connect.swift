@@ -313,7 +313,8 @@ extension Shard {
     private func setMountpoint(_ c: ConnectionRef, _ s: SessionRef, _ auth: AuthAnswer?) {
         let template =
             auth.flatMap { $0.mountpoint.isEmpty ? nil : $0.mountpoint }
-            ?? broker.mountpoint(listener: c.pointee.listener, zone: c.pointee.zone)
+            ?? listeners.with(c.pointee.listener) { $0.mountpoint.isEmpty ? nil : $0.mountpoint }
+            ?? Array(c.pointee.zone.pointee.mountpoint.utf8)
         guard !template.isEmpty else { return }
         let expanded = broker.expand(template, clientID: s.pointee.clientID, username: s.pointee.username)
         c.pointee.mountpoint = expanded.withUnsafeBytes { ownBytes($0) }

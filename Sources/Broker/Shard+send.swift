@@ -82,7 +82,7 @@ extension Shard {
             counters.count(.packetsConnack)
             counters.count(.packetsSent)
         }
-        broker.countShutdown(c.pointee.listener, Shard.refusalName(reason))
+        listeners.with(c.pointee.listener) { $0.count(Shard.refusalName(reason)) }
         end(c, reason: reason, publishWill: false)
         linger(c)
     }

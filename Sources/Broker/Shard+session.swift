@@ -83,7 +83,7 @@ extension Shard {
             }
             s.pointee.expiryInterval = min(expiry, c.pointee.zone.pointee.sessionExpiry)
         }
-        broker.countShutdown(c.pointee.listener, "normal")
+        listeners.with(c.pointee.listener) { $0.count("normal") }
         // [MQTT-3.14.4-3] [MQTT-3.1.2-10]: only reason 0 drops the will.
         end(c, reason: packet.reason, publishWill: packet.reason != .success)
         // [MQTT-3.14.4-2] the client closes; we do not keep it waiting for that.

@@ -23,6 +23,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     var peerCount = 0
     let table: FilterTable
     let registry: Registry
+    let listeners: ListenerTable
     let counters = Counters()
     let inbox = Inbox()
     var connections = Slab<Connection>()
@@ -77,6 +78,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         peers = .allocate(capacity: 64)
         table = broker.table
         registry = broker.registry
+        listeners = broker.listeners
         ownEpochs = .allocate(capacity: FilterTable.epochCount)
         ownEpochs.initialize(repeating: 0, count: FilterTable.epochCount)
         outgoing = .allocate(capacity: 64)

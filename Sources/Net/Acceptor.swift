@@ -9,7 +9,8 @@ import Reactor
 final class Acceptor: @unchecked Sendable {
     private let fd: Int32
     private let loop: EventLoop
-    private unowned let listener: Listener
+    /// Not counted, for all loops would count in one place, with each connection: it stops its acceptors before it goes.
+    private let owner: Unmanaged<Listener>
     private var watch: UInt64?
     private var pause: UInt64?
     private var turn = AcceptTurn(most: Acceptor.batch)
@@ -22,7 +23,7 @@ final class Acceptor: @unchecked Sendable {
     init(fd: Int32, on loop: EventLoop, of listener: Listener) {
         self.fd = fd
         self.loop = loop
-        self.listener = listener
+        owner = .passUnretained(listener)
     }
 
     /// [main]
@@ -48,24 +49,28 @@ final class Acceptor: @unchecked Sendable {
 
     /// True when all these were there: there may be more to accept.
     private func accept(_ most: Int) -> Bool {
+        owner._withUnsafeGuaranteedRef { accept(most, for: $0) }
+    }
+
+    private func accept(_ most: Int, for listener: Listener) -> Bool {
         for _ in 0..<most {
             let wait = listener.mayAccept()
             if wait > 0 {
-                pause(for: wait)
+                pause(for: wait, listener)
                 return false
             }
             var address = sockaddr_storage()
             var length = UInt32(MemoryLayout<sockaddr_storage>.size)
             let client = cr_accept(fd, &address, &length)
             if client >= 0 {
-                welcome(client, &address)
+                welcome(client, &address, listener)
                 continue
             }
             let code = cr_errno()
             listener.acceptedNone()
             if code == EAGAIN { return false }
             if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) {
-                exhausted(code)
+                exhausted(code, listener)
                 return false
             }
             // Anything else is about one connection that is gone again.
@@ -73,7 +78,7 @@ final class Acceptor: @unchecked Sendable {
         return true
     }
 
-    private func welcome(_ client: Int32, _ address: UnsafePointer<sockaddr_storage>) {
+    private func welcome(_ client: Int32, _ address: UnsafePointer<sockaddr_storage>, _ listener: Listener) {
         let peer = PeerAddress(address)
         let broker = listener.broker
         guard listener.access.allows(peer) else {
@@ -94,8 +99,8 @@ final class Acceptor: @unchecked Sendable {
 
     // MARK: - Pauses
 
-    private func exhausted(_ code: Int32) {
-        pause(for: Self.rest)
+    private func exhausted(_ code: Int32, _ listener: Listener) {
+        pause(for: Self.rest, listener)
         guard listener.mayTell() else { return }
         let reason = String(cString: strerror(code))
         let advice = code == EMFILE ? " Raise the broker's limit of open files (ulimit -n, LimitNOFILE)." : ""
@@ -105,7 +110,7 @@ final class Acceptor: @unchecked Sendable {
                 + "clients wait until some are free.\(advice)")
     }
 
-    private func pause(for ms: UInt64) {
+    private func pause(for ms: UInt64, _ listener: Listener) {
         guard let watch, pause == nil else { return }
         listener.countPause()
         loop.rewatch(watch, events: 0)

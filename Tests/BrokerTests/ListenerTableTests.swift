@@ -25,9 +25,9 @@ struct ListenerTableTests {
                     number += 1
                     let count = published.load(ordering: .acquiring)
                     guard count > 0 else { continue }
-                    let listener = table[UInt16(number % count)]
-                    if listener.terms.name != "tcp:\(number % count)" { wrong.add(1, ordering: .relaxed) }
-                    if listener.takePlace() {
+                    table.with(UInt16(number % count)) { listener in
+                        if listener.terms.name != "tcp:\(number % count)" { wrong.add(1, ordering: .relaxed) }
+                        guard listener.takePlace() else { return }
                         places.add(1, ordering: .relaxed)
                         listener.count("normal")
                         listener.leavePlace()
@@ -47,8 +47,10 @@ struct ListenerTableTests {
         for thread in loops + [adder] { pthread_join(thread, nil) }
         #expect(wrong.load(ordering: .relaxed) == 0)
         #expect(looks.load(ordering: .relaxed) > 0)
-        #expect((0..<added).allSatisfy { table[UInt16($0)].counts.current == 0 })
-        let ended = (0..<added).reduce(0) { $0 + (table[UInt16($1)].counts.shutdowns["normal"] ?? 0) }
+        #expect((0..<added).allSatisfy { table.with(UInt16($0)) { $0.counts.current } == 0 })
+        let ended = (0..<added).reduce(0) { sum, number in
+            sum + (table.with(UInt16(number)) { $0.counts.shutdowns["normal"] } ?? 0)
+        }
         #expect(ended == places.load(ordering: .relaxed))
     }
 
