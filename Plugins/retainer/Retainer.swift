@@ -40,7 +40,7 @@ final class Retainer: Plugin {
         let numbers = try Numbers(host.metrics)
         self.numbers = numbers
         numbers.show(store)
-        try host.hooks.onMessagePublish(priority: Self.last) { [self] event in
+        try host.hooks.onMessagePublish(priority: Self.last, retainOnly: true) { [self] event in
             onPublish(event, store, numbers)
             return .next
         }

@@ -29,10 +29,12 @@ public struct ChainEntry<Function> {
     public var filter: UnsafeRawBufferPointer
     /// One element per loop.
     public var cost: UnsafeMutablePointer<CallCost>
+    /// Of the message hooks: for messages with the retain flag.
+    public var retainOnly: Bool
 
     public init(
         function: Function, user: UnsafeMutableRawPointer?, owner: UInt32, priority: Int32,
-        filter: UnsafeRawBufferPointer, cost: UnsafeMutablePointer<CallCost>
+        filter: UnsafeRawBufferPointer, cost: UnsafeMutablePointer<CallCost>, retainOnly: Bool = false
     ) {
         self.function = function
         self.user = user
@@ -40,6 +42,7 @@ public struct ChainEntry<Function> {
         self.priority = priority
         self.filter = filter
         self.cost = cost
+        self.retainOnly = retainOnly
     }
 }
 
@@ -54,6 +57,8 @@ public typealias DeliverEntry = ChainEntry<martlet_deliver_fn>
 public struct ChainSet {
     /// By hook number, in calling order.
     public var hooks: InlineArray<13, UnsafeMutableBufferPointer<HookEntry>>
+    /// message.publish concerns every message; otherwise those with the retain flag, or none.
+    public var everyPublish: Bool
     public var auth: UnsafeMutableBufferPointer<AuthEntry>
     public var acl: UnsafeMutableBufferPointer<ACLEntry>
     public var psk: UnsafeMutableBufferPointer<PSKEntry>
@@ -62,6 +67,7 @@ public struct ChainSet {
 
     public init() {
         hooks = InlineArray(repeating: UnsafeMutableBufferPointer(start: nil, count: 0))
+        everyPublish = false
         auth = UnsafeMutableBufferPointer(start: nil, count: 0)
         acl = UnsafeMutableBufferPointer(start: nil, count: 0)
         psk = UnsafeMutableBufferPointer(start: nil, count: 0)

@@ -42,6 +42,13 @@ extension Shard {
             position: 0, deferral: 0, topics: nil)
     }
 
+    /// What an entry asked to see. A hook before it may have replaced the message.
+    @inline(__always)
+    private func concerns(_ entry: UnsafePointer<HookEntry>, _ topic: Bytes, _ message: OpaquePointer?) -> Bool {
+        if entry.pointee.retainOnly, let message, !MessageRef(message).pointee.flags.contains(.retain) { return false }
+        return entry.pointee.filter.count == 0 || matches(filter: entry.pointee.filter, topic: topic)
+    }
+
     // MARK: - Notify
 
     /// Everybody is told; what they answer does not count.
@@ -51,9 +58,7 @@ extension Shard {
         withUnsafePointer(to: &context) { event.ctx = UnsafeRawPointer($0) }
         for i in 0..<entries.count {
             let entry = entries.baseAddress! + i
-            if let topic, entry.pointee.filter.count > 0, !matches(filter: entry.pointee.filter, topic: topic) {
-                continue
-            }
+            if let topic, !concerns(entry, topic, event.msg) { continue }
             _ = measured(entry) { entry.pointee.function(entry.pointee.user, &event) }
         }
     }
@@ -125,7 +130,8 @@ extension Shard {
         _ c: ConnectionRef?, _ s: SessionRef?, _ message: inout MessageRef, owned: inout Bool, skipping: UInt32 = .max
     ) -> FoldResult {
         let entries = chain(Int(MARTLET_HOOK_MESSAGE_PUBLISH))
-        guard entries.count > 0 else { return .go }
+        // What a plugin has answered counts also when it has been unloaded in the meantime.
+        guard entries.count > 0 || c?.pointee.replay != nil else { return .go }
         var start = 0
         if let c, let answer = nextAnswer(c) {
             if let replacement = answer.message {
@@ -161,10 +167,7 @@ extension Shard {
         var i = start
         while i < entries.count {
             let entry = entries.baseAddress! + i
-            if entry.pointee.owner == skipping
-                || topic != nil && entry.pointee.filter.count > 0
-                    && !matches(filter: entry.pointee.filter, topic: topic!)
-            {
+            if entry.pointee.owner == skipping || topic.map({ !concerns(entry, $0, event.msg) }) ?? false {
                 i += 1
                 continue
             }

@@ -97,13 +97,20 @@ extension Shard {
     ) -> Step {
         let s = c.pointee.session!
         let receipt = Receipt(qos: packet.qos, packetID: packet.packetID)
-        if chain(Int(MARTLET_HOOK_MESSAGE_PUBLISH)).count == 0 {
+        if !concernsHooks(c, packet) {
             withUnsafeMutablePointer(to: &message) { _ = route($0, hash, from: c, receipt: receipt) }
         } else if !publishHooked(c, s, &message, hash, receipt) {
             return .wait
         }
         countReceived(packet.qos)
         return .done
+    }
+
+    /// Whether message.publish has anything to say: an entry wants to see this message, or has seen it and answered later.
+    @inline(__always)
+    private func concernsHooks(_ c: ConnectionRef, _ packet: PublishPacket) -> Bool {
+        chains.pointee.everyPublish || c.pointee.replay != nil
+            || packet.retain && chain(Int(MARTLET_HOOK_MESSAGE_PUBLISH)).count > 0
     }
 
     /// False: a hook answers later.

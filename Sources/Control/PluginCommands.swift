@@ -74,6 +74,7 @@ extension Control {
             for line in host.chainLines() {
                 call.print(
                     "Hook(\(line.chain), plugin=\(line.plugin), priority=\(line.priority), filter=\(line.filter), "
+                        + (line.retainOnly ? "only=retain, " : "")
                         + "calls=\(line.cost.calls), errors=\(line.cost.errors), p50=\(line.cost.percentileNS(0.5))ns, "
                         + "p99=\(line.cost.percentileNS(0.99))ns)\n")
             }

@@ -17,7 +17,7 @@ final class ChainMemory {
         let psk = sorted(plugins) { $0.psk }
         let deliver = sorted(plugins) { $0.deliver }
 
-        // All entries are of one size: four words and two pointers, whatever the function's type.
+        // All entries are of one size, whatever the function's type.
         let stride = MemoryLayout<HookEntry>.stride
         let entries = hooks.reduce(0) { $0 + $1.count } + auth.count + acl.count + psk.count + deliver.count
         let filters =
@@ -27,6 +27,7 @@ final class ChainMemory {
         set = .allocate(capacity: 1)
         set.initialize(to: ChainSet())
         for (hook, entries) in hooks.enumerated() { set.pointee.hooks[hook] = writer.write(entries) }
+        set.pointee.everyPublish = set.pointee.hooks[Int(MARTLET_HOOK_MESSAGE_PUBLISH)].contains { !$0.retainOnly }
         set.pointee.auth = writer.write(auth)
         set.pointee.acl = writer.write(acl)
         set.pointee.psk = writer.write(psk)
@@ -58,7 +59,7 @@ final class ChainMemory {
                         function: registration.function, user: registration.user, owner: owner,
                         priority: registration.priority,
                         filter: UnsafeRawBufferPointer(start: bytes.isEmpty ? nil : filter, count: bytes.count),
-                        cost: registration.cost.cells))
+                        cost: registration.cost.cells, retainOnly: registration.retainOnly))
                 filter += bytes.count
             }
             entry += registrations.count * MemoryLayout<ChainEntry<F>>.stride

@@ -67,6 +67,7 @@ struct ChainRegistration<Function> {
     let user: UnsafeMutableRawPointer?
     let priority: Int32
     let filter: [UInt8]
+    let retainOnly: Bool
     let cost: CostCells
 }
 

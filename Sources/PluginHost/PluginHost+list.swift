@@ -116,17 +116,18 @@ extension PluginHost {
 
     private func costs(_ instance: PluginInstance) -> [(key: String, value: String)] {
         let chains = instance.chains
-        return chains.hooks.map { (hookNames[$0.hook], costText($0.entry.priority, $0.entry.filter, $0.entry.cost)) }
-            + chains.auth.map { ("auth", costText($0.priority, $0.filter, $0.cost)) }
-            + chains.acl.map { ("acl", costText($0.priority, $0.filter, $0.cost)) }
-            + chains.psk.map { ("psk", costText($0.priority, $0.filter, $0.cost)) }
-            + chains.deliver.map { ("subscription", costText($0.priority, $0.filter, $0.cost)) }
+        return chains.hooks.map { (hookNames[$0.hook], costText($0.entry)) }
+            + chains.auth.map { ("auth", costText($0)) }
+            + chains.acl.map { ("acl", costText($0)) }
+            + chains.psk.map { ("psk", costText($0)) }
+            + chains.deliver.map { ("subscription", costText($0)) }
     }
 
-    private func costText(_ priority: Int32, _ filter: [UInt8], _ cost: CostCells) -> String {
-        let sum = cost.sum()
-        return "priority=\(priority)" + (filter.isEmpty ? "" : ", filter=\(String(decoding: filter, as: UTF8.self))")
-            + ", calls=\(sum.calls), errors=\(sum.errors), "
+    private func costText<F>(_ entry: ChainRegistration<F>) -> String {
+        let sum = entry.cost.sum()
+        return "priority=\(entry.priority)"
+            + (entry.filter.isEmpty ? "" : ", filter=\(String(decoding: entry.filter, as: UTF8.self))")
+            + (entry.retainOnly ? ", only=retain" : "") + ", calls=\(sum.calls), errors=\(sum.errors), "
             + "p50=\(sum.percentileNS(0.5))ns, p99=\(sum.percentileNS(0.99))ns"
     }
 
@@ -153,6 +154,8 @@ public struct ChainLine: Sendable, Equatable {
     public var plugin: String
     public var priority: Int32
     public var filter: String
+    /// Messages with the retain flag alone.
+    public var retainOnly: Bool
     public var cost: CallSummary
 }
 
@@ -170,7 +173,8 @@ extension PluginHost {
         sorted(running, pick).map { owner, registration in
             ChainLine(
                 chain: name, plugin: pluginName(owner: owner) ?? "?", priority: registration.priority,
-                filter: String(decoding: registration.filter, as: UTF8.self), cost: registration.cost.sum())
+                filter: String(decoding: registration.filter, as: UTF8.self), retainOnly: registration.retainOnly,
+                cost: registration.cost.sum())
         }
     }
 

@@ -57,10 +57,12 @@ public struct Hooks {
             SubscriptionHook.call)
     }
 
+    /// - Parameter retainOnly: messages with the retain flag alone; the others then cost nothing.
     @discardableResult public func onMessagePublish(
-        priority: Int32 = 0, filter: String = "", _ body: @escaping OnPublish
+        priority: Int32 = 0, filter: String = "", retainOnly: Bool = false, _ body: @escaping OnPublish
     ) throws(PluginError) -> Registration {
-        try add(MARTLET_HOOK_MESSAGE_PUBLISH, priority, filter, PublishHook(tables, body), PublishHook.call)
+        let hook = MARTLET_HOOK_MESSAGE_PUBLISH | (retainOnly ? MARTLET_HOOK_RETAIN_ONLY : 0)
+        return try add(hook, priority, filter, PublishHook(tables, body), PublishHook.call)
     }
 
     /// Written to the client that the event names.

@@ -14,6 +14,7 @@ enum { FAKE_LIFE_LEAVES = 16 };
 typedef struct fake_reg { /* one registration; fn == NULL: free */
   martlet_token token;
   int32_t kind, priority, hook;
+  bool retain_only;
   void (*fn)(void);
   void *user;
   char text[128];

@@ -58,7 +58,8 @@ static void take_back(lent *l) {
 static martlet_status hook_add(const martlet_host *host, int32_t hook, int32_t priority, martlet_hook_fn fn,
                                martlet_bytes filter, void *user, martlet_token *out) {
   fake_reg *reg = fake_add(FAKE(host), FAKE_HOOK, (void (*)(void))fn, user, out);
-  reg->hook = hook;
+  reg->hook = hook & ~MARTLET_HOOK_RETAIN_ONLY;
+  reg->retain_only = hook & MARTLET_HOOK_RETAIN_ONLY;
   reg->priority = priority;
   snprintf(reg->text, sizeof reg->text, "%.*s", (int)filter.len, filter.ptr);
   return MARTLET_OK;
@@ -102,7 +103,8 @@ static int32_t run_hooks(fake *f, martlet_event *ev) {
   owner = f;
   fake_current = 0;
   for (int i = 0; i < FAKE_MAX && verdict == MARTLET_NEXT; i++)
-    if (f->now.regs[i].kind == FAKE_HOOK && f->now.regs[i].hook == ev->hook)
+    if (f->now.regs[i].kind == FAKE_HOOK && f->now.regs[i].hook == ev->hook &&
+        (!f->now.regs[i].retain_only || ev->msg->fields.retain))
       verdict = ((martlet_hook_fn)f->now.regs[i].fn)(f->now.regs[i].user, ev);
   fake_current = MARTLET_ON_MAIN;
   return verdict;

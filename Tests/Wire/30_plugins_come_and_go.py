@@ -160,6 +160,33 @@ def test_show_and_hooks_name_the_plugin(b):
     fails(b.ctl("plugins", "show", "no_such_plugin"), "not_found")
 
 
+def test_hooks_for_messages_with_the_retain_flag_alone(b):
+    """Others are not shown to them, not counted, and not looked at; a hook before them may set the flag."""
+    compile_plugin(b, "only_retained", "only_retained", [quoted("ID", "only_retained")])
+    b.load("only_retained")
+    counters = lambda: [int(pair.split("=")[1]) for pair in b.ctl("only_retained").stdout.split()]
+    sub, c = b.client(5, "sub"), b.client(5, "pub")
+    sub.subscribe([("a/#", 8), ("turned", 8)])  # Retain As Published
+    for topic, retain, seen in (("a/b", 0, [0, 0, 0]), ("a/b", 1, [1, 1, 1]), ("a/b/c", 1, [2, 2, 1]),
+                                ("turned", 0, [2, 2, 1])):
+        c.deliver(topic, b"x", 1, retain=retain)
+        assert sub.expect("PUBLISH").retain == retain
+        assert counters() == seen, (topic, retain, counters())
+    lines = [line for line in b.ctl("hooks").stdout.splitlines() if "plugin=only_retained" in line]
+    assert len(lines) == 3 and all("only=retain" in line for line in lines), lines
+    assert "calls=2," in lines[0] and "calls=1," in lines[1] and "calls=2," in lines[2], lines
+    assert b.ctl("only_retained", "on").returncode == 0
+    for topic, retain, seen in (("turned", 1, [3, 3, 1]), ("a/b", 0, [3, 3, 1])):
+        c.deliver(topic, b"x", 1)
+        assert sub.expect("PUBLISH").retain == retain
+        assert counters() == seen, (topic, counters())
+    assert b.ctl("only_retained", "off").returncode == 0
+    c.deliver("turned", b"x", 1)
+    assert sub.expect("PUBLISH").retain == 0 and counters() == [3, 3, 1]
+    assert (got := b.ctl("only_retained", "bad").stdout) == "client=-1\nbit=-1\n"
+    assert b.ctl("plugins", "unload", "only_retained").returncode == 0
+
+
 def test_templates_load_and_unload(b):
     """The two templates that ship, if they ship."""
     for name in ("plugin_template", "plugin_template_c"):

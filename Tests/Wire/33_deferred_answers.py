@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An auth plugin that answers later, from a thread of its own: only its own client waits."""
+import re
 import time
 
 from wire import *
-from wire.cplugin import compile_plugin
+from wire.cplugin import compile_plugin, quoted
 
 MARTLET_ONLY = True
 PLUGINS = []
@@ -173,3 +174,19 @@ def test_unload_with_answers_open(b):
         assert p is None or p.name == "CONNACK", p
     assert "slow_auth" not in b.maps()
     b.client(5).quiet()
+
+
+def test_an_open_publish_hook_decides_even_when_it_was_the_only_one(b):
+    """The chain's default is MARTLET_STOP: acknowledged and dropped, though no hook is left when the packet goes on."""
+    compile_plugin(b, "only_retained", "only_retained", [quoted("ID", "only_retained")])
+    b.load("only_retained")
+    assert b.ctl("only_retained", "on").returncode == 0
+    sub, c = b.client(5, "sub"), b.client(5, "pub")
+    sub.subscribe("never")
+    c.send(publish(5, "never", b"x", 1, pid=7))
+    shown = lambda: b.ctl("plugins", "show", "only_retained").stdout
+    wait_until(lambda: re.search(r"deferrals_open\W+1\b", shown()), "a deferral")
+    assert b.ctl("plugins", "unload", "only_retained").returncode == 0
+    c.expect("PUBACK", pid=7)
+    c.deliver("never", b"y", 1)
+    assert sub.expect("PUBLISH").payload == b"y"

@@ -9,12 +9,17 @@ nonisolated(unsafe) let hooksTable = permanent(
         size: size(of: martlet_hooks_v1.self),
         add: { host, hook, priority, function, filter, user, out in
             registering(host, "hooks.add", out) { instance throws(RegistrationError) in
-                guard (0..<Int32(MARTLET_HOOK_COUNT_V1)).contains(hook) else {
+                let retainOnly = hook & Int32(MARTLET_HOOK_RETAIN_ONLY) != 0
+                let point = hook & ~Int32(MARTLET_HOOK_RETAIN_ONLY)
+                guard (0..<Int32(MARTLET_HOOK_COUNT_V1)).contains(point) else {
                     throw RegistrationError(statusInvalid, "there is no hook point \(hook)")
                 }
+                guard !retainOnly || messageHooks.contains(point) else {
+                    throw RegistrationError(statusInvalid, "\(hookNames[Int(point)]) has no message, retained or not")
+                }
                 let filter = try chainFilter(filter, mayBeEmpty: true)
-                return try addToChain(instance, function, user, priority, filter) { chains, registration in
-                    chains.hooks.append((Int(hook), registration))
+                return try addToChain(instance, function, user, priority, filter, retainOnly) { chains, registration in
+                    chains.hooks.append((Int(point), registration))
                 }
             }
         },
@@ -45,6 +50,8 @@ nonisolated(unsafe) let hooksTable = permanent(
             return instance.host.broker.resumeHook(deferral, verdict: verdict, replacement: message)
         }))
 
+private let messageHooks = Int32(MARTLET_HOOK_MESSAGE_PUBLISH)...Int32(MARTLET_HOOK_MESSAGE_DROPPED)
+
 /// A topic filter for a chain entry, copied.
 func chainFilter(_ filter: martlet_bytes, mayBeEmpty: Bool) throws(RegistrationError) -> [UInt8] {
     guard let bytes = filter.buffer, bytes.count <= maximumTopicLength else {
@@ -60,7 +67,7 @@ func chainFilter(_ filter: martlet_bytes, mayBeEmpty: Bool) throws(RegistrationE
 /// Adds a function to a chain; a running plugin's takes effect before this returns.
 func addToChain<F>(
     _ instance: PluginInstance, _ function: F, _ user: UnsafeMutableRawPointer?, _ priority: Int32, _ filter: [UInt8],
-    _ append: (inout ChainRegistrations, ChainRegistration<F>) -> Void
+    _ retainOnly: Bool = false, _ append: (inout ChainRegistrations, ChainRegistration<F>) -> Void
 ) throws(RegistrationError) -> martlet_token {
     guard isPresent(function) else { throw RegistrationError(statusInvalid, "the function is NULL") }
     guard instance.chains.count < registrationLimit else {
@@ -69,7 +76,7 @@ func addToChain<F>(
     let host = instance.host
     let registration = ChainRegistration(
         token: host.nextToken(), function: function, user: user, priority: priority, filter: filter,
-        cost: CostCells(loops: host.broker.loopCount))
+        retainOnly: retainOnly, cost: CostCells(loops: host.broker.loopCount))
     append(&instance.chains, registration)
     if instance.phase == .running { host.publishChains() }
     return registration.token

@@ -29,6 +29,10 @@ enum {
   MARTLET_HOOK_COUNT_V1
 };
 
+/** Or'ed to the number of a message hook in add(): it is shown messages with the retain flag alone, and the others cost
+ *  nothing. A broker that does not know it answers MARTLET_E_INVAL; add the hook without it then. */
+enum { MARTLET_HOOK_RETAIN_ONLY = 0x100 };
+
 enum { MARTLET_NEXT = 0, MARTLET_STOP = 1, MARTLET_DEFER = 2 }; /**< verdicts of a fold hook */
 
 /** Why a message was dropped. `session` and `clientid` name the subscriber, or are empty for the first three. */
