@@ -179,6 +179,7 @@ extension Broker {
             if m == .bytesReceived { value += open.reduce(0) { $0 + $1.0 } }
             if m == .bytesSent { value += open.reduce(0) { $0 + $1.1 } }
             if m == .loopsSpread { value = group?.spreads ?? 0 }
+            if m == .loopsPaused { value = shards.reduce(0) { $0 + $1.pauseCount } }
             return (m.name, value)
         }
     }

@@ -23,6 +23,7 @@ public enum Metric: Int, CaseIterable, Sendable {
     case connectionsAccepted, connectionsRefused, connectionsMoved, sessionsTakenOver
     /// How often the loops began to work side by side.
     case loopsSpread
+    case loopsPaused
 
     public var name: String {
         switch self {
@@ -92,6 +93,7 @@ public enum Metric: Int, CaseIterable, Sendable {
         case .connectionsMoved: "connections/moved"
         case .sessionsTakenOver: "sessions/taken_over"
         case .loopsSpread: "loops/spread"
+        case .loopsPaused: "loops/paused"
         }
     }
 }

@@ -184,6 +184,8 @@ final class Shard: EventLoop, @unchecked Sendable {
         for i in 0..<peerCount where outgoing[i] != nil { pushOutgoing(i) }
     }
 
+    override var packetsReceived: UInt64 { cr_load_relaxed_u64(counters.cells + Metric.packetsReceived.rawValue) }
+
     /// The only loop this tick has messages for, if it is one.
     private var onlyOutgoing: Int? {
         var only: Int?

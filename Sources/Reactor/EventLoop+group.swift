@@ -171,10 +171,7 @@ extension EventLoop {
 
     // MARK: - The first loop's tick
 
-    func beginTick(_ group: LoopGroup, _ count: Int) {
-        // One thread adds, others read.
-        cr_store_relaxed_u64(wakes, wakes.pointee &+ 1)
-        cr_store_relaxed_u64(wakes + 1, wakes[1] &+ UInt64(count))
+    func beginTick(_ group: LoopGroup) {
         errands = index == 0 && group.isGathered ? guests.errands : nil
     }
 

@@ -56,6 +56,7 @@ open class EventLoop: @unchecked Sendable {
     public private(set) var arrivals = 0
     /// Bytes received since the last were passed on.
     var gathered = 0
+    var pacing = Pacing()
     /// Another loop's thread does this loop's work.
     public internal(set) var isHelped = false
     /// Those whose first loop's thread serves them all while there is little to do.
@@ -149,6 +150,8 @@ open class EventLoop: @unchecked Sendable {
     open func endOfTick() {}
     /// This tick's writes are done.
     open func endOfWrites() {}
+    /// Packets since the loop began: what its input consists of.
+    open var packetsReceived: UInt64 { 0 }
 
     // MARK: - From any thread
 
@@ -207,7 +210,11 @@ open class EventLoop: @unchecked Sendable {
         ticks &+= 1
         let count = max(0, Int(n))
         arrivals = count
-        if let group { beginTick(group._withUnsafeGuaranteedRef { $0 }, count) }
+        // One thread adds, others read.
+        cr_count_u64(wakes, 1)
+        cr_count_u64(wakes + 1, UInt64(count))
+        if let group { beginTick(group._withUnsafeGuaranteedRef { $0 }) }
+        lookAtPace()
         for i in 0..<count {
             if i + 2 < count { prefetchTransport(events[i + 2].key) }
             dispatch(events[i])
@@ -245,6 +252,7 @@ open class EventLoop: @unchecked Sendable {
 
     private func waitForEvents(_ events: UnsafeMutablePointer<cr_event>, _ capacity: Int) -> Int32 {
         if !again.isEmpty { return lookForEvents(events, capacity) }
+        if pacing.pauses { pauseForMore() }
         let timeout = timers.untilNext(now: now).map { Int32(min($0, 60_000)) } ?? 60_000
         cr_store_seq_u32(sleeping, 1)
         // Whoever adds work after this look sees `sleeping` and wakes us; whoever added it before is seen here.

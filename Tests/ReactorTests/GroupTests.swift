@@ -167,8 +167,11 @@ struct GroupTests {
         #expect(members.pass(40, from: 1, to: 2))
         #expect(members.isAway(1) && !members.isAway(2) && members.group.awayCount == 1)
         _ = members.readers(1)
-        #expect(members.pass(20, from: 1, to: 2))
-        #expect(members.readers(1) == [members.loops[0].threadID])
+        // Asked who reads there, the loop is awake, and on a busy machine still so when the next bytes come.
+        let isServed = (0..<100).contains { _ in
+            members.pass(20, from: 1, to: 2) && members.readers(1) == [members.loops[0].threadID]
+        }
+        #expect(isServed)
         #expect(
             members.pass(20, from: 1, to: 0) && members.pass(20, from: 1, to: 1) && members.pass(20, from: 0, to: 1))
         members.expectOneAtATime()
