@@ -6,7 +6,6 @@ extension Retainer {
     func onPublish(_ event: borrowing PublishEvent, _ store: Store, _ numbers: Numbers) {
         guard let message = event.raw.pointee.msg else { return }
         let fields = calls.read(message)
-        guard fields.retain else { return }  // [MQTT-3.3.1-8]; the host shows no others
         let outcome: Store.Outcome?
         if fields.payload.len == 0 {
             outcome = TopicKey.with(fields.topic) { store.remove($0) }  // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
@@ -20,6 +19,7 @@ extension Retainer {
             complaints.tableFull(Bytes(fields.topic))
         case .replaced, .unchanged, .invalid, nil: break
         }
+        pace.stir()
     }
 
     private func keep(

@@ -11,7 +11,9 @@ extension Retainer {
             if !TopicKey.hasWildcard(key), !store.peek(key, now: Clock.unix) { return }
             let target = FeedTarget(
                 session: event.session.id, qos: made.qos, subscriptionID: made.id, loop: loopIndex)
-            start(makeFeed(store, target, filter: key))
+            let feed = makeFeed(store, target, filter: key)
+            if made.noLocal { feed.leaveOut(from: event.clientID.raw) }
+            start(feed)
         }
     }
 
@@ -51,12 +53,28 @@ extension Retainer {
         // As long as the image before is there it may still park more.
         guard store.state.pointee.owners.load(ordering: .acquiring) == 1, store.hasParked else { return }
         while var parked = store.changing({ $0.pointee.parked.popLast() }) {
-            let target = FeedTarget(
-                session: parked.session, qos: parked.qos, subscriptionID: parked.subscriptionID, loop: parked.loop)
-            let feed = makeFeed(store, target, filter: parked.filter.bytes)
-            feed.go(to: parked.next.bytes)
-            parked.free()
-            host.exec.onLoop(target.loop) { [self] in start(feed) }
+            let asked = parked
+            let status = host.exec.onLoop(parked.loop) { [self] in resume(asked, store) }
+            if status == .ok { continue }
+            guard status == .busy else {
+                parked.free()
+                continue
+            }
+            // Thousands of sessions may have been cut off at once: what the queue has no room for waits for the next tick.
+            store.changing { $0.pointee.parked.append(asked) }
+            return
         }
+    }
+
+    /// [loop] of the session.
+    private func resume(_ parked: ParkedFeed, _ store: Store) {
+        var parked = parked
+        let target = FeedTarget(
+            session: parked.session, qos: parked.qos, subscriptionID: parked.subscriptionID, loop: parked.loop)
+        let feed = makeFeed(store, target, filter: parked.filter.bytes)
+        feed.go(to: parked.next.bytes)
+        feed.leaveOut(from: martlet_bytes(parked.ownID.bytes))
+        parked.free()
+        start(feed)
     }
 }

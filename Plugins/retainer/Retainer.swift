@@ -23,11 +23,12 @@ final class Retainer: Plugin {
         self.pubsub = pubsub.assumingMemoryBound(to: martlet_pubsub_v1.self)
         complaints = Complaints(host)
         work = Work(host)
+        pace = Pace(host.exec)
         super.init(host)
     }
 
-    /// Time between two looks at what waits for the disc and what has expired.
-    static let tick: UInt32 = 50
+    /// How often it looks at what waits for the disc and what has expired.
+    let pace: Pace
 
     override func start() throws(PluginError) {
         // What apply() sees is not in force yet, so the typed values are read in a turn of their own.
@@ -40,13 +41,14 @@ final class Retainer: Plugin {
         let numbers = try Numbers(host.metrics)
         self.numbers = numbers
         numbers.show(store)
+        // [MQTT-3.3.1-8]: nothing else is stored, and nothing else is shown to us.
         try host.hooks.onMessagePublish(priority: Self.last, retainOnly: true) { [self] event in
             onPublish(event, store, numbers)
             return .next
         }
         try host.hooks.onSessionSubscribed { [self] event in onSubscribed(event, store) }
         try addCommand(store)
-        try host.exec.timer(first: Self.tick, every: Self.tick) { [self] in onTick(store, numbers) }
+        try pace.start { [self] in onTick(store, numbers) }
     }
 
     /// What is retained is what all other hooks have made of a message, and only if none of them stopped it.
@@ -93,6 +95,7 @@ final class Retainer: Plugin {
         store.releaseSurplus()
         work.writeIfNeeded(store, complaints)
         numbers.show(store)
+        pace.note(isQuiet: store.isQuiet(until: now + Int64(Pace.slow)))
     }
 
     // MARK: - Reload, see HandOver
@@ -116,6 +119,7 @@ final class Retainer: Plugin {
     // MARK: - End
 
     override func stop() -> StopAnswer {
+        pace.end()
         let idle = work.close { [self] in
             finish()
             finishStopping()

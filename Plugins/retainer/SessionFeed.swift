@@ -15,10 +15,35 @@ struct FeedTarget {
 class SessionFeed {
     let store: Store
     let target: FeedTarget
+    /// Client id whose messages the subscription leaves out, because it is its own; empty: none.
+    private var ownID = ByteBuffer()
+    /// Messages left out in one go, so that other clients of the loop get their turn.
+    private static var longestSkip: Int { 256 }
 
     init(_ store: Store, _ target: FeedTarget) {
         self.store = store
         self.target = target
+    }
+
+    deinit { ownID.free() }
+
+    /// Before the first `next`.
+    func leaveOut(from clientID: martlet_bytes) { ownID.append(clientID.raw) }
+
+    /// As martlet_feed_fn: `next` without what No Local leaves out.
+    private func nextOfOthers(_ more: UnsafeMutablePointer<Bool>) -> OpaquePointer? {
+        for _ in 0..<Self.longestSkip {
+            guard let message = next(more) else { return nil }
+            guard ownID.count > 0, isOwn(message) else { return message }
+            store.messages.release(message)
+        }
+        more.pointee = true
+        return nil
+    }
+
+    /// [MQTT-3.8.3-3]
+    private func isOwn(_ message: OpaquePointer) -> Bool {
+        TopicKey.isEqual(store.messages.read(message).from_clientid.raw, ownID.bytes)
     }
 
     /// As martlet_feed_fn.
@@ -41,12 +66,13 @@ class SessionFeed {
             session: target.session, loop: target.loop, subscriptionID: target.subscriptionID, qos: target.qos)
         parked.filter.append(rest.filter)
         parked.next.append(rest.next)
+        parked.ownID.append(ownID.bytes)
         store.changing { $0.pointee.parked.append(parked) }
     }
 
     static var callNext: martlet_feed_fn {
         { user, more in
-            Unmanaged<SessionFeed>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef { $0.next(more) }
+            Unmanaged<SessionFeed>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef { $0.nextOfOthers(more) }
         }
     }
 

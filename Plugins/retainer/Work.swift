@@ -72,7 +72,7 @@ final class Work {
                 written += count
                 left -= count
                 if left > 0 { continue }
-                if Clock.monotonic - began < Int64(Retainer.tick) { break }
+                if Clock.monotonic - began < Int64(Pace.fast) { break }
                 began = Clock.monotonic
                 left = store.counts().queued
             }

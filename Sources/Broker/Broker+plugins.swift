@@ -124,6 +124,7 @@ extension Broker {
         let number = Handle.shard(client)
         guard shards.indices.contains(number) else { return martlet_status(MARTLET_E_STALE) }
         let shard = shards[number]
+        if Int(cr_current_loop()) == number, shard.connection(client) == nil { return martlet_status(MARTLET_E_STALE) }
         shard.post {
             guard let c = shard.connection(client) else { return }
             shard.close(c, Refusal(ReasonCode(rawValue: reason)), counted: "kicked")
@@ -198,6 +199,7 @@ extension Broker {
         let number = Handle.shard(session)
         guard shards.indices.contains(number) else { return martlet_status(MARTLET_E_STALE) }
         let shard = shards[number]
+        if Int(cr_current_loop()) == number, shard.session(session) == nil { return martlet_status(MARTLET_E_STALE) }
         let requests = (0..<count).map { i in
             (
                 sub: subscriptions[i], topic: Array(subscriptions[i].topic.bytes),
@@ -223,12 +225,14 @@ extension Broker {
         }
         let shard = shards[number]
         nonisolated(unsafe) let message = message
-        let work: @Sendable () -> Void = {
+        let work: @Sendable () -> Bool = {
             defer { message.release() }
-            guard let s = shard.session(session) else { return }
+            guard let s = shard.session(session) else { return false }
             shard.deliverOne(message, to: s, qos: qos, retain: retain)
+            return true
         }
-        if Int(cr_current_loop()) == number { work() } else { shard.post(work) }
+        if Int(cr_current_loop()) == number { return martlet_status(work() ? MARTLET_OK : MARTLET_E_STALE) }
+        shard.post { _ = work() }
         return martlet_status(MARTLET_OK)
     }
     /// [loop] of the session.

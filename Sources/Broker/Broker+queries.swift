@@ -128,10 +128,12 @@ extension Broker {
     }
 
     /// A message of the broker's own under `$SYS`: not counted, not retained, no hooks.
+    /// A name that cannot be one of a topic, such as a plugin's metric `a/#`, is not published.
     public func publishSystem(_ topic: String, _ payload: String) {
         var topic = topic
         var payload = payload
         topic.withUTF8 { topic in
+            guard Topics.isValidTopicName(Bytes(topic)) else { return }
             payload.withUTF8 { payload in
                 var message = Message(topic: Bytes(topic), payload: Bytes(payload), flags: [.sys])
                 let owned = withUnsafeMutablePointer(to: &message) { $0.copied() }
@@ -156,6 +158,15 @@ extension Broker {
 
     /// Which plugin call a loop is in, as an opaque number; 0: none. For the watchdog.
     public func runningCall(loop: Int) -> UInt64 { cr_load_relaxed_u64(shards[loop].runningCell) }
+
+    /// What all loops have had to do so far: changes when one has something to do.
+    public var eventCount: UInt64 { shards.reduce(0) { $0 &+ $1.eventCount } }
+
+    /// No loop does anything, and no plugin does on one.
+    public var isAsleep: Bool { shards.allSatisfy { $0.isAsleep } && !isCalling }
+
+    /// A plugin is at work on a loop.
+    public var isCalling: Bool { shards.contains { cr_load_relaxed_u64($0.runningCell) != 0 } }
 
     /// The plugin behind a `runningCall`.
     public func owner(ofCall call: UInt64) -> UInt32 { UInt32(call >> 40 & 0x7F_FFFF) }

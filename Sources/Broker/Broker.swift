@@ -16,6 +16,8 @@ public final class Broker: @unchecked Sendable {
     private(set) var shards: [Shard] = []
     /// nil: there is one loop.
     public private(set) var group: LoopGroup?
+    /// Where the watchdog rests.
+    public let rest = Rest()
     /// Pointer to the ChainSet in force, an atomic cell.
     let chainCell: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     /// Those before the first plugin; as the shards, they live as long as the process.
@@ -101,10 +103,14 @@ public final class Broker: @unchecked Sendable {
         return id
     }
 
-    func expand(_ template: [UInt8], clientID: Bytes, username: Bytes) -> [UInt8] {
+    /// The mountpoint of a client; nil when its names would give it other levels than the template has. `%u` stays where
+    /// there is no user name, as in EMQ.
+    func expand(_ template: [UInt8], clientID: Bytes, username: Bytes) -> [UInt8]? {
         var out: [UInt8] = []
-        template.withUnsafeBytes { _ = expandPlaceholders($0, clientID: clientID, username: username, into: &out) }
-        return out
+        let isClean = template.withUnsafeBytes {
+            expandPlaceholders($0, clientID: clientID, username: username.isEmpty ? nil : username, into: &out)
+        }
+        return isClean ? out : nil
     }
 }
 

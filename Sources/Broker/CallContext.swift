@@ -31,6 +31,7 @@ extension Shard {
         cr_store_relaxed_u64(
             runningCell, UInt64(entry.pointee.owner) << 40 | (cost.pointee.calls & 0xFF_FFFF_FFFF) | 1 << 63)
         defer { cr_store_relaxed_u64(runningCell, 0) }
+        stir()
         guard cost.pointee.calls & 63 == 1 else { return body() }
         let start = cr_clock_ns()
         let result = body()

@@ -74,7 +74,8 @@ final class Flapping: Sendable {
             let at = Int(entry.pointee.oldest)
             entry.pointee.last = now
             let isFull = Int(entry.pointee.count) == settings.maxCount
-            if isFull, now - times[at] <= settings.window {
+            // The clocks of the loops differ by a tick: the oldest end may be later than this one.
+            if isFull, now <= times[at] + settings.window {
                 entry.pointee.count = 0
                 entry.pointee.oldest = 0
                 return true

@@ -21,6 +21,7 @@ struct Parcel {
     var kind: Kind
     var options: UInt8
     var identifier: UInt32
+    /// Serial of the share group, 0: none.
     var group: UInt32
     var session: UInt64
     /// Of the topic; 0: not computed.

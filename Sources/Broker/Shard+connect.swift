@@ -163,6 +163,11 @@ extension Shard {
             refuseConnect(c, .banned)
             return .closed
         }
+        let mounted = generatedID.withUnsafeBytes { mountpoint(c, $0.count > 0 ? $0 : id, connect, base, auth) }
+        guard let mounted else {
+            refuseConnect(c, Refusal(.notAuthorized, "The client's names do not fit into its mountpoint."))
+            return .closed
+        }
         let result = generatedID.withUnsafeBytes { generated -> (SessionRef, Bool)? in
             openSession(c, connect, generated.count > 0 ? generated : id)
         }
@@ -172,6 +177,7 @@ extension Shard {
             refuseConnect(c, .serverBusy)
             return .closed
         }
+        c.pointee.mountpoint = mounted.withUnsafeBytes { ownBytes($0) }
         settle(c, s, connect, body, auth)
         return welcome(c, s, present: present, assigned: assigned, auth)
     }
@@ -276,7 +282,6 @@ extension Shard {
         if auth?.superuser == true { c.pointee.flags.insert(.superuser) }
         if connect.isBridge { c.pointee.flags.insert(.bridge) }
         if connect.cleanStart { c.pointee.flags.insert(.cleanStart) }
-        setMountpoint(c, s, auth)
         // [MQTT-3.1.2-7]
         if let will = connect.will, c.pointee.mountpoint.count + Int(will.topic.count) <= 65_535 {
             c.pointee.will = makeWill(c, s, will, base)
@@ -310,13 +315,21 @@ extension Shard {
         return min(configured == 0 ? 65535 : configured, receiveMaximum)
     }
 
-    private func setMountpoint(_ c: ConnectionRef, _ s: SessionRef, _ auth: AuthAnswer?) {
+    /// What this client's topics begin with; empty: nothing. nil when the client's names would give it other levels or
+    /// wildcards than its template has: a client called `+` must not see what all others publish.
+    private func mountpoint(
+        _ c: ConnectionRef, _ id: Bytes, _ connect: ConnectPacket, _ base: UnsafeRawPointer, _ auth: AuthAnswer?
+    ) -> [UInt8]? {
         let template =
             auth.flatMap { $0.mountpoint.isEmpty ? nil : $0.mountpoint }
             ?? listeners.with(c.pointee.listener) { $0.mountpoint.isEmpty ? nil : $0.mountpoint }
             ?? Array(c.pointee.zone.pointee.mountpoint.utf8)
-        guard !template.isEmpty else { return }
-        let expanded = broker.expand(template, clientID: s.pointee.clientID, username: s.pointee.username)
-        c.pointee.mountpoint = expanded.withUnsafeBytes { ownBytes($0) }
+        guard !template.isEmpty else { return [] }
+        let expanded = (auth?.username ?? []).withUnsafeBytes { replaced in
+            let username = replaced.count > 0 ? replaced : givenUsername(c, connect, base) ?? noBytes
+            return broker.expand(template, clientID: id, username: username)
+        }
+        let isSound = expanded?.withUnsafeBytes { Topics.isValidTopicName($0) && isValidUTF8($0) }
+        return isSound == true ? expanded : nil
     }
 }

@@ -16,6 +16,7 @@ extension Shard {
         var identifier: UInt32 = 0
         /// Count, then identifiers; borrowed.
         var moreIDs: UnsafeMutablePointer<UInt32>?
+        /// Serial of the share group, 0: none.
         var group: UInt32 = 0
     }
 

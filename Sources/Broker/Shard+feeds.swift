@@ -11,6 +11,8 @@ struct Feed {
     var next: UnsafeMutablePointer<Feed>?
     var owner: UInt32
     var source: martlet_feed
+    /// Messages that may wait in the session's queue.
+    var mayQueue = 256
 }
 
 extension Shard {
@@ -59,6 +61,7 @@ extension Shard {
             var more = true
             let message = feed.pointee.source.next(feed.pointee.source.user, &more)
             left -= 1
+            if feed.pointee.mayQueue > 0 { feed.pointee.mayQueue -= 1 }
             if let message {
                 deliverFed(MessageRef(message), s, c, feed)
             } else if !more {
@@ -74,9 +77,21 @@ extension Shard {
         }
     }
 
-    /// QoS 1 and 2 only while the window has room: what is stored waits where it is, not in our queue.
+    /// QoS 1 and 2 of long feeds only while the window has room: what is stored waits where it is, not in our queue. A
+    /// short feed is taken at once, so that the client gets what was stored when it subscribed, and gets it before what is
+    /// published later. [MQTT-3.3.1-9] [MQTT-4.6.0-6]
     private func mayTake(_ s: SessionRef, _ feed: UnsafeMutablePointer<Feed>) -> Bool {
-        feed.pointee.source.qos == 0 || s.pointee.outbound == nil || s.pointee.outbound!.pointee.maySendNow
+        guard feed.pointee.source.qos > 0, let outbound = s.pointee.outbound else { return true }
+        return outbound.pointee.maySendNow || feed.pointee.mayQueue > 0 && mayWait(s, outbound)
+    }
+
+    /// Whether little waits in the queue, and after one more message it has most of its room left.
+    private func mayWait(_ s: SessionRef, _ outbound: UnsafeMutablePointer<Outbound>) -> Bool {
+        let (zone, queue) = (s.pointee.zone, outbound.pointee.queue.count)
+        let (limits, bytes) = (zone.pointee.queue, outbound.pointee.queue.bytes)
+        return queue < Self.slice && bytes < Self.feedOutput
+            && (limits.maxLength == 0 || queue * 4 < limits.maxLength)
+            && (limits.maxBytes == 0 || (bytes + zone.pointee.maxPacketSize) * 4 <= limits.maxBytes)
     }
 
     private func deliverFed(

@@ -62,7 +62,7 @@ extension Shard {
         guard r.pointee.groupCount > 0 else { return }
         let hash = hash != 0 ? hash : Topics.hash(message.pointee.topic, seed: table.seed)
         for i in 0..<r.pointee.groupCount {
-            dispatchShared(r.groups[i], message, hash, from: c, publisher: publisher)
+            dispatchShared(r.groups[i], message, hash, publisher: publisher)
         }
     }
 

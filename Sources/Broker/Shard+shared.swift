@@ -6,35 +6,63 @@ import Topics
 
 /// Shared subscriptions: one member of a group gets each message. MQTT 5 §4.8.2.
 extension Shard {
-    func dispatchShared(
-        _ group: UInt32, _ message: MessageRef, _ hash: UInt64, from c: ConnectionRef?, publisher: UInt64,
-        avoiding: UInt64 = 0
-    ) {
-        let picked = table.ask(group, shard: number) {
-            pick($0, group, hash, publisherID: message.pointee.clientID, avoiding: avoiding)
+    /// - Parameter group: its number, from a route.
+    func dispatchShared(_ group: UInt32, _ message: MessageRef, _ hash: UInt64, publisher: UInt64) {
+        let choice = table.ask(group, shard: number) {
+            pick($0, hash, publisherID: message.pointee.clientID, avoiding: 0)
         }
-        guard let picked, let member = picked else { return drop(message, .noSubscriber, for: nil) }
-        if broker.settings.shareStrategy == .sticky { stick(group, to: member.session) }
+        dispatch(message, hash, to: choice, publisher)
+    }
+
+    /// The same for a message that already went through a group, to another member.
+    private func dispatchAgain(
+        _ serial: UInt32, _ message: MessageRef, _ hash: UInt64, publisher: UInt64, avoiding: UInt64
+    ) {
+        let choice = table.ask(serial: serial, shard: number) {
+            pick($0, hash, publisherID: message.pointee.clientID, avoiding: avoiding)
+        }
+        dispatch(message, hash, to: choice, publisher)
+    }
+
+    private func dispatch(_ message: MessageRef, _ hash: UInt64, to choice: Choice??, _ publisher: UInt64) {
+        guard let choice, let choice else { return drop(message, .noSubscriber, for: nil) }
+        let (member, serial) = (choice.member, choice.serial)
+        if choice.isNewToStick { table.updateShared(serial: serial) { $0.sticky = member.session } }
         if Int(member.shard) == number {
             guard let s = session(member.session) else { return }
-            deliverShared(message, hash, s, member.options, member.identifier, group, publisher)
+            deliverShared(message, hash, s, member.options, member.identifier, serial, publisher)
         } else {
             send(
                 message, hash, to: Int(member.shard), publisher: publisher,
-                directed: (member.session, member.options.rawValue, member.identifier, group))
+                directed: (member.session, member.options.rawValue, member.identifier, serial))
+        }
+    }
+
+    private struct Choice {
+        var member: ShareMember
+        var serial: UInt32
+        /// The sticky strategy has left the one it had.
+        var isNewToStick: Bool
+    }
+
+    private func pick(_ g: ShareGroupRef, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64) -> Choice? {
+        pickMember(g, hash, publisherID: publisherID, avoiding: avoiding).map {
+            Choice(
+                member: $0, serial: g.pointee.serial,
+                isNewToStick: broker.settings.shareStrategy == .sticky && g.pointee.sticky != $0.session)
         }
     }
 
     /// Costs the same whatever the number of members.
-    private func pick(
-        _ g: ShareGroupRef, _ group: UInt32, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64
+    private func pickMember(
+        _ g: ShareGroupRef, _ hash: UInt64, publisherID: Bytes, avoiding: UInt64
     ) -> ShareMember? {
         let candidates = g.pointee.candidates(avoiding: avoiding)
         guard candidates.count > 0 else { return nil }
         let n = UInt64(candidates.count)
         switch broker.settings.shareStrategy {
         case .random: return candidates[Int(nextRandom() % n)]
-        case .roundRobin: return candidates[Int(broker.nextTurn(of: group) % n)]
+        case .roundRobin: return candidates[Int(broker.nextTurn(of: g.pointee.serial) % n)]
         case .hashClientID: return candidates[Int(Topics.hash(publisherID, seed: table.seed) % n)]
         case .hashTopic: return candidates[Int(hash % n)]
         case .local: return pickLocal(candidates)
@@ -51,11 +79,6 @@ extension Shard {
             if Int(member.shard) == number { return member }
         }
         return candidates[start]
-    }
-
-    private func stick(_ group: UInt32, to session: UInt64) {
-        guard table.ask(group, shard: number, { $0.pointee.sticky == session }) == false else { return }
-        table.updateShared(group) { $0.sticky = session }
     }
 
     private func deliverShared(
@@ -75,8 +98,8 @@ extension Shard {
         let options = SubOptions(rawValue: parcel.pointee.options)
         guard let s = session(parcel.pointee.session), s.pointee.isOnline || parcel.pointee.group == 0 else {
             if parcel.pointee.group != 0 {
-                dispatchShared(
-                    parcel.pointee.group, message, parcel.pointee.hash, from: nil, publisher: parcel.pointee.publisher,
+                dispatchAgain(
+                    parcel.pointee.group, message, parcel.pointee.hash, publisher: parcel.pointee.publisher,
                     avoiding: session(parcel.pointee.session) == nil ? parcel.pointee.session : 0)
             }
             return
@@ -90,11 +113,11 @@ extension Shard {
     func redispatch(_ delivery: Delivery, avoiding: UInt64 = 0) -> Bool {
         // [MQTT-3.3.2-5]
         guard !delivery.message.pointee.isExpired(at: unixMS) else { return false }
-        guard table.ask(delivery.shareGroup, shard: number, { $0.pointee.hasMember(besides: avoiding) }) == true
+        guard table.ask(serial: delivery.shareGroup, shard: number, { $0.pointee.hasMember(besides: avoiding) }) == true
         else { return false }
         let m = delivery.message
-        dispatchShared(
-            delivery.shareGroup, m, Topics.hash(m.pointee.topic, seed: table.seed), from: nil, publisher: 0,
+        dispatchAgain(
+            delivery.shareGroup, m, Topics.hash(m.pointee.topic, seed: table.seed), publisher: 0,
             avoiding: avoiding)
         return true
     }
@@ -118,7 +141,7 @@ extension Shard {
         outbound.pointee.takeShared(
             limits: s.pointee.zone.pointee.queue, keepingQoS2: !broker.settings.sharedRedispatchesAll
         ) { delivery in
-            let othersAreOnline = table.ask(delivery.shareGroup, shard: number) {
+            let othersAreOnline = table.ask(serial: delivery.shareGroup, shard: number) {
                 $0.pointee.candidatesAreOnline(avoiding: me)
             }
             guard othersAreOnline == true else { return false }

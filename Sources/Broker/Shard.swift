@@ -88,7 +88,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         runningCell = .allocate(capacity: 8)
         runningCell.initialize(repeating: 0, count: 8)
         random = table.seed ^ (UInt64(number) &* 0x9E37_79B9_7F4A_7C15) | 1
-        super.init(index: Int32(number))
+        super.init(index: Int32(number), rest: broker.rest)
     }
 
     // MARK: - Reactor
@@ -119,6 +119,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         if c.pointee.phase == .closing {
             freeConnection(c)
         } else {
+            listeners.with(c.pointee.listener) { $0.count(reason == .error ? "socket_error" : "closed") }
             end(c, reason: .unspecifiedError, publishWill: true)
             freeConnection(c)
         }

@@ -14,6 +14,9 @@ struct ShareMember: BitwiseCopyable {
 
 /// `$share/NAME/FILTER`: the members that take turns, those that are connected first. MQTT 5 §4.8.2.
 struct ShareGroup: ~Copyable {
+    /// What a message that went through the group remembers of it. A number is given to another group when this one has
+    /// gone, a serial is not: a message waits longer than its group may live.
+    let serial: UInt32
     var node: UInt32
     var name: [UInt8]
     private(set) var members = PlainList<ShareMember>()
@@ -28,7 +31,8 @@ struct ShareGroup: ~Copyable {
 
     private static let many = 16
 
-    init(node: UInt32, name: [UInt8]) {
+    init(serial: UInt32, node: UInt32, name: [UInt8]) {
+        self.serial = serial
         self.node = node
         self.name = name
     }
@@ -140,7 +144,7 @@ extension ShareGroup {
 
 typealias ShareGroupRef = UnsafeMutablePointer<ShareGroup>
 
-/// All share groups, by number and by filter and name.
+/// All share groups, by number, by serial, and by filter and name.
 struct ShareGroups: ~Copyable {
     private struct Key: Hashable {
         var node: UInt32
@@ -151,6 +155,8 @@ struct ShareGroups: ~Copyable {
     private var list = PlainList<ShareGroupRef?>()
     private var free = PlainList<UInt32>()
     private var numbers: [Key: UInt32] = [:]
+    private var numbersBySerial: [UInt32: UInt32] = [:]
+    private var lastSerial: UInt32 = 0
     /// Members of all groups together.
     private(set) var memberships = 0
 
@@ -166,6 +172,9 @@ struct ShareGroups: ~Copyable {
     @inline(__always)
     subscript(number: UInt32) -> ShareGroupRef? { Int(number) < list.count ? list[Int(number)] : nil }
 
+    /// The number of the group with this serial, 0 when it is gone.
+    func number(ofSerial serial: UInt32) -> UInt32 { numbersBySerial[serial] ?? 0 }
+
     func next(after number: UInt32) -> UInt32 { list[Int(number)]!.pointee.next }
 
     /// Adds a member to a group that is made when it is the first, before the group `first`.
@@ -180,13 +189,19 @@ struct ShareGroups: ~Copyable {
             return (number, false)
         }
         let group = ShareGroupRef.allocate(capacity: 1)
-        group.initialize(to: ShareGroup(node: node, name: key.name))
+        group.initialize(to: ShareGroup(serial: newSerial(), node: node, name: key.name))
         group.pointee.next = first
         group.pointee.append(member)
         let number = place(group)
         if first != 0 { list[Int(first)]!.pointee.previous = number }
         numbers[key] = number
+        numbersBySerial[group.pointee.serial] = number
         return (number, true)
+    }
+
+    private mutating func newSerial() -> UInt32 {
+        repeat { lastSerial &+= 1 } while lastSerial == 0 || numbersBySerial[lastSerial] != nil
+        return lastSerial
     }
 
     /// The group is gone with its last member.
@@ -200,6 +215,7 @@ struct ShareGroups: ~Copyable {
         let (node, previous, next) = (group.pointee.node, group.pointee.previous, group.pointee.next)
         guard group.pointee.members.count == 0 else { return (node, nil) }
         numbers[Key(node: node, name: group.pointee.name)] = nil
+        numbersBySerial[group.pointee.serial] = nil
         if previous != 0 { list[Int(previous)]!.pointee.next = next }
         if next != 0 { list[Int(next)]!.pointee.previous = previous }
         Self.destroy(group)
@@ -222,6 +238,10 @@ struct ShareGroups: ~Copyable {
         fewerNumbers.reserveCapacity(numbers.count)
         fewerNumbers.merge(numbers) { $1 }
         numbers = fewerNumbers
+        var fewerSerials: [UInt32: UInt32] = [:]
+        fewerSerials.reserveCapacity(numbersBySerial.count)
+        fewerSerials.merge(numbersBySerial) { $1 }
+        numbersBySerial = fewerSerials
     }
 
     private mutating func place(_ group: ShareGroupRef) -> UInt32 {
@@ -275,11 +295,25 @@ extension FilterTable {
         }
     }
 
+    func updateShared(serial: UInt32, _ change: (inout ShareGroup) -> Void) {
+        write {
+            if let group = groups[groups.number(ofSerial: serial)] { change(&group.pointee) }
+        }
+    }
+
     /// Asks a group; nil when it is gone.
     @inline(__always)
     func ask<R>(_ group: UInt32, shard: Int, _ body: (ShareGroupRef) -> R) -> R? {
         read(shard) { _, _ in
             guard let group = groups[group] else { return nil }
+            return body(group)
+        }
+    }
+
+    /// Asks a group a message went through; nil when it is gone.
+    func ask<R>(serial: UInt32, shard: Int, _ body: (ShareGroupRef) -> R) -> R? {
+        read(shard) { _, _ in
+            guard let group = groups[groups.number(ofSerial: serial)] else { return nil }
             return body(group)
         }
     }

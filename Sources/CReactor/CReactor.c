@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,17 @@ int cr_signalfd_term(void) {
 int cr_signalfd_read(int fd) {
   struct signalfd_siginfo info;
   return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+int cr_semaphore_wait(void *semaphore, int64_t milliseconds) {
+  struct timespec deadline;
+  clock_gettime(CLOCK_MONOTONIC, &deadline);
+  deadline.tv_sec += milliseconds / 1000;
+  deadline.tv_nsec += milliseconds % 1000 * 1000000;
+  if (deadline.tv_nsec >= 1000000000) deadline.tv_sec += 1, deadline.tv_nsec -= 1000000000;
+  while (sem_clockwait(semaphore, CLOCK_MONOTONIC, &deadline) != 0)
+    if (errno != EINTR) return errno;
+  return 0;
 }
 
 size_t cr_heap_free(void) { return mallinfo2().fordblks; }

@@ -63,6 +63,8 @@ open class EventLoop: @unchecked Sendable {
     var group: Unmanaged<LoopGroup>?
     /// While set, the thread at work here sees to other loops afterwards: to those whose bits are set. A word of its own.
     var errands: UnsafeMutablePointer<UInt64>?
+    /// Who watches this loop rests there.
+    let rest: Unmanaged<Rest>
     /// What this loop, as the first of its group, counts and remembers for the others.
     let guests = Guests()
     let wakes: UnsafeMutablePointer<UInt64>
@@ -83,13 +85,31 @@ open class EventLoop: @unchecked Sendable {
     /// What a connection is registered for from its beginning.
     static let inputEvents = UInt32(CR_IN | CR_RDHUP) | CR_EDGE
 
-    public init(index: Int32) {
+    /// What a loop needs of the system; nil: there are no descriptors left.
+    public struct Descriptors: Sendable {
+        let epoll: Int32
+        let wake: Int32
+
+        public init?() {
+            epoll = cr_epoll_create()
+            guard epoll >= 0 else { return nil }
+            wake = cr_eventfd()
+            guard wake < 0 else { return }
+            Glibc.close(epoll)
+            return nil
+        }
+    }
+
+    /// - Parameter rest: where those rest who watch this loop; lives as long as the loop. nil: nobody does.
+    public init(index: Int32, rest: Rest? = nil, _ descriptors: Descriptors? = Descriptors()) {
+        guard let descriptors else { fatalError("an event loop needs epoll and eventfd: out of file descriptors") }
         self.index = index
+        self.rest = .passRetained(rest ?? Rest())
         now = cr_clock_ms()
         unixMS = cr_unix_ms()
         timers = TimerWheel(now: now)
-        epoll = cr_epoll_create()
-        wakeFD = cr_eventfd()
+        epoll = descriptors.epoll
+        wakeFD = descriptors.wake
         sleeping = Self.cell()
         gate = Self.cell()
         gate.pointee = Gate.own
@@ -101,11 +121,11 @@ open class EventLoop: @unchecked Sendable {
         stopping = Self.cell()
         threadCell = Self.cell()
         visitorCell = Self.cell()
-        precondition(epoll >= 0 && wakeFD >= 0, "epoll and eventfd are needed: out of file descriptors?")
         cr_epoll_add(epoll, wakeFD, UInt32(CR_IN), Self.wakeKey)
     }
 
     deinit {
+        rest.release()
         pool.trim()
         receive.release()
         scratch.deallocate()
@@ -213,6 +233,7 @@ open class EventLoop: @unchecked Sendable {
         // One thread adds, others read.
         cr_count_u64(wakes, 1)
         cr_count_u64(wakes + 1, UInt64(count))
+        if count > 0 { stir() }
         if let group { beginTick(group._withUnsafeGuaranteedRef { $0 }) }
         lookAtPace()
         for i in 0..<count {

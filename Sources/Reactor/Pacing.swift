@@ -6,8 +6,8 @@ import Glibc
 ///
 /// Where clients write each message on its own, a socket that is read as soon as one is there costs a receive a message,
 /// and the kernel an acknowledgement, on either side. When more follows by itself, a pause no longer than waking up takes
-/// lets it gather. Who waits for an answer before it sends again never has two packets there, and nobody is delayed for
-/// whom little comes.
+/// lets it gather. Clients that wait for an answer before they send again never have two packets there: a loop that has
+/// only such ones does not pause, nor does one to which little comes.
 struct Pacing {
     /// Sums since the loop began.
     struct Input {

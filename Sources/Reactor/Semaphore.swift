@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CReactor
 import Glibc
 
 /// Lets one thread wait for others. The memory is the semaphore's own, so waiter and signaller may outlive it safely
@@ -22,19 +23,7 @@ public final class Semaphore: @unchecked Sendable {
         while sem_wait(raw) != 0 && errno == EINTR {}
     }
 
-    /// False when `milliseconds` passed first.
-    public func wait(milliseconds: Int) -> Bool {
-        var deadline = timespec()
-        clock_gettime(CLOCK_REALTIME, &deadline)
-        deadline.tv_sec += milliseconds / 1000
-        deadline.tv_nsec += milliseconds % 1000 * 1_000_000
-        if deadline.tv_nsec >= 1_000_000_000 {
-            deadline.tv_sec += 1
-            deadline.tv_nsec -= 1_000_000_000
-        }
-        while sem_timedwait(raw, &deadline) != 0 {
-            if errno != EINTR { return false }
-        }
-        return true
-    }
+    /// False when `milliseconds` passed first; by the monotonic clock, for who waits must not do so an hour longer
+    /// because the time of day was set back.
+    public func wait(milliseconds: Int) -> Bool { cr_semaphore_wait(raw, Int64(milliseconds)) == 0 }
 }

@@ -11,16 +11,28 @@ private final class ThreadBody {
     }
 }
 
-/// Starts a named thread that nobody joins: what it leaves behind goes with it.
-public func startDetachedThread(_ name: String, _ run: @escaping @Sendable () -> Void) {
-    pthread_detach(startThread(name, run))
+/// Starts a named thread that nobody joins: what it leaves behind goes with it. False: the system has none to give, and
+/// errno says why.
+@discardableResult public func startDetachedThread(_ name: String, _ run: @escaping @Sendable () -> Void) -> Bool {
+    guard let thread = makeThread(name, run) else { return false }
+    pthread_detach(thread)
+    return true
 }
 
-/// Starts a named thread, to be joined. Signals are blocked in it: the control thread takes them.
+/// Starts a named thread, to be joined; for those without which nothing works. Signals are blocked in it: the control
+/// thread takes them.
 public func startThread(_ name: String, _ run: @escaping @Sendable () -> Void) -> pthread_t {
+    guard let thread = makeThread(name, run) else {
+        fatalError("the thread \(name) cannot be started: \(String(cString: strerror(errno)))")
+    }
+    return thread
+}
+
+/// Nil, with errno set, when the process or its user has as many as it may have.
+private func makeThread(_ name: String, _ run: @escaping @Sendable () -> Void) -> pthread_t? {
     var thread = pthread_t()
     let body = Unmanaged.passRetained(ThreadBody(name, run))
-    let failed = pthread_create(
+    let code = pthread_create(
         &thread, nil,
         { raw in
             var all = sigset_t()
@@ -31,6 +43,10 @@ public func startThread(_ name: String, _ run: @escaping @Sendable () -> Void) -
             body.run()
             return nil
         }, body.toOpaque())
-    precondition(failed == 0, "no thread could be started for \(name)")
+    guard code == 0 else {
+        body.release()
+        errno = code
+        return nil
+    }
     return thread
 }

@@ -9,7 +9,7 @@ public struct Delivery {
     public var moreIDs: UnsafeMutablePointer<UInt32>?
     /// The only subscription identifier, 0 when there is none or when `moreIDs` holds them.
     public var subscriptionID: UInt32
-    /// The share group it was dispatched through, so that it can go to another member; 0: none.
+    /// Serial of the share group it was dispatched through, so that it can go to another member; 0: none.
     public var shareGroup: UInt32
     /// The smaller of the publisher's and the subscription's.
     public var qos: UInt8

@@ -121,8 +121,9 @@ public struct Message {
         return isForEver ? .max : end
     }
 
+    /// With an interval of 0 at once, whatever the clocks of two loops say. [MQTT-3.3.2-5]
     @inlinable public func isExpired(at unixMS: Int64) -> Bool {
-        flags.contains(.expires) && unixMS >= end
+        flags.contains(.expires) && (expiry == 0 || unixMS >= end)
     }
 
     /// The interval a receiver is told: what was left minus the time waited here. [MQTT-3.3.2-6]

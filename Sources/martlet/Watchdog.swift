@@ -7,59 +7,85 @@ import Reactor
 /// Looks at what each loop is doing: a plugin call that is still the same one at a third look, 20 ms after the first,
 /// has blocked its loop, and log and `$SYS/brokers/NODE/sysmon/long_schedule` say whose it is, while it is still under
 /// way. One whose thread spent that time waiting for a core is not to blame.
-final class Watchdog {
-    private struct Look {
-        var call: UInt64 = 0
-        /// Looks that saw this call, the first not counted.
-        var repeats = 0
-        /// Nanoseconds the thread had waited for a core by then.
-        var waited: UInt64 = 0
-    }
-    private var looks: [Look]
-    private static let step: UInt64 = 10
+///
+/// After a second in which nothing happened it rests until something does, so that an idle broker costs nothing.
+/// All of it is the control thread's.
+final class Watchdog: @unchecked Sendable {
+    private let broker: Broker
+    private let host: PluginHost
+    private let loop: EventLoop
+    private let log: Log
+    private let node: String
+    private var looks: [CallWatch]
+    /// nil: it rests.
+    private var timer: UInt64?
+    private var seen: UInt64 = 0
+    /// Looks at which nothing had happened since the one before.
+    private var quiet = 0
+    private static let patience = 100
 
     init(broker: Broker, host: PluginHost, loop: EventLoop, log: Log, node: String) {
-        looks = Array(repeating: Look(), count: broker.loopCount)
-        _ = loop.after(Self.step, every: Self.step) { [unowned self] in
-            broker.group?.relieve()
-            for i in 0..<broker.loopCount where isBlocked(i, broker) {
-                let name = host.pluginName(owner: broker.owner(ofCall: looks[i].call)) ?? "a plugin"
-                let text = "\(name) has been blocking event loop \(i) for more than 10 ms."
-                log.write(.warning, text)
-                broker.publishSystem("$SYS/brokers/\(node)/sysmon/long_schedule", text)
-            }
+        self.broker = broker
+        self.host = host
+        self.loop = loop
+        self.log = log
+        self.node = node
+        looks = Array(repeating: CallWatch(), count: broker.loopCount)
+        watch()
+        // For what stirred at the moment when the rest began.
+        _ = loop.after(1000, every: 1000) { [unowned self] in
+            if timer == nil { restUnlessBusy() }
         }
+    }
+
+    private func watch() {
+        guard timer == nil else { return }
+        quiet = 0
+        timer = loop.after(CallWatch.step, every: CallWatch.step) { [unowned self] in look() }
+        look()
+    }
+
+    private func look() {
+        broker.group?.relieve()
+        for i in 0..<broker.loopCount where isBlocked(i, broker) {
+            let name = host.pluginName(owner: broker.owner(ofCall: looks[i].call)) ?? "a plugin"
+            let text = "\(name) has been blocking event loop \(i) for more than 10 ms."
+            log.write(.warning, text)
+            broker.publishSystem("$SYS/brokers/\(node)/sysmon/long_schedule", text)
+        }
+        let events = broker.eventCount
+        quiet = events == seen && broker.isAsleep ? quiet + 1 : 0
+        seen = events
+        if quiet >= Self.patience { beginRest() }
+    }
+
+    private func beginRest() {
+        if let timer { loop.cancel(timer: timer) }
+        timer = nil
+        broker.rest.begin { [unowned self] in loop.post { self.watch() } }
+        restUnlessBusy()
+    }
+
+    private func restUnlessBusy() {
+        if broker.eventCount != seen || broker.isCalling { broker.rest.end() }
     }
 
     /// True once for each call.
     private func isBlocked(_ i: Int, _ broker: Broker) -> Bool {
-        let call = broker.runningCall(loop: i)
-        guard call != 0, call == looks[i].call else {
-            looks[i] = Look(call: call)
-            return false
-        }
-        looks[i].repeats += 1
-        switch looks[i].repeats {
-        case 1:
-            looks[i].waited = Self.waited(broker.loop(i).threadID)
-            return false
-        case 2:
-            return Self.waited(broker.loop(i).threadID) - looks[i].waited < Self.step * 1_000_000 / 2
-        default: return false
-        }
+        looks[i].look(broker.runningCall(loop: i)) { Self.waited(broker.loop(i).threadID) }
     }
 
-    /// Nanoseconds this thread has been ready to run without a core: the second number of its schedstat, 0 where the
-    /// kernel keeps none.
-    private static func waited(_ thread: Int32) -> UInt64 {
+    /// Nanoseconds this thread has been ready to run without a core: the second number of its schedstat; nil when that
+    /// cannot be read.
+    private static func waited(_ thread: Int32) -> UInt64? {
         let file = open("/proc/self/task/\(thread)/schedstat", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return 0 }
+        guard file >= 0 else { return nil }
         defer { close(file) }
         return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
             let count = read(file, buffer.baseAddress, 128)
-            guard count > 0 else { return 0 }
+            guard count > 0 else { return nil }
             let fields = String(decoding: buffer[..<count], as: UTF8.self).split(separator: " ")
-            return fields.count > 1 ? UInt64(fields[1]) ?? 0 : 0
+            return fields.count > 1 ? UInt64(fields[1]) : nil
         }
     }
 }

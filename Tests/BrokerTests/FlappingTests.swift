@@ -49,6 +49,13 @@ import Testing
         }
     }
 
+    /// Loops read the clock once a tick, and any of them may see the next end.
+    @Test func anEndMayBeNotedByALoopWhoseClockIsBehind() {
+        let table = table(1)
+        #expect(!table.note(7, now: 5003))
+        #expect(table.note(7, now: 5000))
+    }
+
     @Test func theQuietestGivesWay() {
         let table = table(1)
         for id: UInt64 in 1...4 { #expect(!table.note(hash(3, id), now: 100 + id)) }

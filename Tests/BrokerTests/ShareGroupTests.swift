@@ -18,7 +18,7 @@ final class ShareGroupMachine: Machine {
         case ask(avoiding: UInt64)
     }
 
-    private var group = ShareGroup(node: 1, name: [103])
+    private var group = ShareGroup(serial: 1, node: 1, name: [103])
     private var members: [UInt64: Bool] = [:]
     private let count: Int
 
@@ -120,7 +120,7 @@ struct ShareGroupTests {
                         withBytes("work/1") { topic in
                             var m = Message(topic: topic, payload: noBytes)
                             withUnsafeMutablePointer(to: &m) { m in
-                                for _ in 0..<4000 { shard.dispatchShared(group, m, 7, from: nil, publisher: 0) }
+                                for _ in 0..<4000 { shard.dispatchShared(group, m, 7, publisher: 0) }
                             }
                         }
                     }

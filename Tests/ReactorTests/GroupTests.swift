@@ -323,9 +323,10 @@ struct GroupTests {
         let (first, helper) = (members.loops[0], members.loops[1].threadID)
         first.onTake = { if cr_thread_id() == helper { trap.enter() } }
         trap.set()
-        // The first loop may be awake and take it itself; then the next one. Few enough for the socket to stay here.
+        // The first loop may wake up and take it itself; then the next one. Few enough for the socket to stay here.
         var tries = 0
         repeat {
+            while !first.isAsleep { sched_yield() }
             members.peers[1].send([0])
             tries += 1
         } while members.peers[0].receives(1, within: 100) && tries < 10

@@ -7,10 +7,11 @@ import Testing
 /// A store on disc in a directory of its own.
 final class DiscBench {
     let directory: String
+    private let top = NSTemporaryDirectory() + "retainer-test-\(UUID().uuidString)"
     private(set) var store: Store
 
     init(_ storage: StorageType) throws {
-        directory = NSTemporaryDirectory() + "retainer-test-\(UUID().uuidString)/data/retainer"
+        directory = top + "/data/retainer"
         store = try Self.open(storage, directory)
     }
 
@@ -34,8 +35,11 @@ final class DiscBench {
 
     func remove() {
         close()
-        let top = URL(fileURLWithPath: directory).deletingLastPathComponent().deletingLastPathComponent()
-        try? FileManager.default.removeItem(at: top)
+        removeFiles()
+    }
+
+    func removeFiles() {
+        try? FileManager.default.removeItem(atPath: top)
     }
 
     /// What storage disc_only would feed: keys from memory, bodies from disc where memory has none.
@@ -187,7 +191,7 @@ final class DiscBench {
         try bench.store.flush()
         bench.close()
         let file = bench.directory + "/data.mdb"
-        defer { try? FileManager.default.removeItem(atPath: bench.directory) }
+        defer { bench.removeFiles() }
         try damage(file)
         let store = Store.make(.disc, messages: FakeHost.calls)
         defer { store.destroy() }

@@ -58,7 +58,7 @@ struct MessageTests {
             }
             let left = message.expiryLeft(at: now)
             if time > now {
-                #expect(!message.isExpired(at: now) && left == expiry && message.deadline! >= time)
+                #expect(message.isExpired(at: now) == (expiry == 0) && left == expiry && message.deadline! >= time)
             } else if expiry < .max {
                 #expect(message.isExpired(at: now) && left == 0)
             }

@@ -31,6 +31,25 @@ def test_no_local_holds_for_the_client_not_the_connection(b):
     c.quiet()
 
 
+@not_on_mosquitto("2.0.11 sends them")
+def test_no_local_holds_for_retained_messages(b):
+    """5.0: [MQTT-3.8.3-3]: an application message is not forwarded to who published it, kept in between or not."""
+    c, other = b.client(5), b.client(5, "other")
+    for i in range(300):
+        c.deliver(b.topic(f"mine/{i}"), b"mine", 1, retain=1)
+    c.deliver(b.topic("taken"), b"mine", 1, retain=1)
+    other.deliver(b.topic("taken"), b"other's", 1, retain=1)
+    c.subscribe(b.topic("mine/7"), 1, no_local=1)
+    c.quiet()
+    c.subscribe(b.topic("#"), 1, no_local=1)
+    c.take(b.topic("taken"), b"other's", qos=1, retain=1)
+    c.quiet()
+    c.subscribe(b.topic("mine/7"), 1)
+    c.take(b.topic("mine/7"), b"mine", qos=1, retain=1)
+    other.subscribe(b.topic("mine/8"), 1, no_local=1)
+    other.take(b.topic("mine/8"), b"mine", qos=1, retain=1)
+
+
 @not_on_mosquitto("2.0.11 keeps the option")
 def test_no_local_can_be_switched(b):
     """5.0: [MQTT-3.8.4-3]: subscribing anew replaces the options."""

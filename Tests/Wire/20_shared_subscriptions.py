@@ -148,6 +148,27 @@ def test_unacknowledged_qos_1_goes_to_another_member(b):
     assert seen == {str(i).encode() for i in range(40)}, f"{len(seen)} of 40, the lost member held {held}"
 
 
+@versions(4, 5)
+def test_a_new_group_gets_nothing_of_one_that_is_gone(b, v):
+    """A message outlives its group: it stays with the session that has it, whoever makes groups meanwhile. MQTT 5
+    §4.8.2: it may only go to another client that subscribes to the same shared subscription."""
+    keep = KEEP if v == 5 else {"clean": 0}
+    first, other, pub = b.client(v, "first", **keep), b.client(v, "other"), b.client(4, "publisher")
+    first.subscribe(share(b, "mine"), 1)
+    pub.deliver(b.topic("mine"), b"for the first", 1)
+    sent = first.expect_publish(b.topic("mine"), b"for the first", qos=1, dup=0)
+    first.unsubscribe(share(b, "mine"))
+    for i in range(8):
+        other.subscribe(share(b, f"other/{i}"), 1)
+    first.close()
+    other.quiet()
+    first = b.client(v, "first", session_present=1, **keep)
+    first.take(b.topic("mine"), b"for the first", qos=1, dup=1, pid=sent.pid)
+    pub.deliver(b.topic("other/0"), b"for the other", 1)
+    other.take(b.topic("other/0"), b"for the other", qos=1)
+    first.quiet()
+
+
 @not_on_mosquitto("2.0.11 keeps the messages of a lost member")
 def test_member_that_leaves_by_disconnect_loses_nothing(b):
     """What it held unacknowledged goes on, too."""

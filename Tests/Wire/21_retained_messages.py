@@ -154,3 +154,30 @@ def test_unsubscribed_in_the_middle(b):
     assert "SUBACK" in seen and "UNSUBACK" in seen
     assert "PUBLISH" not in seen[seen.index("UNSUBACK"):], "more of them after UNSUBACK"
     b.clear(*names)
+
+
+@versions(4, 5)
+def test_retained_messages_are_those_of_the_subscription(b, v):
+    """5.0: [MQTT-3.3.1-9] [MQTT-4.6.0-6]: a client whose window is full still gets what was retained when it
+    subscribed, and before what was published after that, which comes once."""
+    more = {"props": {"receive_maximum": 1}} if v == 5 else {}
+    c, pub = b.client(v, "c", **more), b.client(4, "publisher")
+    c.subscribe(b.topic("full"), 1)
+    window = 1 if v == 5 else 32
+    for i in range(window):
+        pub.deliver(b.topic("full"), b"%d" % i, 1)
+    held = [c.expect_publish(b.topic("full"), b"%d" % i) for i in range(window)]
+    for name in "abc":
+        pub.deliver(b.topic("r/" + name), b"old", 1, retain=1)
+    c.subscribe(b.topic("r/#"), 1)
+    pub.deliver(b.topic("r/a"), b"passing", 1)
+    pub.deliver(b.topic("r/b"), b"new", 1, retain=1)
+    pub.deliver(b.topic("r/c"), b"", 1, retain=1)
+    c.quiet()
+    for p in held:
+        c.ack(p)
+    got = [c.take() for _ in range(6)]
+    of = {name: [(p.payload, p.retain) for p in got if p.topic == b.topic("r/" + name)] for name in "abc"}
+    assert of == {
+        "a": [(b"old", 1), (b"passing", 0)], "b": [(b"old", 1), (b"new", 0)], "c": [(b"old", 1), (b"", 0)]}, of
+    c.quiet()

@@ -2,7 +2,10 @@
 """A listener's mountpoint, and a limit of subscriptions: what is counted is what the broker stores."""
 from wire import *
 
-CONFIG = {"listener.tcp.test.mountpoint": "m/", "mqtt.session.max_subscriptions": "2"}
+OWN, NAMED = free_port(), free_port()
+CONFIG = {"listener.tcp.test.mountpoint": "m/", "mqtt.session.max_subscriptions": "2", "mqtt.reason_strings": "on",
+          "listener.tcp.own": f"127.0.0.1:{OWN}", "listener.tcp.own.mountpoint": "own/%c/",
+          "listener.tcp.named": f"127.0.0.1:{NAMED}", "listener.tcp.named.mountpoint": "named/%u/"}
 MARTLET_ONLY = True
 
 
@@ -43,3 +46,27 @@ def test_replacing_a_subscription_needs_no_room(b, v):
     for name in ("a", "b"):
         c.deliver(b.topic(name), b"x", 1)
         c.take(b.topic(name), b"x", qos=1)
+
+
+@versions(3, 4, 5)
+def test_no_name_reaches_into_the_topics_of_others(b, v):
+    """A mountpoint keeps clients apart: one called + or a/b is refused where its name stands in it, nowhere else, and
+    leaves no will."""
+    refused, will = 0x87 if v == 5 else 5, Will("x", b"stolen")
+    ada = b.raw(v, "ada", port=NAMED).connect(b.id("ada"), username="ada")
+    ada.subscribe("#", 1)
+    for name in ("+", "#", b.id("a") + "/b", "/", "+/" + b.id("a")):
+        c = b.raw(v, "stranger", port=OWN).connect(name, code=refused)
+        if v == 5:
+            assert c.connack.props["reason_string"] == "The client's names do not fit into its mountpoint."
+        c.expect_eof()
+        b.raw(v, "stranger", port=NAMED).connect(b.id("x"), code=refused, username=name, will=will).expect_eof()
+        b.raw(v, "elsewhere", port=NAMED).connect(name, username="bob").disconnect()
+    ada.quiet()
+    for port, words in ((OWN, {}), (NAMED, {"username": "bob"}), (NAMED, {})):
+        c = b.raw(v, "at home", port=port).connect(b.id("home"), **words)
+        c.subscribe("x/#", 1)
+        c.deliver("x/y", b"x", 1)
+        c.take("x/y", b"x")
+        c.disconnect()
+    ada.quiet()

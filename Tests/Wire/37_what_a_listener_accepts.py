@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import socket
+import struct
 import threading
 import time
 
@@ -100,6 +101,25 @@ def test_never_more_connections_than_places(b):
     assert rows["current_clients"] == "5" and rows["shutdown_count"]["maxlimit"] == before + 55, rows
     for sock in socks:
         sock.close()
+
+
+def test_clients_that_just_go(b):
+    """Who closes its socket without DISCONNECT, before or after CONNECT, is counted, and who resets it too."""
+    until_connected(b, "full", 0)
+    before = b.listener("tcp:full")["shutdown_count"]
+    b.raw(4, "one", port=FULL).connect(b.id("one")).close()
+    b.raw(4, "silent", port=FULL).close()
+    partial = b.raw(4, "partial", port=FULL)
+    partial.send(b"\x10\x10\x00")
+    partial.close()
+    with socket.create_connection(("127.0.0.1", FULL), DEADLINE) as sock:
+        sock.sendall(connect(4, "reset"))
+        assert sock.recv(4) == b"\x20\x02\0\0"
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until_connected(b, "full", 0)
+    after = b.listener("tcp:full")["shutdown_count"]
+    assert after["closed"] == before.get("closed", 0) + 3, (before, after)
+    assert after["socket_error"] == before.get("socket_error", 0) + 1, (before, after)
 
 
 def test_a_place_becomes_free(b):

@@ -52,7 +52,7 @@ def test_clients_that_are_in_are_sent_away_on_demand(b):
     five.expect_eof()
     other.quiet()
     result = b.ctl("clients", "redirect", "all")
-    assert result.stdout.strip() == "2 clients sent away.", result.stdout
+    assert result.stdout == "2 clients sent away.\n", result.stdout
     other.expect("DISCONNECT", code=0x9C, has={"server_reference": ELSEWHERE})
     four.expect_eof()
     assert b.ctl("clients", "redirect", "nobody-there").returncode == 1

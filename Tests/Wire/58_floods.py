@@ -9,7 +9,7 @@ CONFIG = {"node.loops": "1"}
 
 @measures
 def test_a_flood_is_read_in_gulps(b):
-    """loops/paused counts, every message arrives, and a client that waits for each answer is none the slower for it."""
+    """loops/paused counts, and every message arrives."""
     clients = [b.client(4, f"flood{i}") for i in range(40)]
     before, sent = b.metric("messages/qos0/received"), 0
     pair = publish(4, "flood", b"x" * 20) * 2

@@ -11,10 +11,13 @@ struct ParkedFeed {
     var filter = ByteBuffer()
     /// The first key not yet fed.
     var next = ByteBuffer()
+    /// Client id whose messages are left out; empty: none.
+    var ownID = ByteBuffer()
 
     mutating func free() {
         filter.free()
         next.free()
+        ownID.free()
     }
 }
 

@@ -182,6 +182,15 @@ struct Store {
         }
     }
 
+    /// Nothing waits for the disc or to be fed, nothing is over before that Unix time in milliseconds, and no other
+    /// image has its hands in here.
+    func isQuiet(until time: Int64) -> Bool {
+        guard counts().queued == 0, state.pointee.writing.load(ordering: .acquiring) == 0,
+            state.pointee.owners.load(ordering: .acquiring) == 1
+        else { return false }
+        return reading { $0.pointee.parked.count == 0 && ($0.pointee.expiry.first.map { $0.deadline > time } ?? true) }
+    }
+
     /// Removes up to `sliceLimit` messages whose time is over. `isDone`: there are no more.
     func expireSlice(now: Int64) -> (removed: Int, isDone: Bool) {
         var isDone = false

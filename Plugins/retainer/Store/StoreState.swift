@@ -21,7 +21,7 @@ enum StorageType: UInt8 {
 /// runs under it: the host's `retain` and `release` only count.
 /// Order of locks: `DiscState.gate` is never taken while `lanes` is held, nor the other way round.
 struct StoreState: ~Copyable {
-    static let layout: UInt32 = 3
+    static let layout: UInt32 = 4
 
     let storage: StorageType
     /// 0 or 1: which of its two marks an item gets that is queued now. The writer flips it when it begins a run.

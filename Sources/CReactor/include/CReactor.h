@@ -101,6 +101,9 @@ int cr_eventfd(void);
 int cr_signalfd_term(void);
 int cr_signalfd_read(int fd);
 
+/* Waits for a sem_t for so long by the monotonic clock; ETIMEDOUT when that was too short. */
+int cr_semaphore_wait(void *semaphore, int64_t milliseconds);
+
 /* Bytes the allocator holds and nobody uses; their return to the system; and the resident bytes of this process, files
    left out, or 0 without /proc. */
 size_t cr_heap_free(void);

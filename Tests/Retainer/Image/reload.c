@@ -22,6 +22,10 @@ static void a_feed_goes_on(fake *f, const char *image) {
   publish(f, "during/new", "x");
   CHECK(fake_reload_end(f) == 0 && f->nfeeds == 0);
   CHECK(matches(f, "during/+") == 2);
+  f->full = 1;
+  fake_timers(f);
+  CHECK(f->nfeeds == 0);
+  f->full = 0;
   fake_timers(f);
   CHECK(f->nfeeds == 1 && drain(f) == TOPICS - READ_BEFORE);
   publish(f, "after", "x");

@@ -60,6 +60,30 @@ static void removal_and_expiry(fake *f) {
   CHECK(prints(f, "retainer info", "retained/total: 3\n") && fake_metric(f, "retained/max") == 5);
 }
 
+static uint32_t milliseconds_between_ticks(fake *f) {
+  uint32_t every = 0;
+  int timers = 0;
+  fake_pump(f);
+  for (int i = 0; i < FAKE_MAX; i++)
+    if (f->now.regs[i].kind == FAKE_TIMER) every = f->now.regs[i].every_ms, timers++;
+  return timers == 1 ? every : 0;
+}
+
+/* An idle broker sleeps: the timer is slow after a second without work, and fast again with the next message. */
+static void rests(fake *f) {
+  CHECK(milliseconds_between_ticks(f) == 50);
+  for (int i = 0; i < 25; i++) fake_timers(f);
+  CHECK(milliseconds_between_ticks(f) == 1000);
+  for (int i = 0; i < 25; i++) fake_timers(f);
+  CHECK(milliseconds_between_ticks(f) == 1000);
+  publish(f, "a/c", "");
+  CHECK(milliseconds_between_ticks(f) == 50);
+  publish_at(f, "soon", "x", now_ms(), 1);
+  for (int i = 0; i < 25; i++) fake_timers(f);
+  CHECK(milliseconds_between_ticks(f) == 50); /* it is over before a slow tick would come */
+  publish(f, "soon", "");
+}
+
 /* With a retainer of its own each: what lies on disc is there again, what lay in memory is not. */
 static void next_life(fake *f, const char *image, bool is_ram) {
   CHECK(fake_unload(f) == 0 && fake_live_messages == 0);
@@ -87,6 +111,7 @@ int main(int argc, char **argv) {
   retain_handling(f);
   limits(f);
   removal_and_expiry(f);
+  rests(f);
   next_life(f, argv[1], strcmp(argv[3], "ram") == 0);
   fake_end(f);
   CHECK(fake_live_messages == 0);
