@@ -129,8 +129,8 @@ let package = Package(
         .target(
             name: "PluginHost",
             dependencies: [
-                "Broker", "Config", "Reactor", "CReactor", "Sessions", "Topics", "CMartlet", "CPluginHost", "CSQLite",
-                "HTTPClient",
+                "Broker", "Config", "Reactor", "CReactor", "Sessions", "Topics", "MQTTCodec", "CMartlet", "CPluginHost",
+                "CSQLite", "HTTPClient",
                 "Sockets", "TLS",
             ], swiftSettings: fast),
         .target(

@@ -9,8 +9,11 @@
 
 curl_library chc_curl;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static char why_not[512];
+/* What is there stays there; what was not is looked for again: perhaps only the descriptors were used up. */
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+static bool is_open;
+/* The caller's, until it asks again. */
+static __thread char why_not[512];
 
 /* 7.87: CURLOPT_QUICK_EXIT, without which a request that ends while its name is looked up waits for the resolver. */
 enum { OLDEST = 0x075700 };
@@ -46,6 +49,7 @@ static void check_version(void) {
 }
 
 static void open_library(void) {
+  why_not[0] = 0;
   void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == NULL) {
     const char *reason = dlerror();
@@ -56,9 +60,13 @@ static void open_library(void) {
   if (why_not[0] == 0) check_version();
   if (why_not[0] == 0 && chc_curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
     snprintf(why_not, sizeof why_not, "libcurl does not initialise");
+  is_open = why_not[0] == 0;
 }
 
 const char *chc_open(void) {
-  pthread_once(&once, open_library);
-  return why_not[0] == 0 ? NULL : why_not;
+  pthread_mutex_lock(&opening);
+  if (!is_open) open_library();
+  bool opened = is_open;
+  pthread_mutex_unlock(&opening);
+  return opened ? NULL : why_not;
 }

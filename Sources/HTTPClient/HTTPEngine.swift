@@ -18,25 +18,35 @@ public final class HTTPEngine: Sendable {
         public let reason: String
     }
 
-    public init() {}
+    private let start: @Sendable (@escaping @Sendable () -> Void) -> Bool
+
+    public convenience init() { self.init { startDetachedThread("http client", $0) } }
+
+    /// - Parameter start: runs the body on a thread of its own; false: there is none to be had.
+    init(start: @escaping @Sendable (@escaping @Sendable () -> Void) -> Bool) { self.start = start }
 
     /// Opens libcurl and starts the thread if this is the first one, which takes some 20 ms.
     public func makePool(_ options: HTTPPoolOptions) throws(Unavailable) -> HTTPPool {
         if let reason = chc_open() { throw Unavailable(reason: String(cString: reason)) }
-        let thread: HTTPThread? = state.withLock { state in
-            guard !state.isStopped else { return nil }
+        let thread = try state.withLock { state throws(Unavailable) in
+            guard !state.isStopped else { throw Unavailable(reason: "the broker is stopping") }
             if let thread = state.thread { return thread }
-            let thread = HTTPThread()
-            let ended = ended
-            startDetachedThread("http client") {
-                thread.run()
-                ended.signal()
-            }
+            let thread = try startThread()
             state.thread = thread
             return thread
         }
-        guard let thread else { throw Unavailable(reason: "the broker is stopping") }
         return HTTPPool(options, on: thread)
+    }
+
+    private func startThread() throws(Unavailable) -> HTTPThread {
+        guard let thread = HTTPThread() else { throw Unavailable(reason: "no file descriptors are left for them") }
+        let ended = ended
+        let isStarted = start {
+            thread.run()
+            ended.signal()
+        }
+        guard isStarted else { throw Unavailable(reason: "no thread can be started for them") }
+        return thread
     }
 
     /// Whether anybody has made a pool.

@@ -7,7 +7,11 @@ final class HTTPThread: EventLoop, @unchecked Sendable {
     static let index: Int32 = -3
     private var due: [HTTPPool] = []
 
-    init() { super.init(index: Self.index) }
+    /// Nil: clients have all descriptors.
+    init?(_ descriptors: Descriptors? = Descriptors()) {
+        guard let descriptors else { return nil }
+        super.init(index: Self.index, descriptors)
+    }
 
     func runSoon(_ pool: HTTPPool) {
         guard !pool.isDue else { return }

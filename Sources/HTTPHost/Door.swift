@@ -24,6 +24,8 @@ public final class Door: @unchecked Sendable {
 
     private struct State {
         var listening: (any Channel)?
+        /// The last one that `stop` has taken away.
+        var closing: (any Channel)?
         var current = 0
         var shutdowns: [String: Int] = [:]
         /// Times accepting was paused.
@@ -33,8 +35,10 @@ public final class Door: @unchecked Sendable {
     }
 
     private let state = Mutex(State())
-    /// The connections, by their channel. These three are the server's loop's.
+    /// The connections, by their channel. These four are the server's loop's.
     private var keepers: [ObjectIdentifier: Keeper] = [:]
+    /// Those that Hummingbird has not taken over yet.
+    private var arriving: [ObjectIdentifier: DoorChannel.Value] = [:]
     private var lastNumber: UInt64 = 0
     private var rate: AcceptRate?
     private lazy var room = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -112,10 +116,15 @@ public final class Door: @unchecked Sendable {
     /// [main] Takes no more clients; those that are in stay.
     public func stop() {
         let channel = state.withLock { state in
-            defer { state.listening = nil }
-            return state.listening
+            state.closing = state.listening
+            state.listening = nil
+            return state.closing
         }
-        try? channel?.close().wait()
+        guard let channel else { return }
+        // Who is let in takes two turns of NIO's loop to reach Hummingbird, and would be lost on the way.
+        let loop = channel.eventLoop
+        let isQuiet = channel.setOption(.autoRead, value: false).flatMap { loop.submit {} }.flatMap { loop.submit {} }
+        try? isQuiet.flatMap { channel.close() }.wait()
     }
 
     /// [server's loop]
@@ -147,7 +156,9 @@ public final class Door: @unchecked Sendable {
     /// A place for an accepted socket, or its end.
     func admit(_ channel: any Channel) throws -> Keeper {
         let peer = channel.remoteAddress.flatMap(PeerAddress.init)
-        guard let peer, access.allows(peer) else { throw refused("access_denied") }
+        // A socket that was reset while it waited to be accepted has no peer any more.
+        guard let peer else { throw refused("socket_error") }
+        guard access.allows(peer) else { throw refused("access_denied") }
         pace(channel.parent)
         guard keepers.count < options.maxConnections || evict() else { throw refused("maxlimit") }
         lastNumber += 1
@@ -158,8 +169,21 @@ public final class Door: @unchecked Sendable {
         channel.closeFuture.whenComplete { _ in
             if self.keepers[key] === keeper { self.keepers[key] = nil }
             self.left(keeper.reason ?? "normal")
+            self.drop(channel)
         }
         return keeper
+    }
+
+    /// A connection is on its way to Hummingbird. NIO lets it go when the listening socket is closed meanwhile, and ends
+    /// the process when nobody else has it: its writer has to be finished.
+    func arrived(_ value: DoorChannel.Value) { arriving[ObjectIdentifier(value.channel)] = value }
+
+    /// Hummingbird has it, and will finish it.
+    func taken(_ value: DoorChannel.Value) { arriving[ObjectIdentifier(value.channel)] = nil }
+
+    private func drop(_ channel: any Channel) {
+        guard let value = arriving.removeValue(forKey: ObjectIdentifier(channel)) else { return }
+        Task(executorPreference: server.executor) { try? await value.executeThenClose { _, _ in } }
     }
 
     /// After the last connection that this second allows nobody is accepted until the next one: who comes waits in the
@@ -170,6 +194,7 @@ public final class Door: @unchecked Sendable {
         state.withLock { $0.pauses += 1 }
         try? listening.syncOptions?.setOption(.autoRead, value: false)
         _ = listening.eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: .milliseconds(Int64(wait))) {
+            guard self.state.withLock({ $0.closing !== listening }) else { return }
             try? listening.syncOptions?.setOption(.autoRead, value: true)
         }
     }

@@ -44,11 +44,16 @@ struct DoorChannel: HTTPChannelHandler {
             withEncoderConfiguration: .init(), withDecoderLimitConfiguration: limits)
         try pipeline.addHandler(keeper)
         try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: door.isSecure))
-        return try NIOAsyncChannel(
+        let value = try Value(
             wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        door.arrived(value)
+        return value
     }
 
-    func handle(value: Value, logger: Logger) async { await handleHTTP(asyncChannel: value, logger: logger) }
+    func handle(value: Value, logger: Logger) async {
+        door.taken(value)
+        await handleHTTP(asyncChannel: value, logger: logger)
+    }
 }
 
 /// An accepted socket that is not let in.

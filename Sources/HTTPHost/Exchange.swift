@@ -276,9 +276,10 @@ final class Exchange: Sendable {
 
     // MARK: - Authentication
 
+    /// Of whoever is asked now, 0: of nobody any more. Once the request is over nobody is waited for.
     func expectVerdict(of owner: UInt32) {
         state.withLock { state in
-            state.authOwner = owner
+            state.authOwner = state.phase == .ended ? 0 : owner
             state.verdict = nil
         }
     }

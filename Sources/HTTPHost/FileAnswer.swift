@@ -47,6 +47,8 @@ struct FileAnswer: Sendable {
 
 /// What a request says about the copy it has.
 struct FileConditions: Sendable {
+    var ifMatch: String?
+    var ifUnmodifiedSince: String?
     var ifNoneMatch: String?
     var ifModifiedSince: String?
     var range: String?
@@ -64,6 +66,11 @@ extension FileAnswer {
                 HTTPPair("cache-control", cacheControl), HTTPPair("accept-ranges", "bytes"),
             ])
         range = 0..<file.size
+        if Self.isAnother(file, conditions) {
+            head.status = 412
+            range = 0..<0
+            return
+        }
         if Self.isUnchanged(file, conditions) {
             head.status = 304
             range = 0..<0
@@ -85,14 +92,25 @@ extension FileAnswer {
         }
     }
 
+    /// It is not the one that the client wants to go on with. RFC 9110 §13.1.1, §13.1.4
+    private static func isAnother(_ file: OpenFile, _ conditions: FileConditions) -> Bool {
+        if let tags = conditions.ifMatch { return !entityTags(tags).contains { $0 == "*" || $0 == file.tag } }
+        return conditions.ifUnmodifiedSince.flatMap(httpSeconds).map { file.modified > $0 } ?? false
+    }
+
     private static func isUnchanged(_ file: OpenFile, _ conditions: FileConditions) -> Bool {
         if let tags = conditions.ifNoneMatch {
-            return tags.split(separator: ",").contains { part in
-                let tag = part.drop { $0 == " " }.prefix { $0 != " " }
-                return tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag) == file.tag
+            return entityTags(tags).contains { tag in
+                tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag) == file.tag
             }
         }
         return conditions.ifModifiedSince.flatMap(httpSeconds).map { file.modified <= $0 } ?? false
+    }
+
+    private static func entityTags(_ text: String) -> [Substring] {
+        text.split(separator: ",").map { part in
+            part.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
+        }
     }
 }
 
@@ -103,7 +121,7 @@ enum ByteRanges: Equatable {
 
     /// Nil when it is not understood or asks for several ranges: then the whole file is the answer.
     init?(_ text: String, size: Int) {
-        guard text.hasPrefix("bytes="), !text.contains(",") else { return nil }
+        guard text.lowercased().hasPrefix("bytes="), !text.contains(",") else { return nil }
         let parts = text.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }
         let digits = parts.map { Self.number($0) }
@@ -117,7 +135,9 @@ enum ByteRanges: Equatable {
         }
     }
 
+    /// Digits of more than any file has bytes are as good as the largest number.
     private static func number(_ text: Substring) -> Int? {
-        text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 } ? Int(text) : nil
+        let isNumber = text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 } && !text.isEmpty
+        return isNumber ? Int(text) ?? Int.max : nil
     }
 }

@@ -15,6 +15,7 @@ private func hostSentence(_ status: Int) -> String {
     case 404: "There is nothing here."
     case 405: "This method is not for this path."
     case 408: "The request did not arrive in time."
+    case 412: "The file is not the one you mean."
     case 413: "The body is too large."
     case 416: "The file has no such range."
     case 429: "Too many failed attempts from your address."

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Broker
 import CMartlet
+import Glibc
 import NIOCore
 import NIOHTTP1
 
@@ -183,6 +184,7 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
         let (fields, body) = hostAnswer(status)
         var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status))
         for field in fields { head.headers.add(name: field.name, value: field.value) }
+        head.headers.add(name: "date", value: httpDate(Int(time(nil))))
         head.headers.add(name: "connection", value: "close")
         head.headers.add(name: "content-length", value: "\(body.count)")
         context.write(wrapOutboundOut(.head(head)), promise: nil)
@@ -200,7 +202,8 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
         }
         switch unwrapOutboundIn(data) {
         case .head(let head) where (100..<200).contains(head.status.code):
-            context.write(data, promise: promise)
+            // [RFC 9110 §15.2] HTTP/1.0 has no such answers.
+            if open.first?.isHTTP10 == true { promise?.succeed() } else { context.write(data, promise: promise) }
         case .head(var head):
             hasHead = true
             door.server.counts.count(Int(head.status.code))
@@ -214,7 +217,9 @@ final class Keeper: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     /// [RFC 9112 §9.3, §9.6] Without Connection: close the client may send its next request here.
+    /// [RFC 9110 §6.6.1] Every answer has its date, one that Hummingbird makes of a broken body too.
     private func adapt(_ head: inout HTTPResponseHead) {
+        if !head.headers.contains(name: "date") { head.headers.add(name: "date", value: httpDate(Int(time(nil)))) }
         let traits = open.first ?? Traits(isHTTP10: false, keepsAlive: false, isHead: false)
         // A body nobody reads any more would stand before the next request.
         if traits.isHTTP10 || !traits.keepsAlive || isReading && open.count == 1 || !door.isOpen { mustClose = true }

@@ -15,14 +15,16 @@ extension Visit {
         var match = first
         var call = call(exchange.id, target)
         call.user = user
+        // [RFC 9110 §10.1.1] What the header tells already is answered before the client is asked for its body.
+        if let limit = bodyLimit(match.route), declaredLength > limit {
+            return try await send(own(413), writer)
+        }
+        try await greet(writer)
         if case .handler(streamsBody: false) = match.route.kind {
-            try await greet(writer)
             switch try await wholeBody(match.route) {
             case .success(let body): call.body = body
             case .failure(let refusal): return try await send(own(refusal.status), writer)
             }
-        } else {
-            try await greet(writer)
         }
         while true {
             let token = match.route.token
@@ -47,11 +49,22 @@ extension Visit {
         }
     }
 
-    /// [RFC 9110 §10.1.1] The client waits for a word before it sends its body.
+    /// [RFC 9110 §10.1.1] The client waits for a word before it sends its body, if it has one.
     private func greet(_ writer: borrowing ResponseWriter) async throws {
-        guard request.headers[.expect]?.lowercased() == "100-continue" else { return }
+        guard request.headers[.expect]?.lowercased() == "100-continue",
+            declaredLength > 0 || request.headers[.transferEncoding] != nil
+        else { return }
         try await writer.writeInformationalHead(HTTPResponse(status: .continue))
     }
+
+    /// Bytes a body may have; nil: any number, for the route takes it in pieces.
+    private func bodyLimit(_ route: HTTPRoute) -> Int? {
+        if case .handler(streamsBody: true) = route.kind { return route.maxBody }
+        return route.maxBody ?? door.options.maxBody
+    }
+
+    /// Bytes of the body as the client announces them, 0 when it does not.
+    private var declaredLength: Int { request.headers[.contentLength].flatMap { Int($0) } ?? 0 }
 
     /// Calls the handler. What comes of it is read from the exchange.
     private func begin(_ match: Router.Match, _ call: HTTPArrival, _ exchange: Exchange) async -> Task<Void, Never>? {
@@ -76,9 +89,6 @@ extension Visit {
 
     private func wholeBody(_ route: HTTPRoute) async throws -> Result<[UInt8], Refusal> {
         let limit = route.maxBody ?? door.options.maxBody
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
-            return .failure(Refusal(status: 413))
-        }
         let keeper = keeper
         let clock = server.loop.scheduleTask(in: .milliseconds(Int64(door.options.requestTimeout))) {
             keeper.refuse(408, "body_timeout")

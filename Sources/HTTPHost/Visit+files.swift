@@ -25,17 +25,18 @@ extension Visit {
     private func answer(_ file: OpenFile, _ name: String, _ folder: HTTPFolder) -> FileAnswer {
         let headers = request.headers
         let conditions = FileConditions(
+            ifMatch: headers[.ifMatch], ifUnmodifiedSince: headers[.ifUnmodifiedSince],
             ifNoneMatch: headers[.ifNoneMatch], ifModifiedSince: headers[.ifModifiedSince],
             range: method == "GET" ? headers[.range] : nil, ifRange: headers[.ifRange])
         return FileAnswer(file, type: mediaType(name), cacheControl: folder.cacheControl, conditions)
     }
 
     func send(_ answer: FileAnswer, _ writer: consuming ResponseWriter) async throws {
-        if answer.head.status == 416 {
-            let (head, body) = own(416)
+        if answer.head.status == 416 || answer.head.status == 412 {
+            let (head, body) = own(answer.head.status)
             var fields = answer.head.fields.filter { $0.name != "content-type" } + head.fields
-            fields.removeAll { $0.name == "etag" || $0.name == "last-modified" }
-            return try await send((HTTPHead(status: 416, fields: fields), body), writer)
+            fields.removeAll { $0.name == "etag" || $0.name == "last-modified" || $0.name == "cache-control" }
+            return try await send((HTTPHead(status: answer.head.status, fields: fields), body), writer)
         }
         var response = response(answer.head)
         if answer.head.status != 304 { response.headerFields[.contentLength] = "\(answer.range.count)" }

@@ -28,6 +28,8 @@ struct Visit {
     var isHead: Bool { method == "HEAD" }
 
     func run(_ writer: consuming ResponseWriter) async throws {
+        // [RFC 9110 §9.3.7] About the server and none of its paths: that it is there.
+        if method == "OPTIONS", request.head.path == "*" { return try await send((HTTPHead(status: 204), []), writer) }
         guard let target = Target(request.head.path ?? "") else {
             return try await send(own(400, "The path or the query is not valid."), writer)
         }

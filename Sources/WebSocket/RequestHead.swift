@@ -23,6 +23,8 @@ struct RequestHead {
     private(set) var version = ""
     private var fields: [(name: String, value: String)] = []
     private var bytes: [UInt8] = []
+    /// The one empty line that may stand in front of the request.
+    private var hasSkipped = false
 
     var isEmpty: Bool { bytes.isEmpty }
 
@@ -37,7 +39,13 @@ struct RequestHead {
             }
             let last = bytes.last
             bytes.append(byte)
-            guard Self.mayFollow(byte, last) else {
+            if bytes.count == 2, last == 0x0D, byte == 0x0A, !hasSkipped {
+                // [RFC 9112 §2.2] Robust: an empty line in front of the request is passed over, once.
+                hasSkipped = true
+                bytes = []
+                continue
+            }
+            guard mayFollow(byte, last) else {
                 state = .malformed
                 return at + 1
             }
@@ -51,11 +59,12 @@ struct RequestHead {
 
     /// CR and LF only as a pair, no other control characters but the tab. Whoever speaks TLS or MQTT at this door is
     /// found out by the first byte.
-    private static func mayFollow(_ byte: UInt8, _ last: UInt8?) -> Bool {
+    private func mayFollow(_ byte: UInt8, _ last: UInt8?) -> Bool {
         if last == 0x0D { return byte == 0x0A }
         switch byte {
         case 0x0A: return false
-        case 0x0D, 0x09: return last != nil
+        case 0x09: return last != nil
+        case 0x0D: return last != nil || !hasSkipped
         default: return byte >= 0x20 && byte != 0x7F
         }
     }

@@ -119,6 +119,15 @@ import Testing
         #expect(await exchange.verdict() == nil)
     }
 
+    /// The client left while the first of two authenticators was asked.
+    @Test func nobodyWaitsForAVerdictOnARequestThatIsOver() async {
+        let exchange = Exchange(id: 1, method: "GET") { _ in }
+        exchange.leave(martlet_status(MARTLET_E_IO))
+        exchange.expectVerdict(of: 7)
+        #expect(exchange.answerAuth(7, .allowed(user: "a")) == stale)
+        #expect(await exchange.verdict() == nil)
+    }
+
     @Test func heartbeatsOnlyWhereAnEventStreamIsSilent() async {
         let exchange = asked()
         exchange.beat()

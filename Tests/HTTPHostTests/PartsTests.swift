@@ -101,7 +101,9 @@ import Testing
     @Test(arguments: [
         ("bytes=0-0", ByteRanges.one(0..<1)), ("bytes=9-", .one(9..<10)), ("bytes=-3", .one(7..<10)),
         ("bytes=-30", .one(0..<10)), ("bytes=2-99", .one(2..<10)), ("bytes=10-", .unsatisfiable),
-        ("bytes=-0", .unsatisfiable),
+        ("bytes=-0", .unsatisfiable), ("Bytes=0-0", .one(0..<1)),
+        ("bytes=2-99999999999999999999", .one(2..<10)), ("bytes=99999999999999999999-", .unsatisfiable),
+        ("bytes=-99999999999999999999", .one(0..<10)),
     ])
     func ranges(_ text: String, _ expected: ByteRanges) {
         #expect(ByteRanges(text, size: 10) == expected)
@@ -117,7 +119,31 @@ import Testing
     @Test func dates() {
         #expect(httpDate(784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
         #expect(httpSeconds("Sun, 06 Nov 1994 08:49:37 GMT") == 784_111_777)
-        #expect(httpSeconds("Sunday, 06-Nov-94 08:49:37 GMT") == nil)
+    }
+
+    @Test(
+        "[RFC 9110 §5.6.7] All three forms of a date are understood",
+        arguments: [
+            "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+        ])
+    func formsOfADate(_ text: String) {
+        #expect(httpSeconds(text) == 784_111_777)
+    }
+
+    @Test func aYearOfTwoDigitsIsNear() {
+        #expect(httpSeconds("Saturday, 01-Jan-00 00:00:00 GMT") == 946_684_800)
+        let far = httpSeconds("Sunday, 06-Nov-99 08:49:37 GMT")
+        #expect(far == 941_878_177 || far == 4_097_637_777)
+    }
+
+    @Test(arguments: [
+        "", "yesterday", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nox 1994 08:49:37 GMT",
+        "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 994 08:49:37 GMT",
+        "Sun Nov 6 1994",
+        "Sun, 06 Nov 1994 a:b:c GMT",
+    ])
+    func whatIsNoDate(_ text: String) {
+        #expect(httpSeconds(text) == nil)
     }
 
     @Test func mediaTypes() {

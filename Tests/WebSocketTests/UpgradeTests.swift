@@ -99,6 +99,8 @@ struct UpgradeTests {
             changed("Content-Length: 0"), changed("X-\u{e9}: x", without: "none").filter { $0 < 0x80 },
             request(["GET /mqtt?token=1 HTTP/1.1"] + sample.dropFirst()),
             request(["GET http://proxy/mqtt HTTP/1.1"] + sample.dropFirst()),
+            // RFC 9112 §2.2
+            Array("\r\n".utf8) + request(sample),
         ].map(Request.init))
     fileprivate func tolerates(_ request: Request) {
         #expect(answer(request.bytes).status == "101 Switching Protocols")
@@ -122,7 +124,8 @@ struct UpgradeTests {
             changed("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
             changed("Content-Length: 5"), changed("Transfer-Encoding: chunked"), changed("Bad Name: x"),
             changed("Name : x"), changed(": x"), changed("no colon"), changed("X: a\r\n folded"), changed(" X: y"),
-            changed("X: a\nY: b"), changed("X: a\rb"), changed("X: a\0b"), [0x10], [0x16], Array("\r\n".utf8),
+            changed("X: a\nY: b"), changed("X: a\rb"), changed("X: a\0b"), [0x10], [0x16], [0x0D, 0x0D],
+            Array("\r\n\r\n".utf8), Array("\r\n\r\n".utf8) + request(sample), Array("\n".utf8) + request(sample),
         ].map(Request.init))
     fileprivate func refuses(_ request: Request) {
         let got = answer(request.bytes)

@@ -39,7 +39,7 @@ def refused(b, status, reason, data=None, port=WEB, name="ws:web", body=None, **
     got, fields, text = f.read_answer()
     assert got == f"HTTP/1.1 {status}", (got, more)
     assert text == (body or status[4:]), text
-    assert fields["connection"] == "close"
+    assert "close" in fields["connection"].split(", ")
     f.sock.close()
     b.wait_counted(name, reason, before + 1)
     return fields
@@ -106,10 +106,24 @@ def test_keys(b):
     refused(b, *bad, more=[f"Sec-WebSocket-Key: {KEY}"])
 
 
+def test_an_empty_line_in_front(b):
+    """RFC 9112 §2.2: of one the server takes no notice, in pieces or not."""
+    for cut in (0, 1, 2, 3):
+        f = Frames(plain_socket(WEB, DEADLINE), opens=False)
+        data = b"\r\n" + request()
+        f.sock.sendall(data[:cut])
+        f.sock.sendall(data[cut:] + frame(BINARY, connect(4, "line")))
+        f.expect_open(protocol="mqtt")
+        assert f.frame() == (BINARY, b"\x20\x02\0\0")
+        f.sock.close()
+    refused(b, "400 Bad Request", "ws_bad_request", b"\r\n\r\n" + request())
+
+
 def test_versions(b):
     for version in (None, "8", "7", "0", "14", "x", "13, 8"):
         fields = refused(b, "426 Upgrade Required", "ws_bad_version", Sec_WebSocket_Version=version)
         assert fields["sec-websocket-version"] == "13"
+        assert fields["upgrade"] == "websocket" and fields["connection"] == "Upgrade, close", "RFC 9110 §7.8"
 
 
 def test_malformed_requests(b):
@@ -117,7 +131,8 @@ def test_malformed_requests(b):
     for line in ("no colon", ": no name", "Bad Name: x", "Name : x", "X: a\0b", "X: a\rb", "X: a\nb",
                  "X: a\r\n folded"):
         refused(b, *bad, more=[line])
-    for data in (b"GET /mqtt\r\n\r\n", b"GET  /mqtt HTTP/1.1\r\n\r\n", b"GET /mqtt HTTP/1.1 \r\n\r\n", b"\r\n", b"\n"):
+    for data in (b"GET /mqtt\r\n\r\n", b"GET  /mqtt HTTP/1.1\r\n\r\n", b"GET /mqtt HTTP/1.1 \r\n\r\n",
+                 b"\r\n\r\n", b"\r\r", b"\n"):
         refused(b, *bad, data=data)
 
 

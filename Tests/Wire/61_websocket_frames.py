@@ -107,6 +107,7 @@ def test_close_frames_that_are_wrong(b):
 # -- what is right -----------------------------------------------------------------------------------------------
 
 def test_close_is_answered_with_its_code(b):
+    wait_until(lambda: b.current("ws:web") == 0, "those of before are counted")
     before = b.ended("ws:web", "closed")
     codes = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999)
     for code in codes:

@@ -308,6 +308,20 @@ def test_new_certificates_under_a_thousand_clients(b):
     wait_until(lambda: b.current("ssl:files") == 1000, lambda: f"1000 clients, not {b.current('ssl:files')}")
 
 
+def test_a_restart_needs_certificates_first(b):
+    """A listener goes on when it could not begin again."""
+    install(FIRST)
+    assert b.ctl("listeners", "restart", "ssl:files").returncode == 0
+    (LIVE / "cert.pem").write_text("nonsense")
+    done = b.ctl("listeners", "restart", "ssl:files")
+    assert done.returncode == 1 and "cert.pem: it has no PEM block" in done.stderr, done
+    assert b.listener("ssl:files")["running"] == "true"
+    assert served(FILES) == "first"
+    install(SECOND)
+    assert b.ctl("listeners", "restart", "ssl:files").returncode == 0
+    assert served(FILES) == "second"
+
+
 def test_the_end_of_a_certificate_is_shown(b):
     """listeners tells the day."""
     from datetime import datetime, timedelta, timezone

@@ -3,6 +3,8 @@
 import os
 import re
 import socket
+import struct
+import threading
 
 from wire import *
 from wire.http_plugin import counts, loaded
@@ -180,6 +182,38 @@ def test_expect_100_continue(b):
     assert b"100 Continue" not in r.until(b"401")
 
 
+def test_expect_what_the_header_decides(b):
+    """RFC 9110 §10.1.1: what is refused for its header is refused at once, and HTTP/1.0 knows no such word."""
+    loaded(b)
+    for path, length in (("echo", 65537), ("upload", (64 << 20) + 1), ("echo", 10**30)):
+        head = f"POST /{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        got = Raw(DOOR, head.encode()).eof()
+        assert got.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400")) and b"100 Continue" not in got, (head, got)
+    got = Raw(DOOR, b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n").eof()
+    assert got.startswith(b"HTTP/1.1 200"), got
+    got = Raw(DOOR, b"POST /echo HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc").eof()
+    assert got.startswith(b"HTTP/1.0 200") and got.endswith(b"abc") and b"100 Continue" not in got, got
+
+
+def test_every_answer_has_its_date(b):
+    """RFC 9110 §6.6.1: those of the host, too, when no request or no whole body came."""
+    loaded(b)
+    for request in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n",
+                    b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+                    b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"):
+        got = Raw(DOOR, request).eof()
+        dates = re.findall(rb"\r\n[Dd]ate: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\n", got)
+        assert got.startswith(b"HTTP/1.1 4") and len(dates) == 1, (request, got)
+
+
+def test_options_of_the_server(b):
+    """RFC 9110 §9.3.7"""
+    got = Raw(DOOR, b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").eof()
+    assert got.startswith(b"HTTP/1.1 204"), got
+    got = Raw(DOOR, b"GET * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").eof()
+    assert got.startswith(b"HTTP/1.1 400"), got
+
+
 def test_streamed_upload(b):
     loaded(b)
     body = os.urandom(5 << 20)
@@ -240,6 +274,48 @@ def test_wrong_requests(b):
     got = Raw(DOOR, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n\x00\x01nonsense\r\n\r\n").eof()
     assert got.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 400" in got, got
     assert b.ended("api:management", "bad_request") >= len(wrong)
+
+
+def test_restarts_while_clients_come(b):
+    """Who is being let in while the listener stops is served or closed, and the broker lives on."""
+    done, served = threading.Event(), []
+
+    def come():
+        while not done.is_set():
+            try:
+                got = Raw(CORS, b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").eof()
+            except ConnectionError:
+                continue
+            assert got == b"" or got.startswith(b"HTTP/1.1 200") and got.endswith(b"is running\n"), got
+            served.append(got)
+
+    threads = [threading.Thread(target=come) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(40):
+            assert b.ctl("listeners", "restart", "api:mgmt").returncode == 0
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert any(served), "nobody was served"
+    wait_until(lambda: b.current("api:mgmt") == 0, "all have gone")
+    assert curl(CORS, "/status").status == 200
+
+
+def test_clients_that_reset_at_once(b):
+    """Nobody denied them anything: they are counted as what they are."""
+    wait_until(lambda: b.current("api:mgmt") == 0, "all have gone")
+    before = b.listener("api:mgmt")["shutdown_count"]
+    for _ in range(200):
+        with socket.create_connection(("127.0.0.1", CORS), DEADLINE) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert curl(CORS, "/status").status == 200
+    wait_until(lambda: b.ended("api:mgmt") >= sum(before.values()) + 201, "all are counted")
+    after = b.listener("api:mgmt")["shutdown_count"]
+    assert after.get("access_denied", 0) == before.get("access_denied", 0), (before, after)
+    assert after["socket_error"] > before.get("socket_error", 0), (before, after)
 
 
 # -- who may ----------------------------------------------------------------------------------------------------------

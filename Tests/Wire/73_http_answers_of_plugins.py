@@ -118,6 +118,25 @@ def test_files_and_caching(b):
     assert head.status == 200 and head.headers["content-length"] == "12" and head.body == b"", head
 
 
+def test_files_that_changed(b):
+    """RFC 9110 §13.1.1, §13.1.4: who wants to go on with what it has is told that the file is another now."""
+    loaded(b)
+    got = curl(DOOR, "/static/ten.txt")
+    tag, date = got.headers["etag"], got.headers["last-modified"]
+    for header in (f"If-Match: {tag}", f'If-Match: "x", {tag}', "If-Match: *", f"If-Unmodified-Since: {date}",
+                   "If-Unmodified-Since: long ago"):
+        again = curl(DOOR, "/static/ten.txt", "-H", header)
+        assert again.status == 200 and again.body == b"0123456789", (header, again)
+    for header in ('If-Match: "x"', f"If-Match: W/{tag}", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+                   "If-Unmodified-Since: Sunday, 06-Nov-94 08:49:37 GMT"):
+        again = curl(DOOR, "/static/ten.txt", "-H", header, "-H", "Range: bytes=2-4")
+        assert again.status == 412 and again.json["code"] == 412, (header, again)
+        assert "cache-control" not in again.headers and "content-range" not in again.headers, again
+    old = "If-Unmodified-Since: Sun Nov  6 08:49:37 1994"
+    got = curl(DOOR, "/static/ten.txt", "-H", f"If-Match: {tag}", "-H", old, "-H", f"If-None-Match: {tag}")
+    assert got.status == 304, got
+
+
 def test_ranges(b):
     """RFC 9110 §14"""
     loaded(b)

@@ -17,7 +17,8 @@
 #define CHC_OPT
 #endif
 
-/** Any thread. NULL when libcurl can be used, otherwise why not, as the end of a sentence. */
+/** Any thread. NULL when libcurl can be used, otherwise why not, as the end of a sentence; valid until this thread asks
+ * again. */
 const char *CHC_OPT chc_open(void);
 
 /* ---- a pool: connections, names and TLS sessions that its transfers share --------------------------------- */
