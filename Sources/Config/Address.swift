@@ -66,8 +66,9 @@ private func addressBytes(_ text: String) -> [UInt8]? {
     return nil
 }
 
+/// Not 0: the system would choose another port for the socket of each event loop.
 private func parsePort(_ text: String) -> UInt16? {
-    parseDigits(text).flatMap { UInt16(exactly: $0) }
+    parseDigits(text).flatMap { UInt16(exactly: $0) }.flatMap { $0 > 0 ? $0 : nil }
 }
 
 private func parseDigits(_ text: some StringProtocol) -> Int? {

@@ -33,7 +33,8 @@ public enum CoreConfig {
 
     /// What no single key can know.
     static func contradictions(_ values: ConfigFile) -> [Diagnostic] {
-        orphans(values) + watermarks(values) + priorities(values) + tlsListeners(values) + webSocketListeners(values)
+        orphans(values) + watermarks(values) + priorities(values) + topicParts(values) + tlsListeners(values)
+            + webSocketListeners(values)
     }
 
     /// Options of a listener that has no address.
@@ -65,6 +66,26 @@ public enum CoreConfig {
                 .error, at: blamed.1, key: blamed.0,
                 message: "\(low) is \(lower.text) and \(high) is \(upper.text), expected \(low) to be the smaller one")
         }
+    }
+
+    /// What becomes part of topics: `$SYS/brokers/NODE/…`, and what a mountpoint is put before.
+    private static func topicParts(_ values: ConfigFile) -> [Diagnostic] {
+        let mountpoints = values.each(prefix: "").map(\.key).filter { $0.hasSuffix(".mountpoint") }
+        return (["node.name"] + mountpoints).compactMap { key in
+            guard let value = values.value(key), !isTopicPart(value.text) || key == "node.name" && value.text.isEmpty
+            else { return nil }
+            return Diagnostic(
+                .error, at: value.source, key: key,
+                message: "the value is not valid, expected at most 1024 bytes of a topic, without + and # and control "
+                    + "characters")
+        }
+    }
+
+    private static func isTopicPart(_ text: String) -> Bool {
+        text.utf8.count <= 1024
+            && text.utf8.allSatisfy {
+                $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "#")
+            }
     }
 
     private static func priorities(_ values: ConfigFile) -> [Diagnostic] {

@@ -43,8 +43,10 @@ struct CommandRunner {
     }
 }
 
-/// `"~-48s# ~s~n"`.
-func usageLine(_ usage: CommandUsage) -> String { "\(padded(usage.synopsis, 48))# \(usage.help)\n" }
+/// `"~-48s# ~s~n"`; a longer synopsis keeps its distance.
+func usageLine(_ usage: CommandUsage) -> String {
+    "\(padded(usage.synopsis, 47)) # \(usage.help)\n"
+}
 
 /// EMQ's help: each command's lines below a line of 80 dashes, in the order of registration.
 func fullUsage(_ commands: CommandTable) -> String {

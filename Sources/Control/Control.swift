@@ -16,6 +16,9 @@ public final class Control {
     public init(host: PluginHost, description: String = "Martlet MQTT Broker") {
         self.host = host
         self.description = description
+        host.hasNumber = { [weak self] name in
+            self?.numbers.contains { $0().contains { $0.name == name } } ?? false
+        }
         registerBuiltIns()
     }
 

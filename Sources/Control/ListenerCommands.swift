@@ -114,7 +114,12 @@ private enum ListenerChange: String {
             listeners.stop(info.name)
             return nil
         case .restart:
-            if info.isOpen { listeners.stop(info.name) }
+            guard info.isOpen else { return listeners.start(info.name) }
+            // Certificates that cannot be used would leave it stopped: looked at before, not after.
+            if let complaint = listeners.reloadCertificates(info.name).compactMap(\.complaint).first {
+                return complaint
+            }
+            listeners.stop(info.name)
             return listeners.start(info.name)
         }
     }

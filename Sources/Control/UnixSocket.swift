@@ -16,7 +16,7 @@ enum UnixSocket {
         if isAnswered(path) {
             throw ControlError(sentence: "another broker listens on \(path); stop it first or set ctl.socket.")
         }
-        unlink(path)
+        try clear(path)
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | flags, 0)
         guard descriptor >= 0 else { throw failed(path, errno) }
         // Nobody can connect before listen, so the mode is in force from the first client on.
@@ -28,6 +28,16 @@ enum UnixSocket {
             throw failed(path, code)
         }
         return descriptor
+    }
+
+    /// Takes a leftover away, but nothing that is not ours: a mistyped path must not cost a file.
+    private static func clear(_ path: String) throws(ControlError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw ControlError(sentence: "\(path) is there already and is no socket; set ctl.socket to another path.")
+        }
+        unlink(path)
     }
 
     private static let flags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)

@@ -3,7 +3,8 @@ import Reactor
 import Synchronization
 
 /// Threads that may block, for exec.blocking. Plugins take turns, one task each, so that one with a full queue does not
-/// starve another. Threads start when there is more work than threads that wait for it.
+/// starve another. Threads start when there is more work than threads that wait for it. Where the system gives no more
+/// of them, those that are there do the work; without any nothing is taken.
 final class BlockingPool: Sendable {
     private struct State {
         /// Plugins with waiting tasks, each once.
@@ -19,24 +20,37 @@ final class BlockingPool: Sendable {
     private let limit: Int
     /// Called after each task, on the pool's thread.
     private let finished: @Sendable () -> Void
+    typealias Start = @Sendable (_ body: @escaping @Sendable () -> Void) -> Bool
+    private let start: Start
 
-    init(threads: Int, finished: @escaping @Sendable () -> Void) {
+    /// - Parameter start: runs the body on a thread of its own; false: there is none to be had.
+    init(
+        threads: Int, start: @escaping Start = { startDetachedThread("blocking", $0) },
+        finished: @escaping @Sendable () -> Void
+    ) {
         limit = max(1, threads)
+        self.start = start
         self.finished = finished
     }
 
-    /// False when the plugin's share of the queue is full.
+    /// False when the plugin's share of the queue is full, or there is no thread.
     func submit(_ task: PluginTask, for instance: PluginInstance, limit queue: Int) -> Bool {
-        guard instance.blockingTasks.put(task, limit: queue) else { return false }
-        let needsThread = state.withLock { state in
+        // The first thread before the task: one that nobody runs could not be taken back.
+        let hasNewThread = state.withLock { state in state.threads == 0 ? addThread(&state) : false }
+        guard state.withLock({ $0.threads > 0 }), instance.blockingTasks.put(task, limit: queue) else { return false }
+        state.withLock { state in
             if !state.turns.contains(where: { $0 === instance }) { state.turns.append(instance) }
             state.waiting += 1
-            guard state.waiting > state.sleeping, state.threads < limit else { return false }
-            state.threads += 1
-            return true
+            let needsThread = state.waiting > state.sleeping && state.threads < limit
+            if needsThread && !hasNewThread { _ = addThread(&state) }
         }
-        if needsThread { startDetachedThread("blocking") { self.work() } }
         wake.signal()
+        return true
+    }
+
+    private func addThread(_ state: inout State) -> Bool {
+        guard start({ self.work() }) else { return false }
+        state.threads += 1
         return true
     }
 

@@ -10,6 +10,9 @@ func cText(_ pointer: UnsafePointer<CChar>, limit: Int) -> String? {
     return String(decoding: UnsafeRawBufferPointer(start: pointer, count: length), as: UTF8.self)
 }
 
+/// A capacity that C gives as size_t: "as much as there is", `(size_t)-1`, is negative here.
+func room(_ capacity: Int) -> Int { capacity < 0 ? .max : capacity }
+
 /// Whether a function pointer that the header calls non-null really is one.
 func isPresent<F>(_ function: F) -> Bool {
     unsafeBitCast(function, to: Int.self) != 0
@@ -20,9 +23,10 @@ extension martlet_bytes {
         self.init(ptr: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), len: bytes.count)
     }
 
-    /// nil when a length comes without a pointer.
+    /// nil when a length comes without a pointer, or is one that no memory has: `(size_t)-1` is negative here.
     var buffer: UnsafeRawBufferPointer? {
         if len == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard len > 0 else { return nil }
         return ptr.map { UnsafeRawBufferPointer(start: $0, count: len) }
     }
 

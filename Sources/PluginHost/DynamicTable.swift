@@ -74,6 +74,9 @@ final class DynamicTable: Sendable {
         state.withLock { kind == .function ? $0.functions[name] : kind == .point ? $0.points[name] : nil }
     }
 
+    /// Who joined a hook point, which need not be defined.
+    func joiners(_ name: String) -> [Item] { state.withLock { $0.joiners[name] ?? [] } }
+
     func publish(_ item: Item) {
         state.withLock { state in
             switch item.kind {

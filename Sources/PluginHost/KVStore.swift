@@ -70,17 +70,17 @@ final class KVStore: @unchecked Sendable {
         }
     }
 
-    /// Removes and puts in one transaction: all or nothing, durable when it returns.
-    func change(
-        _ plugin: String, _ table: [UInt8], remove: [[UInt8]], put: [(key: [UInt8], value: [UInt8])]
-    ) throws(Failure) {
+    /// Puts a value, or removes a key whether or not it is there.
+    typealias Change = (key: [UInt8], value: [UInt8]?)
+
+    /// In one transaction: all or nothing, durable when it returns.
+    func change(_ plugin: String, _ table: [UInt8], _ changes: some Sequence<Change>) throws(Failure) {
         try locked { () throws(Failure) in
             try self.execute("BEGIN IMMEDIATE")
             do throws(Failure) {
-                for key in remove { try self.finish(self.bind(.del, plugin, table, key)) }
-                for pair in put {
-                    let statement = try self.bind(.put, plugin, table, pair.key)
-                    pair.value.withUnsafeBytes { self.bindBlob(statement, 4, $0) }
+                for change in changes {
+                    let statement = try self.bind(change.value == nil ? .del : .put, plugin, table, change.key)
+                    change.value?.withUnsafeBytes { self.bindBlob(statement, 4, $0) }
                     try self.finish(statement)
                 }
                 try self.execute("COMMIT")

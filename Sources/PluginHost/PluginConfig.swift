@@ -13,7 +13,7 @@ final class PluginConfig {
     let path: String
     private let apply: martlet_cfg_apply?
     private let user: UnsafeMutableRawPointer?
-    /// Texts handed out by get_string, which live until the next reload.
+    /// Texts handed out by get_string, which live until their key has another value in force.
     private var handedOut: [String: UnsafeMutableRawBufferPointer] = [:]
 
     init(
@@ -30,9 +30,8 @@ final class PluginConfig {
     deinit { forgetTexts() }
 
     func text(_ key: String) -> martlet_bytes? {
-        guard let declared = schema.match(key), let value = values.value(key) else { return nil }
         if let known = handedOut[key] { return bytes(known) }
-        let text = if case .path = declared.type { values.path(key) } else { value.text }
+        guard let text = current(key) else { return nil }
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, text.utf8.count), alignment: 1)
         copy.copyBytes(from: text.utf8)
         let exact = UnsafeMutableRawBufferPointer(start: copy.baseAddress, count: text.utf8.count)
@@ -41,8 +40,25 @@ final class PluginConfig {
     }
 
     func integer(_ key: String) -> Int64?? {
-        guard schema.match(key) != nil, let value = values.value(key) else { return nil }
+        guard let declared = schema.match(key), let value = inForce(declared).value(key) else { return nil }
         return .some(value.integer.map { Int64($0) })
+    }
+
+    /// Every key that is set and begins with `prefix`: first those that are what they were at the load.
+    func each(prefix: String) -> [(key: String, value: ConfigValue)] {
+        guard apply != nil else { return loaded.each(prefix: prefix) }
+        let isLive = { (key: String) in self.schema.match(key).map { self.isLive($0) } ?? false }
+        return loaded.each(prefix: prefix).filter { !isLive($0.key) }
+            + values.each(prefix: prefix).filter { isLive($0.key) }
+    }
+
+    /// Where the value in force of a key stands: one that cannot change is what it was at the load.
+    func inForce(_ key: ConfigKey) -> ConfigFile { isLive(key) ? values : loaded }
+
+    private func current(_ key: String) -> String? {
+        guard let declared = schema.match(key), let value = inForce(declared).value(key) else { return nil }
+        if case .path = declared.type { return inForce(declared).path(key) }
+        return value.text
     }
 
     /// Whether a change of the key can take effect while the plugin runs.
@@ -60,7 +76,10 @@ final class PluginConfig {
 
     func putInForce(_ newer: ConfigFile) {
         values = newer
-        forgetTexts()
+        for (key, text) in handedOut where current(key).map({ !$0.utf8.elementsEqual(text) }) ?? true {
+            text.baseAddress?.deallocate()
+            handedOut[key] = nil
+        }
     }
 
     private func call(_ apply: martlet_cfg_apply, _ key: String, _ value: String) -> martlet_status {

@@ -7,7 +7,9 @@ private let firstKeySize = MemoryLayout<martlet_cfg_key>.offset(of: \.example)!
 
 /// What a plugin hands to config.declare, as ours. Plugins built before a member was appended declare shorter keys.
 func declarations(_ keys: UnsafePointer<martlet_cfg_key>, _ count: Int) throws(RegistrationError) -> [ConfigKey] {
-    guard count <= registrationLimit else { throw RegistrationError(statusInvalid, "\(count) keys are too many") }
+    guard (0...registrationLimit).contains(count) else {
+        throw RegistrationError(statusInvalid, "more than \(registrationLimit) keys are too many")
+    }
     let first = UnsafeRawPointer(keys)
     let stride = count == 0 ? 0 : Int(first.load(as: UInt32.self))
     guard count == 0 || (firstKeySize...4096).contains(stride) else {

@@ -100,12 +100,12 @@ struct PluginFile: ~Copyable {
         var offset: off_t = 0
         while true {
             let sent = sendfile(out, descriptor, &offset, 1 << 20)
-            if sent == 0 { return copy }
-            if sent < 0, errno != EINTR {
-                let code = errno
-                unlink(copy)
-                throw PluginError(.host, name, "\(path) cannot be copied to \(folder.path): \(systemText(code)).")
-            }
+            if sent > 0 || sent < 0 && errno == EINTR { continue }
+            // What was checked is what is mapped: beyond the end of a shorter copy the dynamic linker would fault.
+            if sent == 0, offset == status.st_size { return copy }
+            let why = sent == 0 ? "it became shorter meanwhile; copy it again" : systemText(errno)
+            unlink(copy)
+            throw PluginError(.host, name, "\(path) cannot be copied to \(folder.path): \(why).")
         }
     }
 }

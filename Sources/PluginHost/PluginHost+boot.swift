@@ -50,6 +50,9 @@ extension PluginHost {
         return report
     }
 
+    /// The first plugin of `required` that does not run.
+    public func firstMissing() -> String? { options.required.first { instance(named: $0) == nil } }
+
     /// The names in an order in which everything follows what it wants to follow, otherwise as given. A circle is
     /// entered at its first member.
     static func order(_ names: [String], after: (String) -> [String]) -> [String] {

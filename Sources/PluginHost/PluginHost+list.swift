@@ -149,7 +149,7 @@ public let hookNames = [
 
 /// One function in the effective chain of a hook, of auth, of acl or of the plugins' own subscriptions.
 public struct ChainLine: Sendable, Equatable {
-    /// "message.publish", "auth", "acl", "subscription".
+    /// "message.publish", "auth", "acl", "psk", "subscription".
     public var chain: String
     public var plugin: String
     public var priority: Int32
@@ -166,7 +166,8 @@ extension PluginHost {
         for (hook, name) in hookNames.enumerated() {
             lines += chain(name) { $0.hooks.filter { $0.hook == hook }.map(\.entry) }
         }
-        return lines + chain("auth") { $0.auth } + chain("acl") { $0.acl } + chain("subscription") { $0.deliver }
+        return lines + chain("auth") { $0.auth } + chain("acl") { $0.acl } + chain("psk") { $0.psk }
+            + chain("subscription") { $0.deliver }
     }
 
     private func chain<F>(_ name: String, _ pick: (ChainRegistrations) -> [ChainRegistration<F>]) -> [ChainLine] {

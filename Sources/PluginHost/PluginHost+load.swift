@@ -74,7 +74,8 @@ extension PluginHost {
 
     /// A plugin that is enabled and named in `after` must run already.
     private func checkOrder(_ image: PluginImage) throws(PluginError) {
-        try loadedFile.read()
+        // A list that cannot be read must not keep an operator from loading what guards the broker.
+        do throws(PluginError) { try loadedFile.read() } catch { log.line(.error, error.sentence) }
         let enabled = loadedFile.names
         for other in image.after where enabled.contains(other) && instance(named: other) == nil {
             throw PluginError(

@@ -48,6 +48,8 @@ extension PluginHost {
         let offers = (report.changed + report.reread).map {
             Offer(key: $0, new: newer.offered($0), old: config.values.offered($0))
         }
+        // A sentence from long before must not become the reason.
+        _ = instance.takeError()
         if let key = config.offer(offers) {
             let reason = instance.takeError() ?? "\(name) refuses the new value"
             let end = reason.hasSuffix(".") || reason.hasSuffix("?") ? "" : "."
@@ -80,7 +82,7 @@ extension PluginHost {
             optional: true)
         for warning in load.warnings { instance.log(.warning, warning.description) }
         guard let values = load.values else {
-            for error in load.errors { instance.log(.error, error.description) }
+            instance.log(load.errors)
             throw PluginError(.badConfig, instance.name, "nothing was changed: \(sentence(for: load.errors))")
         }
         return values
@@ -99,7 +101,7 @@ extension PluginConfig {
     /// set.
     func shown() -> [(key: String, value: String)] {
         schema.keys.flatMap { key in
-            let inForce = isLive(key) ? values : loaded
+            let inForce = inForce(key)
             let names = key.name.contains("*") ? inForce.names(of: key) : [key.name]
             return names.map { name in
                 var text = inForce.shown(name)

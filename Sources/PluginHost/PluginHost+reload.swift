@@ -55,6 +55,7 @@ extension PluginHost {
         _ old: PluginInstance, _ table: UnsafePointer<martlet_upgrade_v1>
     ) throws(PluginError) -> [UInt8] {
         let sink = StateSink()
+        _ = old.takeError()
         let status = withExtendedLifetime(sink) {
             table.pointee.export_state(
                 old.plugin.pointee.state,

@@ -15,6 +15,10 @@ extension PluginHost {
     public func unload(_ typed: String) throws(PluginError) -> UnloadReport {
         let name = canonicalPluginName(typed)
         guard let instance = instance(named: name) else { throw notRunning(name) }
+        guard !options.required.contains(name) else {
+            throw PluginError(
+                .refused, name, "\(name) is in plugins.required of martlet.conf: the broker shall not run without it.")
+        }
         try checkNotBorrowed(instance, "Unload")
         running.removeAll { $0 === instance }
         var report = UnloadReport(name: name)
@@ -119,6 +123,7 @@ extension PluginHost {
 
     /// True when the plugin says that it is at rest.
     private func stop(_ instance: PluginInstance) -> Bool {
+        _ = instance.takeError()
         let status = instance.plugin.pointee.stop(instance.plugin.pointee.state)
         if status == statusBusy {
             return wait(for: instance, limitMS: options.restLimitMS) {

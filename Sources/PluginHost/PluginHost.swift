@@ -26,6 +26,8 @@ public final class PluginHost: @unchecked Sendable {
     /// Serves the plugins' HTTP routes; nil when no listener is configured for them. Set before the first load.
     public nonisolated(unsafe) var httpServer: (any HTTPPort)?
 
+    /// [main] Whether the broker itself has a number of that name, which no plugin may define then.
+    public var hasNumber: (String) -> Bool = { _ in false }
     let metricTable = MetricTable()
     let services = ServiceTable()
     let dynamic: DynamicTable
@@ -82,12 +84,35 @@ public final class PluginHost: @unchecked Sendable {
         brokerVersion = strdup(options.brokerVersion)
         nodeName = strdup(options.nodeName)
         let rest = rest
-        pool = BlockingPool(threads: options.blockingThreads) { rest.signal() }
+        pool = BlockingPool(
+            threads: options.blockingThreads, start: { Self.startBlocking($0, log) },
+            finished: { rest.signal() })
         streams = StreamTable(loops: (0..<broker.loopCount).map { broker.loop($0) })
         dynamic = DynamicTable { rest.signal() }
         try folder.prepare()
-        currentBroker = broker
     }
+
+    /// What a plugin hears then is that the broker is busy; the operator has to hear why. Once a minute, for who tries to
+    /// log in may make it fail as often as they like.
+    private static func startBlocking(_ body: @escaping @Sendable () -> Void, _ log: HostLog) -> Bool {
+        if startDetachedThread("blocking", body) { return true }
+        let reason = systemText(errno)
+        let isDue = noThreadToldAt.withLock { last in
+            let now = cr_clock_ms()
+            guard last == 0 || now >= last + 60_000 else { return false }
+            last = now
+            return true
+        }
+        if isDue {
+            log.line(
+                .error,
+                "no thread can be started for plugin work that may wait: \(reason); raise the limit (TasksMax, ulimit -u)"
+            )
+        }
+        return false
+    }
+
+    private static let noThreadToldAt = Mutex<UInt64>(0)
 
     deinit {
         free(brokerName)
@@ -109,6 +134,7 @@ public final class PluginHost: @unchecked Sendable {
 
     func makeInstance(_ image: PluginImage) -> PluginInstance {
         lastOwner += 1
+        currentBroker = broker
         let instance = PluginInstance(image, owner: lastOwner, host: self)
         ownerNames.withLock { $0[instance.owner] = instance.name }
         return instance

@@ -10,6 +10,8 @@ public struct PluginHostOptions: Sendable {
     public var dataDirectory: String
     /// Lines `name.`: what runs after the next start.
     public var loadedFile: String
+    /// Names of plugins that may not be unloaded.
+    public var required: [String] = []
     public var environment: [String: String]
     /// Relative paths in a plugin's conf are resolved against this.
     public var root: String

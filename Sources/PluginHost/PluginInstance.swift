@@ -112,6 +112,12 @@ final class PluginInstance: @unchecked Sendable {
 
     func log(_ level: HostLog.Level, _ text: String) { host.log.line(level, "\(name): \(text)") }
 
+    /// The mistakes in a conf file, those that a person will read: what is no conf file at all has one on each line.
+    func log(_ mistakes: [Diagnostic]) {
+        for mistake in mistakes.prefix(20) { log(.error, mistake.description) }
+        if mistakes.count > 20 { log(.error, "\(mistakes.count - 20) more mistakes are not shown") }
+    }
+
     func setError(_ status: martlet_status, _ text: String) {
         errors.withLock { $0 = (status, text) }
     }

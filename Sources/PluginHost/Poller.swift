@@ -35,8 +35,13 @@ final class Poller: @unchecked Sendable {
     /// False when the descriptor cannot be watched.
     func arm() -> Bool {
         isArmed = true
-        loop.sync { self.armHere() }
-        return id != nil
+        nonisolated(unsafe) var isWatched = false
+        // Asked on the loop: a timer of 0 ms may have fired, and forgotten its number, before this goes on.
+        loop.sync {
+            self.armHere()
+            isWatched = self.id != nil
+        }
+        return isWatched
     }
 
     /// When it returns, the function runs nowhere any more.

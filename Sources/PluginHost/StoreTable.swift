@@ -36,7 +36,8 @@ public struct StoreTable: Sendable {
     /// Removes and puts: all or nothing, durable when it returns.
     public func change(remove: [[UInt8]] = [], put: [Pair] = []) throws(Failure) {
         try attempt { () throws(KVStore.Failure) in
-            try store.change(Self.owner, name, remove: remove, put: put)
+            try store.change(
+                Self.owner, name, remove.map { ($0, nil) } + put.map { ($0.key, Optional($0.value)) })
         }
     }
 

@@ -3,6 +3,8 @@
 /// whose registration the plugin forgot.
 class Box {
     let tables: Tables
+    /// The host's name for what calls it; 0: none.
+    fileprivate(set) var registered: martlet_token = 0
     var next: Unmanaged<Box>?
     var previous: Unmanaged<Box>?
 
@@ -29,6 +31,14 @@ class Box {
         previous = nil
         me.release()
     }
+    /// [main] The one that was registered as `token`, unless it is gone.
+    static func drop(_ token: martlet_token, _ tables: Tables) {
+        var at = tables.pointee.boxes
+        while let box = at?.takeUnretainedValue() {
+            if box.registered == token { return box.drop() }
+            at = box.next
+        }
+    }
     static func dropAll(_ tables: Tables) {
         while let first = tables.pointee.boxes { first.takeUnretainedValue().drop() }
     }
@@ -42,7 +52,6 @@ class Box {
 /// keep this only to end one earlier.
 public struct Registration {
     public let token: martlet_token
-    let box: Unmanaged<Box>
 
     /// Registers `box` through `add`, which gets the user pointer and the place for the token.
     static func make(
@@ -54,7 +63,12 @@ public struct Registration {
             box.drop()
             throw PluginError(status, sentence: nil)
         }
-        return Registration(token: token, box: Unmanaged.passUnretained(box))
+        box.registered = token
+        return Registration(token: token)
     }
-    func end() { box.takeUnretainedValue().drop() }
+    /// [any] The host calls it no more. It is freed in a turn of its own: what asks for it may be its own call.
+    func end(_ tables: Tables) {
+        let token = token
+        Exec(tables: tables).onMain { Box.drop(token, tables) }
+    }
 }

@@ -55,7 +55,9 @@ public struct Exec {
         first: UInt32, every: UInt32 = 0, on place: Place = .main, _ body: @escaping Task
     ) throws(PluginError) -> Registration {
         let table = try tables.need(tables.pointee.exec, "martlet.exec/1")
-        return try Registration.make(TaskBox(tables, body)) {
+        let box = TaskBox(tables, body)
+        box.isOnce = every == 0
+        return try Registration.make(box) {
             table.pointee.timer(tables.host, place.raw, first, every, TaskBox.call, $0, $1)
         }
     }
@@ -80,7 +82,7 @@ public struct Exec {
     /// [main] Ends a timer or a watch. When it returns, its body runs nowhere any more. Not from inside that body.
     public func cancel(_ registration: Registration) {
         guard let table = tables.pointee.exec else { return }
-        if table.pointee.cancel(tables.host, registration.token) == 0 { registration.end() }
+        if table.pointee.cancel(tables.host, registration.token) == 0 { registration.end(tables) }
     }
 
     private func once(_ body: @escaping Task, _ submit: (UnsafeMutableRawPointer) -> martlet_status) -> Status {
@@ -102,12 +104,21 @@ private final class OnceBox {
 
 private final class TaskBox: Box {
     let body: Exec.Task
+    /// There is one call: it is freed after that.
+    var isOnce = false
     init(_ tables: Tables, _ body: @escaping Exec.Task) {
         self.body = body
         super.init(tables)
     }
+    /// The thread that registered it may still be about to note its token.
+    func end() { Exec(tables: tables).onMain { [self] in Box.drop(registered, tables) } }
     static var call: martlet_task {
-        { user in Box.use(user) { (box: TaskBox) in box.body() } }
+        { user in
+            Box.use(user) { (box: TaskBox) in
+                box.body()
+                if box.isOnce { box.end() }
+            }
+        }
     }
 }
 

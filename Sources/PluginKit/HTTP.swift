@@ -97,7 +97,7 @@ public struct HTTP {
     /// [main] Ends a route, a folder or an authenticator; its open requests get 503.
     public func remove(_ registration: Registration) {
         guard let table = tables.pointee.http else { return }
-        if table.pointee.remove(tables.host, registration.token) == 0 { registration.end() }
+        if table.pointee.remove(tables.host, registration.token) == 0 { registration.end(tables) }
     }
 
     /// [any] Equal or not, in a time that does not tell where they differ.

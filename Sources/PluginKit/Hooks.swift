@@ -88,7 +88,7 @@ public struct Hooks {
     /// [main] When it returns, the body runs nowhere any more. Not from inside that body.
     public func remove(_ registration: Registration) {
         guard let table = tables.pointee.hooks else { return }
-        if table.pointee.remove(tables.host, registration.token) == 0 { registration.end() }
+        if table.pointee.remove(tables.host, registration.token) == 0 { registration.end(tables) }
     }
 
     private func add(_ hook: Int, _ priority: Int32, _ box: Box, _ fn: martlet_hook_fn)

@@ -44,4 +44,35 @@ public struct KV {
         }
         try Status(status).check()
     }
+    /// Many changes in their order, all of them or none, durable together when it returns: a hundred thousand, which is
+    /// the limit, wait for the disk as often as one `put`.
+    public func change(_ table: StaticString, _ changes: [KVChange]) throws(PluginError) {
+        let kv = try tables.need(tables.pointee.kv, "martlet.kv/1")
+        var bytes: [UInt8] = []
+        for change in changes {
+            bytes += change.key
+            bytes += change.value ?? []
+        }
+        let status = bytes.withBytes { all in
+            var at = 0
+            let raw = changes.map { change in
+                let key = all.slice(at, at + change.key.count)
+                let value = all.slice(at + change.key.count, at + change.key.count + (change.value?.count ?? 0))
+                at += key.count + value.count
+                return martlet_kv_change(key: key.raw, value: value.raw, removes: change.value == nil)
+            }
+            return kv.pointee.change(tables.host, Bytes(table).raw, raw, raw.count)
+        }
+        try Status(status).check()
+    }
+}
+
+/// One change of a table: a value for a key, or none, which takes the key out.
+public struct KVChange {
+    public var key: [UInt8]
+    public var value: [UInt8]?
+    public init(_ key: [UInt8], _ value: [UInt8]?) {
+        self.key = key
+        self.value = value
+    }
 }

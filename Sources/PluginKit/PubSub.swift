@@ -22,7 +22,7 @@ public struct PubSub {
     public typealias Deliver = (_ message: borrowing MessageView, _ filter: Bytes) -> Void
 
     /// [main] A subscription of the plugin itself: no session, no queue.
-    public func subscribe(_ filter: String, qos: UInt8 = 0, _ body: @escaping Deliver)
+    @discardableResult public func subscribe(_ filter: String, qos: UInt8 = 0, _ body: @escaping Deliver)
         throws(PluginError) -> Registration
     {
         let table = try tables.need(tables.pointee.pubsub, "martlet.pubsub/1")
@@ -33,7 +33,7 @@ public struct PubSub {
     /// [main]
     public func unsubscribe(_ registration: Registration) {
         guard let table = tables.pointee.pubsub else { return }
-        if table.pointee.unsubscribe(tables.host, registration.token) == 0 { registration.end() }
+        if table.pointee.unsubscribe(tables.host, registration.token) == 0 { registration.end(tables) }
     }
 
     /// [any] Subscribes a client's session on its behalf; takes effect on its loop.

@@ -10,7 +10,9 @@ enum Request {
     case printDefaultConfig
     /// A path to NAME.so.
     case printPluginConfig(file: String)
-    case usage(status: Int32)
+    case usage
+    /// One sentence; the usage follows it.
+    case mistake(String)
 
     static let text = """
         Usage: martlet-broker [--root DIR] [--config FILE] [--check]
@@ -31,16 +33,20 @@ enum Request {
         var rest = arguments.dropFirst()
         while let argument = rest.popFirst() {
             switch argument {
-            case "--root": root = rest.popFirst()
-            case "--config": conf = rest.popFirst()
+            case "--root", "--config", "--print-plugin-config":
+                guard let value = rest.popFirst(), !value.isEmpty else {
+                    return .mistake("\(argument) needs a \(argument == "--root" ? "folder" : "file").")
+                }
+                switch argument {
+                case "--root": root = value
+                case "--config": conf = value
+                default: return .printPluginConfig(file: value)
+                }
             case "--check": check = true
             case "--version", "-v": return .version
             case "--print-default-config": return .printDefaultConfig
-            case "--print-plugin-config":
-                guard let file = rest.popFirst() else { return .usage(status: 1) }
-                return .printPluginConfig(file: file)
-            case "--help", "-h": return .usage(status: 0)
-            default: return .usage(status: 1)
+            case "--help", "-h": return .usage
+            default: return .mistake("There is no option \(argument).")
             }
         }
         let tree = root ?? ownTree()

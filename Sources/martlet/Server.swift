@@ -86,7 +86,7 @@ final class Server {
         broker.start()
         bans.start(on: loop, log)
         cr_set_current_loop(-1)
-        _ = host.boot(first: config.list("plugins.default"))
+        try bootPlugins()
         if listeners.all.isEmpty {
             log.write(
                 .warning,
@@ -111,6 +111,13 @@ final class Server {
         log.write(.notice, "Martlet \(BrokerSettings.release) is running now (\(config.string("node.name"))).")
         loop.run()
         stop()
+    }
+
+    private func bootPlugins() throws {
+        let report = host.boot(first: config.list("plugins.default"))
+        guard let missing = host.firstMissing() else { return }
+        let why = report.failures.first { $0.plugin == missing }?.sentence ?? "it is not in the list of loaded plugins."
+        throw PluginError(.refused, missing, "plugins.required names \(missing), which does not run: \(why)")
     }
 
     /// The certificate that the shipped file speaks of is made by bin/martlet; a broker that was started without it, on
@@ -163,6 +170,8 @@ final class Server {
         for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
         pthread_sigmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
+        // Tools made for other brokers send these, and by default they end a process.
+        for unused in [SIGUSR1, SIGUSR2] { signal(unused, SIG_IGN) }
         // Beyond a limit of file sizes a write fails like one on a full disc, and is dealt with as such.
         signal(SIGXFSZ, SIG_IGN)
         signals = cr_signalfd_term()
@@ -222,6 +231,7 @@ extension PluginHostOptions {
             environment: environment)
         brokerVersion = BrokerSettings.release
         nodeName = config.string("node.name")
+        required = (config.listIfSet("plugins.required") ?? []).map(canonicalPluginName)
         blockingThreads = config.int("node.blocking_threads")
     }
 }

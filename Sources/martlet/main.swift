@@ -59,9 +59,10 @@ func openStandardDescriptors() {
 openStandardDescriptors()
 switch Request.parse(CommandLine.arguments) {
 case .version: print("martlet \(BrokerSettings.release)")
-case .usage(let status):
-    put(Request.text, to: status == 0 ? STDOUT_FILENO : STDERR_FILENO)
-    exit(status)
+case .usage: put(Request.text, to: STDOUT_FILENO)
+case .mistake(let sentence):
+    put(sentence + "\n" + Request.text, to: STDERR_FILENO)
+    exit(1)
 case .printDefaultConfig: print(CoreFiles.conf.text, terminator: "")
 case .printPluginConfig(let file):
     do {

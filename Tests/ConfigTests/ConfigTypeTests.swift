@@ -71,14 +71,17 @@ import Testing
     @Test(arguments: [
         ("1883", ConfigAddress(host: nil, port: 1883)), ("*:1883", ConfigAddress(host: nil, port: 1883)),
         ("0.0.0.0:1883", ConfigAddress(host: "0.0.0.0", port: 1883)),
-        ("[::]:1883", ConfigAddress(host: "::", port: 1883)), ("[::1]:0", ConfigAddress(host: "::1", port: 0)),
+        ("[::]:1883", ConfigAddress(host: "::", port: 1883)), ("[::1]:1", ConfigAddress(host: "::1", port: 1)),
         ("localhost:1", ConfigAddress(host: "127.0.0.1", port: 1)),
     ])
     func addresses(_ text: String, _ expected: ConfigAddress) {
         #expect(ConfigType.address.parse(text) == .address(expected))
     }
 
-    @Test(arguments: ["", "65536", "-1", "1.2.3.4", "1.2.3:1", "::1:1883", "[1.2.3.4]:1", "host.example:1", ":1883"])
+    @Test(arguments: [
+        "", "0", "127.0.0.1:0", "[::1]:0", "65536", "-1", "1.2.3.4", "1.2.3:1", "::1:1883", "[1.2.3.4]:1",
+        "host.example:1", ":1883",
+    ])
     func notAddresses(_ text: String) {
         #expect(ConfigType.address.parse(text) == nil)
     }

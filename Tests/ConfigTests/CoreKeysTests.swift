@@ -104,6 +104,17 @@ import Testing
         #expect(try messages("mqtt.mqueue.priority = a=1,b/#=255") == [])
     }
 
+    @Test(arguments: [
+        "node.name = a/#", "node.name = a+b", "node.name = \"\"", "node.name = a\u{1}b",
+        "listener.tcp.x = 1883\nlistener.tcp.x.mountpoint = a/+/", "zone.z.mountpoint = %c/#",
+        "zone.z.mountpoint = " + String(repeating: "x", count: 1025),
+    ])
+    func whatBecomesPartOfATopicHasNoWildcard(_ text: String) throws {
+        let found = try messages(text)
+        #expect(found.count == 1 && found[0].hasSuffix("without + and # and control characters"), "\(found)")
+        #expect(try messages("node.name = martlet@10.0.0.1\nzone.z.mountpoint = tenants/%u/%c/") == [])
+    }
+
     @Test func aVariableOfAPluginIsLeftToThePlugin() throws {
         let folder = try TemporaryFolder()
         let path = try folder.write("etc/martlet.conf", "")

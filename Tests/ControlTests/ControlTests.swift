@@ -170,6 +170,8 @@ final class CtlConnection {
         #expect(help.output.hasPrefix("Usage: martlet_ctl\n" + String(repeating: "-", count: 80) + "\n"))
         #expect(help.output.contains("plugins load <Plugin>                           # Load plugin\n"))
         #expect(help.status == 0)
+        let long = CommandUsage(String(repeating: "x", count: 48), "Long")
+        #expect(usageLine(long) == long.synopsis + " # Long\n")
         let empty = rig.connect()
         empty.send(CtlProtocol.request([]))
         #expect(empty.answer() == help, "no command at all is help")
@@ -276,8 +278,9 @@ final class CtlConnection {
         let rig = CtlRig()
         defer { rig.close() }
         let path = rig.root + "/leftover.sock"
-        let file = fopen(path, "w")!
-        fclose(file)
+        // A socket that is closed leaves its file behind.
+        let left = rig.main { try! UnixSocket.listen(path) }
+        close(left)
         let other = rig.main { CtlServer(path: path, commands: rig.host.commands, control: rig.loop) }
         #expect(rig.main { (try? other.start()) != nil })
         let connection = CtlConnection(path)
@@ -285,6 +288,27 @@ final class CtlConnection {
         #expect(connection.answer().output == "pong\n")
         rig.main { other.stop() }
         #expect(access(path, F_OK) != 0)
+    }
+
+    @Test func aFileThatIsNoSocketIsLeftAlone() {
+        let rig = CtlRig()
+        defer { rig.close() }
+        let path = rig.root + "/martlet.conf"
+        let file = fopen(path, "w")!
+        fputs("precious", file)
+        fclose(file)
+        let refused = rig.main { () -> String? in
+            do throws(ControlError) {
+                try CtlServer(path: path, commands: rig.host.commands, control: rig.loop).start()
+                return nil
+            } catch {
+                return error.sentence
+            }
+        }
+        #expect(refused == "\(path) is there already and is no socket; set ctl.socket to another path.")
+        var status = stat()
+        #expect(stat(path, &status) == 0 && status.st_size == 8)
+        unlink(path)
     }
 
     @Test(arguments: [

@@ -4,7 +4,7 @@
 #include "abi.h"
 #include <stddef.h>
 
-typedef struct { const martlet_host *h; const martlet_config_v1 *config; char changes[512]; } me;
+typedef struct { const martlet_host *h; const martlet_config_v1 *config; char changes[512]; martlet_bytes kind, list; } me;
 
 static const martlet_cfg_key keys[] = {
   {sizeof(martlet_cfg_key), MARTLET_CFG_BOOL, 0, "config.flag", "on", NULL, "A switch.", NULL},
@@ -25,6 +25,7 @@ static martlet_status apply(void *u, const char *key, martlet_bytes value) {
     fail(m->h, MARTLET_E_INVAL, "13 brings bad luck");
     return MARTLET_E_INVAL;
   }
+  if (strcmp(key, "config.number") == 0 && is(value, "12")) return MARTLET_E_INVAL; /* and says nothing */
   size_t used = strlen(m->changes);
   snprintf(m->changes + used, sizeof m->changes - used, "%s=%.*s;", key, (int)value.len, (const char *)value.ptr);
   return MARTLET_OK;
@@ -39,7 +40,19 @@ static bool each(void *u, martlet_bytes key, martlet_bytes value) {
 
 static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, martlet_ctl_out *out) {
   me *m = u;
-  (void)argv;
+  if (argc == 2 && is(argv[1], "kept")) { /* texts handed out before, and now */
+    martlet_bytes kind = {0, 0}, list = {0, 0};
+    m->config->get_string(m->h, "config.kind", &kind);
+    m->config->get_string(m->h, "config.list", &list);
+    out_number(out, "kind", m->kind.ptr == kind.ptr);
+    out_number(out, "list", m->list.ptr == list.ptr);
+    m->kind = kind, m->list = list;
+    return MARTLET_OK;
+  }
+  if (argc == 2 && is(argv[1], "err")) { /* leaves the host's sentence behind */
+    GET(m->h, metrics, MARTLET_EXT_METRICS)->define(m->h, 99, "x", "", NULL);
+    return MARTLET_OK;
+  }
   if (argc != 1) return MARTLET_E_INVAL;
   static const char *numbers[] = {"config.flag", "config.number", "config.size", "config.time", "config.kind", "config.share"};
   for (int i = 0; i < 6; i++) {

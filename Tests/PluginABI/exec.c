@@ -43,6 +43,12 @@ static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, m
     out_number(out, "again", m->exec->cancel(m->h, m->timer));
     return s;
   }
+  if (argc == 2 && is(argv[1], "soon")) { /* over, perhaps, before the registration returns */
+    int refused = 0;
+    for (int n = 0; n < 8000; n++) refused += m->exec->timer(m->h, 0, 0, 0, once, m, NULL) != MARTLET_OK;
+    out_number(out, "refused", refused);
+    return MARTLET_OK;
+  }
   if (argc == 2 && is(argv[1], "bad")) {
     int file = open("/proc/self/exe", O_RDONLY);
     out_number(out, "loop", m->exec->on_loop(m->h, 99, on_loop, m));

@@ -56,6 +56,26 @@ static martlet_status limits(me *m, martlet_ctl_out *out) {
   return MARTLET_OK;
 }
 
+/* A change of many keys at once, and one that must leave all as it was. */
+static martlet_status change(me *m, martlet_ctl_out *out) {
+  enum { MANY = 20000 };
+  static char keys[MANY][8];
+  static martlet_kv_change all[MANY + 1];
+  for (int i = 0; i < MANY; i++) {
+    snprintf(keys[i], sizeof keys[i], "k%05d", i);
+    all[i] = (martlet_kv_change){.key = text(keys[i]), .value = text("v")};
+  }
+  all[1] = (martlet_kv_change){.key = text(keys[0]), .removes = true};
+  out_number(out, "many", m->kv->change(m->h, text("c"), all, MANY));
+  out_number(out, "none", m->kv->change(m->h, text("c"), NULL, 0));
+  all[0].value = text("other");
+  all[2].key.len = 0;
+  out_number(out, "bad", m->kv->change(m->h, text("c"), all, MANY));
+  out_number(out, "null", m->kv->change(m->h, text("c"), NULL, 1));
+  out_number(out, "count", m->kv->change(m->h, text("c"), all, 100001));
+  return MARTLET_OK;
+}
+
 static martlet_status command(void *u, const martlet_bytes *a, size_t argc, martlet_ctl_out *out) {
   me *m = u;
   m->out = out;
@@ -64,6 +84,7 @@ static martlet_status command(void *u, const martlet_bytes *a, size_t argc, mart
   if (argc == 4 && is(a[1], "del")) return m->kv->del(m->h, a[2], a[3]);
   if (argc == 4 && is(a[1], "scan")) return m->kv->scan(m->h, a[2], a[3], pair, m);
   if (argc == 2 && is(a[1], "many")) return many(m, out);
+  if (argc == 2 && is(a[1], "change")) return change(m, out);
   if (argc == 2 && is(a[1], "limits")) return limits(m, out);
   return MARTLET_E_INVAL;
 }

@@ -86,6 +86,8 @@ static void tables(void) {
   M(martlet_exec_v1, on_loop); M(martlet_exec_v1, blocking); M(martlet_exec_v1, timer); M(martlet_exec_v1, poll_fd);
   M(martlet_exec_v1, cancel);
   S(martlet_kv_v1); M(martlet_kv_v1, put); M(martlet_kv_v1, get); M(martlet_kv_v1, del); M(martlet_kv_v1, scan);
+  M(martlet_kv_v1, change);
+  S(martlet_kv_change); M(martlet_kv_change, key); M(martlet_kv_change, value); M(martlet_kv_change, removes);
   S(martlet_metrics_v1); M(martlet_metrics_v1, define); M(martlet_metrics_v1, add); M(martlet_metrics_v1, set);
   S(martlet_alarm_v1); M(martlet_alarm_v1, raise); M(martlet_alarm_v1, clear);
   S(martlet_ctl_v1); M(martlet_ctl_v1, command);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Testing
 
 @testable import PluginHost
@@ -32,6 +33,31 @@ extension PluginHostTests {
                 ])
             _ = rig.unload("base")
             #expect(rig.read("data/loaded_plugins") == "\nnonsense here\n")
+        }
+
+        @Test func whatIsRequiredStays() {
+            let rig = Rig { $0.required = ["base", "absent"] }
+            defer { rig.close() }
+            rig.add("base")
+            #expect(rig.main { rig.host.firstMissing() } == "base")
+            _ = rig.load("base")
+            #expect(rig.main { rig.host.firstMissing() } == "absent")
+            #expect(
+                rig.unload("base")?.sentence
+                    == "base is in plugins.required of martlet.conf: the broker shall not run without it.")
+            #expect(rig.reload("base") == nil)
+            #expect(rig.running == ["base"])
+        }
+
+        @Test func aListThatCannotBeReadKeepsNobodyFromLoading() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("base")
+            mkdir(rig.loadedFile, 0o755)
+            #expect(rig.main { rig.host.boot() }.failures.count == 1)
+            #expect(rig.load("base") == nil)
+            #expect(rig.running == ["base"])
+            #expect(rig.errorLines.last?.contains("cannot be read: Is a directory") == true)
         }
 
         @Test func pluginsStartAfterThoseTheyName() {

@@ -77,6 +77,48 @@ extension PluginHostTests {
             #expect(rig.ctl("config").contains("config.size=1KB;config.size=64KB;"), "what was accepted is taken back")
         }
 
+        /// A plugin may keep the text of a key that cannot change; one that can lives until it has changed.
+        @Test func aKeyThatCannotChangeKeepsItsValueAndItsText() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("config")
+            _ = rig.load("config")
+            _ = rig.values("config kept")
+            rig.write("config.kind = ram\nconfig.number = 8\n", to: "etc/config.conf")
+            #expect(rig.main { try? rig.host.reconfigure("config") }?.waiting == ["config.kind"])
+            #expect(rig.values("config")["config.kind"] == 1, "still disc")
+            #expect(rig.values("config kept") == ["kind": 1, "list": 1])
+            rig.write("config.list = c\n", to: "etc/config.conf")
+            #expect(rig.main { try? rig.host.reconfigure("config") }?.changed.contains("config.list") == true)
+            #expect(rig.ctl("config").contains("\nc\n"))
+            #expect(rig.reload("config") == nil)
+            rig.write("config.kind = ram\n", to: "etc/config.conf")
+            #expect(rig.reload("config") == nil)
+            #expect(rig.values("config")["config.kind"] == 0, "the next load takes it")
+        }
+
+        @Test func aFileThatIsNoConfFileDoesNotFloodTheLog() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("config")
+            rig.write(String(repeating: "nonsense\n", count: 5000), to: "etc/config.conf")
+            #expect(rig.load("config")?.sentence.hasSuffix("(and 4999 more, see the log).") == true)
+            #expect(rig.errorLines.count == 21 && rig.errorLines.last == "config: 4980 more mistakes are not shown")
+        }
+
+        @Test func anOldSentenceIsNotTheReasonOfARefusal() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("config")
+            _ = rig.load("config")
+            _ = rig.ctl("config err")
+            rig.write("config.number = 12\n", to: "etc/config.conf")
+            let error = rig.main { () -> PluginError? in
+                do throws(PluginError) { _ = try rig.host.reconfigure("config"); return nil } catch { return error }
+            }
+            #expect(error?.sentence.hasSuffix("config.number: config refuses the new value.") == true)
+        }
+
         @Test func showTellsWhatIsInForceAndWhereItCameFrom() throws {
             let rig = Rig { $0.environment = ["MARTLET__CONFIG__NUMBER": "42"] }
             defer { rig.close() }

@@ -155,6 +155,18 @@ extension PluginHostTests {
             #expect(rig.unloadReport("exec")?.resident == nil)
         }
 
+        @Test func aTimerThatFiresAtOnceIsTakenAllTheSame() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("exec")
+            _ = rig.load("exec")
+            // Only now and then does the loop come to its timers before the control thread wakes up.
+            for round in 1...4 {
+                #expect(rig.values("exec soon") == ["refused": 0])
+                #expect(rig.eventually { rig.values("exec")["once"] == 8000 * round + 1 })
+            }
+        }
+
         @Test func metricsAndAlarmsEndWithTheirPlugin() {
             let rig = Rig()
             defer { rig.close() }

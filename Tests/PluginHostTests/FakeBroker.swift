@@ -169,7 +169,10 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
     }
     func copyClientField(
         _ client: martlet_client, _ field: Int32, _ destination: UnsafeMutablePointer<UInt8>?, _ capacity: Int
-    ) -> Int { 0 }
+    ) -> Int {
+        note("copy")
+        return 0
+    }
     func kick(_ client: martlet_client, reason: UInt8) -> martlet_status { statusStale }
     func client(withID clientID: martlet_bytes) -> martlet_client { 0 }
     func invalidateACL(_ client: martlet_client) -> martlet_status { statusOK }
@@ -192,7 +195,8 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
     func subscribe(session: martlet_session, _ subscriptions: UnsafePointer<martlet_sub>, _ count: Int)
         -> martlet_status
     {
-        statusStale
+        for index in 0..<count { note("subscribe \(subscriptions[index].topic.line())") }
+        return statusOK
     }
     func deliver(_ message: MessageRef, to session: martlet_session, qos: UInt8, retain: Bool) -> martlet_status {
         message.release()

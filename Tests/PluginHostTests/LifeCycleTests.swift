@@ -173,6 +173,32 @@ extension PluginHostTests {
             #expect(publish.count == 2 && publish[0].hasPrefix("priority=10, calls=3, errors=0"))
             #expect(publish[1].hasPrefix("priority=20, filter=a/+/c, calls=3"))
         }
+
+        /// Built by pluginkit/build-plugin, as a stranger would.
+        @Test func aPluginInCPlusPlusComesAndGoes() {
+            let rig = Rig()
+            defer { rig.close() }
+            let tools = abiFolder + "/../../tools"
+            #expect(run([tools + "/install-pluginkit", rig.root]).status == 0)
+            let built = run([
+                rig.root + "/pluginkit/build-plugin", "cplusplus", rig.plugins + "/cplusplus.so",
+                abiFolder + "/cplusplus.cc",
+            ])
+            #expect(built.status == 0 && built.output == "", "\(built.output)")
+            for _ in 0..<3 {
+                #expect(rig.load("cplusplus") == nil)
+                rig.broker.fire(9, topic: "a/b")
+                #expect(rig.ctl("cplusplus") == "a/b 1\n")
+                #expect(rig.reload("cplusplus") == nil)
+                #expect(rig.ctl("cplusplus") == "")
+                #expect(rig.unloadReport("cplusplus") == UnloadReport(name: "cplusplus"))
+            }
+            #expect(mappings(of: rig.root) == 0)
+            let mixed = run([rig.root + "/pluginkit/build-plugin", "x", "x.so", "a.c", "b.cc"])
+            #expect(mixed.status == 1 && mixed.output.contains("a.c and b.cc are of different languages"))
+            let other = run([rig.root + "/pluginkit/build-plugin", "x", "x.so", "a.rs"])
+            #expect(other.status == 1 && other.output.contains("a.rs is no .swift, .c, .cc, .cpp or .cxx file"))
+        }
     }
 }
 

@@ -151,6 +151,19 @@ extension PluginHostTests {
             }
         }
 
+        /// Somebody copies a new version over it at this very moment.
+        @Test func aFileThatShrinksBetweenCheckAndCopy() throws {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("base")
+            let file = try PluginFile.open("base", in: [rig.plugins])
+            try file.checkFormat()
+            truncate(rig.plugins + "/base.so", 4096)
+            let folder = rig.main { rig.host.folder }
+            #expect(throws: PluginError.self) { try file.privateCopy(in: folder) }
+            #expect(run(["sh", "-c", "test -z \"$(ls \(folder.path))\""]).status == 0, "no part of a copy is left")
+        }
+
         @Test func aLibraryThatIsMissing() {
             let rig = Rig()
             defer { rig.close() }

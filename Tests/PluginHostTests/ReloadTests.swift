@@ -16,6 +16,8 @@ extension PluginHostTests {
             rig.broker.fire(9)
             rig.add("upgrade", as: "upgrade", "VERSION=\"2.0.0\"")
             #expect(rig.reload("upgrade") == nil)
+            #expect(rig.logLines.contains("upgrade: taking over"))
+            #expect(!rig.broker.events.withLock { $0 }.contains("copy"), "no loop could have answered")
             #expect(rig.ctl("upgrade add") == "2.0.0\ncount=3\n")
             rig.broker.fire(9)
             #expect(rig.ctl("upgrade") == "2.0.0\ncount=4\n")

@@ -39,6 +39,20 @@ extension PluginHostTests {
             #expect(rig.values("kv many") == ["seen": 200, "left": 0])
         }
 
+        @Test func manyChangesAreOne() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("kv")
+            _ = rig.load("kv")
+            let bad = Int(statusInvalid)
+            #expect(rig.values("kv change") == ["many": 0, "none": 0, "bad": bad, "null": bad, "count": bad])
+            #expect(
+                rig.ctl("kv get c k00000").contains("not found"), "removed by the second change, not put by the bad one"
+            )
+            #expect(rig.ctl("kv get c k19999") == "v")
+            #expect(rig.ctl("kv scan c k0000") == (2...9).map { "k0000\($0)=v;" }.joined())
+        }
+
         @Test func limits() {
             let rig = Rig()
             defer { rig.close() }

@@ -49,6 +49,7 @@ typedef struct fake {
   fake_job jobs[1024];
   size_t njobs, jobs_run;
   int busy;      /* blocking(), and on_loop() for loop 1, answer MARTLET_E_BUSY */
+  int full;      /* on_loop() does for every loop */
   int kv_fails;  /* the disk is broken */
   martlet_deferred open_deferral;
   uint64_t next_deferral;

@@ -31,7 +31,7 @@ static martlet_status on_main(const martlet_host *host, martlet_task fn, void *u
   return submit(FAKE(host), MARTLET_ON_MAIN, fn, user);
 }
 static martlet_status on_loop(const martlet_host *host, uint32_t loop, martlet_task fn, void *user) {
-  if (FAKE(host)->busy && loop == 1) return MARTLET_E_BUSY;
+  if ((FAKE(host)->busy && loop == 1) || FAKE(host)->full) return MARTLET_E_BUSY;
   return loop < FAKE_LOOPS ? submit(FAKE(host), (int32_t)loop, fn, user) : MARTLET_E_INVAL;
 }
 static martlet_status blocking(const martlet_host *host, martlet_task fn, void *user) {
@@ -70,8 +70,10 @@ void fake_timers(fake *f) {
   for (int i = 0; i < FAKE_MAX; i++)
     if (f->now.regs[i].kind == FAKE_TIMER) {
       fake_current = f->now.regs[i].where;
-      ((martlet_task)f->now.regs[i].fn)(f->now.regs[i].user);
+      fake_reg reg = f->now.regs[i];
+      ((martlet_task)reg.fn)(reg.user);
       fake_current = MARTLET_ON_MAIN;
+      if (reg.every_ms == 0 && f->now.regs[i].token == reg.token) f->now.regs[i] = (fake_reg){0};
     }
   fake_pump(f);
 }
@@ -150,7 +152,17 @@ static martlet_status kv_scan(const martlet_host *host, martlet_bytes table, mar
       if (!fn(user, (martlet_bytes){(uint8_t *)p->key, p->klen}, (martlet_bytes){(uint8_t *)p->value, p->vlen})) break;
   return status;
 }
-static const martlet_kv_v1 kv = {sizeof kv, kv_put, kv_get, kv_del, kv_scan};
+static martlet_status kv_change(const martlet_host *host, martlet_bytes table, const martlet_kv_change *changes, size_t n) {
+  martlet_status status = kv_allowed(FAKE(host));
+  for (size_t i = 0; i < n && status == MARTLET_OK; i++) {
+    if (changes[i].removes)
+      kv_del(host, table, changes[i].key);
+    else
+      status = kv_put(host, table, changes[i].key, changes[i].value);
+  }
+  return status;
+}
+static const martlet_kv_v1 kv = {sizeof kv, kv_put, kv_get, kv_del, kv_scan, kv_change};
 
 /* ---- metrics, client */
 

@@ -64,6 +64,19 @@ def test_retainer(b):
     assert lines(b, "retainer", "topics") == []
 
 
+def test_options_of_the_broker(b):
+    """What is missing or unknown is named, in a sentence before the usage."""
+    broker = Path(b.tree) / "bin/martlet-broker"
+    for arguments, said in ((["--root"], "--root needs a folder."), (["--check", "--config"], "--config needs a file."),
+                            (["--config", ""], "--config needs a file."), (["--chekc"], "There is no option --chekc."),
+                            (["--print-plugin-config"], "--print-plugin-config needs a file.")):
+        done = subprocess.run([broker, *arguments], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 1 and not done.stdout, done
+        assert done.stderr.startswith(said + "\nUsage: martlet-broker "), done
+    done = subprocess.run([broker, "--help"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and done.stdout.startswith("Usage: martlet-broker ") and not done.stderr, done
+
+
 def test_help_and_unknown_commands(b):
     """help shows every command; an unknown one fails in a sentence."""
     shown = "\n".join(lines(b, "help"))

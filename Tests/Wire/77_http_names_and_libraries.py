@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP client and what surrounds it: names that move, a library that is not there, HTTP/2, proxies."""
+import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -115,6 +117,25 @@ def test_library_is_there_from_the_first_request_on(b):
         assert "libcurl" not in other.maps()
         client(other)
         assert "libcurl.so.4" in other.maps()
+
+
+def test_no_descriptor_for_the_client(b):
+    """The first plugin to want HTTP while clients have all descriptors is told so, and gets it once some are free."""
+    with WebServer() as web, another(b, []) as other:
+        loaded(other)
+        pid = other.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+        free = [n for n in range(len(used) + 4) if n not in used]
+        # One is martlet_ctl's. With none left the library cannot be read, with one a loop lacks half of what it needs.
+        for room in range(1, 3):
+            try:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[room], hard))
+                done = other.ctl("httpc", "client")
+                assert done.returncode and "there are no HTTP requests here" in done.stderr, (room, done)
+            finally:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        assert fetch(other, web.url("/ok")).body == "hello"
 
 
 def test_environment_names_no_proxy(b):

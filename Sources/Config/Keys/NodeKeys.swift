@@ -8,7 +8,7 @@ extension CoreKeys {
             section, "node.name", .string, default: "martlet@127.0.0.1", sample: shown, "What this broker calls itself."
         ),
         core(
-            section, "node.loops", .int(0...256), default: "auto", words: ["auto": "0"], range: "auto | 1..256",
+            section, "node.loops", .int(0...63), default: "auto", words: ["auto": "0"], range: "auto | 1..63",
             "Event loops, each a thread with its own connections and sessions; auto takes one for each processor "
                 + "core."),
         core(

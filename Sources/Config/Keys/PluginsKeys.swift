@@ -13,9 +13,13 @@ extension CoreKeys {
         core(
             section, "plugins.loaded_file", .path, default: "data/loaded_plugins",
             aliases: ["mqtt.plugins.loaded_file"],
-            "The plugins to load at start, one name a line; plugins load and unload keep it."),
+            "The plugins to load at start, a line `NAME.` for each; plugins load and unload keep it."),
         core(
             section, "plugins.default", .list, default: "retainer,acl_file",
             "Loaded when that file does not exist yet."),
+        core(
+            section, "plugins.required", .list, sample: .init(value: "acl_file,auth_username"),
+            "The broker does not start unless these run: without one that guards it, it would let everybody in. They "
+                + "cannot be unloaded, but reloaded."),
     ]
 }

@@ -49,7 +49,7 @@ extension CoreKeys {
         core(
             section, "zone.*.mountpoint", .string, sample: .init(name: "external", value: "external/%u/"),
             "Put before every topic of the zone's clients and taken off on delivery; %c is the client id, %u the "
-                + "user name."
+                + "user name. A client in whose name there is a /, + or # is refused where that would stand in it."
         ),
     ]
 }

@@ -14,7 +14,8 @@ nonisolated(unsafe) let clientTable = permanent(
         copy: { host, client, field, destination, capacity in
             let instance = instance(host)
             guard instance.phase != .gone, !waitsInVain(instance) else { return 0 }
-            return instance.host.broker.copyClientField(client, field, destination, destination == nil ? 0 : capacity)
+            return instance.host.broker.copyClientField(
+                client, field, destination, destination == nil ? 0 : room(capacity))
         },
         kick: { host, client, reason in
             let instance = instance(host)
@@ -31,5 +32,6 @@ nonisolated(unsafe) let clientTable = permanent(
             return instance.host.broker.client(withID: clientID)
         }))
 
-/// Both functions wait for a loop, and while a reload hands over state all loops wait for the control thread.
-private func waitsInVain(_ instance: PluginInstance) -> Bool { isMainThread && instance.host.areLoopsPaused }
+/// These functions, and a log line about a client, wait for a loop, and while a reload hands over state all loops wait
+/// for the control thread.
+func waitsInVain(_ instance: PluginInstance) -> Bool { isMainThread && instance.host.areLoopsPaused }

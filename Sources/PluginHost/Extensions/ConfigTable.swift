@@ -30,7 +30,7 @@ nonisolated(unsafe) let configTable = permanent(
         each: { host, prefix, function, user in
             reading(host, "config.each") { config in
                 guard let prefix = cText(prefix, limit: 256), isPresent(function) else { return statusInvalid }
-                for (key, value) in config.values.each(prefix: prefix) {
+                for (key, value) in config.each(prefix: prefix) {
                     var key = key
                     var text = value.text
                     let goesOn = key.withUTF8 { key in
@@ -72,7 +72,7 @@ private func declare(
         path: path, schema: schema, environment: host.options.environment, root: host.options.root, optional: true)
     for warning in load.warnings { instance.log(.warning, warning.description) }
     guard let values = load.values else {
-        for error in load.errors { instance.log(.error, error.description) }
+        instance.log(load.errors)
         instance.hasBadConfig = true
         throw RegistrationError(statusInvalid, sentence(for: load.errors), isComplete: true)
     }

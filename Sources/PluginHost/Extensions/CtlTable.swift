@@ -16,7 +16,7 @@ private func addCommand(
     _ function: martlet_ctl_fn, _ user: UnsafeMutableRawPointer?
 ) throws(RegistrationError) -> martlet_token {
     let host = instance.host
-    guard isPresent(function), count <= 256, count == 0 || Int(bitPattern: usage) != 0 else {
+    guard isPresent(function), (0...256).contains(count), count == 0 || Int(bitPattern: usage) != 0 else {
         throw RegistrationError(statusInvalid, "the function or the usage of \(name) is NULL")
     }
     if let there = host.commands.find(name), there.plugin == nil || there.plugin != instance.predecessor?.name {

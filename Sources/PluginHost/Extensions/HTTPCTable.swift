@@ -91,7 +91,7 @@ private func makeRequest(_ given: martlet_httpc_request) throws(RegistrationErro
 private func headers(
     _ given: martlet_httpc_request
 ) throws(HTTPRequest.Mistake) -> [(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)] {
-    guard given.nheaders <= ResponseHead.maxFields else {
+    guard (0...ResponseHead.maxFields).contains(given.nheaders) else {
         throw HTTPRequest.Mistake("there may be \(ResponseHead.maxFields) headers")
     }
     var list: [(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)] = []

@@ -72,7 +72,7 @@ nonisolated(unsafe) let httpTable = permanent(
         },
         find: { fields, count, name, out in
             let name = cText(name, limit: 256)?.lowercased()
-            for index in 0..<count {
+            for index in 0..<(fields == nil ? 0 : max(0, count)) {
                 guard let field = fields?[index], field.name.line(limit: 256).lowercased() == name else { continue }
                 out.pointee = field.value
                 return true
@@ -119,7 +119,7 @@ private let ownHeaders: Set<String> = ["content-length", "transfer-encoding", "c
 extension HTTPHead {
     /// Nil when the status is none or a header could break the answer apart.
     init?(_ status: Int32, _ headers: UnsafePointer<martlet_http_field>?, _ count: Int) {
-        guard (200...599).contains(status), count <= 100, count == 0 || headers != nil else { return nil }
+        guard (200...599).contains(status), (0...100).contains(count), count == 0 || headers != nil else { return nil }
         self.init(status: Int(status))
         for index in 0..<count {
             guard let name = headers?[index].name.buffer, let value = headers?[index].value.buffer,

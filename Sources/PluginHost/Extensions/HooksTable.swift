@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
+import MQTTCodec
 import Sessions
 import Topics
 
@@ -58,7 +59,7 @@ func chainFilter(_ filter: martlet_bytes, mayBeEmpty: Bool) throws(RegistrationE
         throw RegistrationError(statusInvalid, "the topic filter is too long")
     }
     if bytes.isEmpty && mayBeEmpty { return [] }
-    guard isValidFilter(bytes) else {
+    guard isValidFilter(bytes), isValidUTF8(bytes) else {
         throw RegistrationError(statusInvalid, "\"\(filter.line(limit: 80))\" is no valid topic filter")
     }
     return Array(bytes)

@@ -42,11 +42,41 @@ nonisolated(unsafe) let kvTable = permanent(
                     if page.count < 64 { return statusOK }
                 }
             }
+        },
+        change: { host, table, changes, count in
+            storing(host, "kv.change", table, martlet_bytes(), mayBeEmpty: true) {
+                store, name, table, _ throws(KVStore.Failure) in
+                guard let list = changeList(changes, count) else { return statusInvalid }
+                try store.change(name, table, list)
+                return statusOK
+            }
         }))
 
 private let maxTableBytes = 64
 private let maxKeyBytes = 1024
 private let maxValueBytes = 1 << 20
+
+private let maxChanges = 100_000
+private let maxChangeBytes = 64 << 20
+
+/// Copies of what is to be changed; nil when one of them could not be changed alone, or they are too many.
+private func changeList(_ changes: UnsafePointer<martlet_kv_change>?, _ count: Int) -> [KVStore.Change]? {
+    guard (0...maxChanges).contains(count), count == 0 || changes != nil else { return nil }
+    var bytes = 0
+    var list: [KVStore.Change] = []
+    for change in UnsafeBufferPointer(start: changes, count: count) {
+        guard let key = change.key.buffer, (1...maxKeyBytes).contains(key.count) else { return nil }
+        var value: [UInt8]?
+        if !change.removes {
+            guard let buffer = change.value.buffer, buffer.count <= maxValueBytes else { return nil }
+            value = Array(buffer)
+        }
+        bytes += key.count + (value?.count ?? 0)
+        guard bytes <= maxChangeBytes else { return nil }
+        list.append((Array(key), value))
+    }
+    return list
+}
 
 /// Checks thread, phase and names; a failure of the store leaves its sentence with the instance.
 private func storing(

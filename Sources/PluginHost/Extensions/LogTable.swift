@@ -15,7 +15,8 @@ nonisolated(unsafe) let logTable = permanent(
             let instance = instance(host)
             let level = HostLog.Level(rawValue: level) ?? .critical
             guard instance.phase != .gone, level >= instance.host.log.threshold else { return }
-            instance.log(level, text.line() + clientSuffix(instance.host.broker, about))
+            let who = waitsInVain(instance) ? "" : clientSuffix(instance.host.broker, about)
+            instance.log(level, text.line() + who)
         }))
 
 /// ` (client sensor-7, 192.0.2.7:51234)`, or nothing when it is gone.

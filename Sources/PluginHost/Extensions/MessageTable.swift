@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMartlet
 import CReactor
+import MQTTCodec
 import Sessions
-import Topics
 
 /// martlet.message/1. A `martlet_msg *` is a pointer to `Message`.
 nonisolated(unsafe) let messageTable = permanent(
@@ -23,7 +23,7 @@ nonisolated(unsafe) let messageTable = permanent(
             return OpaquePointer(makeMessage(fields, instance.host.broker))
         },
         retain: { message in OpaquePointer(MessageRef(message).own()) },
-        release: { message in MessageRef(message).release() }))
+        release: { message in if isPresent(message) { MessageRef(message).release() } }))
 
 private func fields(of message: MessageRef) -> martlet_msg_fields {
     let flags = message.pointee.flags
@@ -71,24 +71,36 @@ private func makeMessage(_ fields: martlet_msg_fields, _ broker: any BrokerPort)
     return withUnsafeMutablePointer(to: &message) { $0.copied() }
 }
 
-/// Whether these are whole properties that travel with a forwarded PUBLISH: payload format, content type, response
-/// topic, correlation data, user properties. MQTT 5 §3.3.2.3
+/// Whether these are whole properties that travel with a forwarded PUBLISH, each as a subscriber must find it, or it
+/// would end its connection with us: payload format, content type, response topic, correlation data, at most once;
+/// user properties. MQTT 5 §3.3.2.3
 func isPropertyBlock(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var at = 0
-    func skipText() -> Bool {
-        guard at + 2 <= bytes.count else { return false }
-        at += 2 + Int(bytes[at]) << 8 + Int(bytes[at + 1])
-        return at <= bytes.count
+    var seen: Set<UInt8> = []
+    /// A two-byte length and as many bytes; nil when they end before.
+    func field() -> UnsafeRawBufferPointer? {
+        guard at + 2 <= bytes.count else { return nil }
+        let start = at + 2
+        let end = start + Int(bytes[at]) << 8 + Int(bytes[at + 1])
+        guard end <= bytes.count else { return nil }
+        at = end
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
     }
+    // [MQTT-1.5.4-1] [MQTT-1.5.4-2]
+    func text() -> Bool { field().map { isValidUTF8($0) && !$0.contains(0) } ?? false }
     while at < bytes.count {
         let id = bytes[at]
+        guard seen.insert(id).inserted || id == 0x26 else { return false }
         at += 1
         switch id {
         case 0x01:
             guard at < bytes.count, bytes[at] <= 1 else { return false }
             at += 1
-        case 0x03, 0x08, 0x09: if !skipText() { return false }
-        case 0x26: if !skipText() || !skipText() { return false }
+        case 0x03: if !text() { return false }
+        // [MQTT-3.3.2-14]
+        case 0x08: if !(field().map { isValidTopicName($0) } ?? false) { return false }
+        case 0x09: if field() == nil { return false }
+        case 0x26: if !text() || !text() { return false }
         default: return false
         }
     }

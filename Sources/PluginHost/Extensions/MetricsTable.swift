@@ -11,6 +11,9 @@ nonisolated(unsafe) let metricsTable = permanent(
                     throw RegistrationError(statusInvalid, "there is no kind of metric \(kind)")
                 }
                 let name = try registeredName(name)
+                guard !instance.host.hasNumber(name) else {
+                    throw RegistrationError(statusExists, "the metric \(name) is the broker's own")
+                }
                 return try instance.host.metricTable.define(
                     name, cText(help, limit: 1024) ?? "", kind == Int32(MARTLET_COUNTER) ? .counter : .gauge,
                     for: instance)

@@ -161,7 +161,8 @@ nonisolated(unsafe) let netTable = permanent(
             if let to {
                 var text = text
                 text.withUTF8 {
-                    UnsafeMutableRawPointer(to).copyMemory(from: $0.baseAddress!, byteCount: min($0.count, capacity))
+                    UnsafeMutableRawPointer(to).copyMemory(
+                        from: $0.baseAddress!, byteCount: min($0.count, room(capacity)))
                 }
             }
             return text.utf8.count
@@ -193,8 +194,8 @@ nonisolated(unsafe) let netTable = permanent(
 /// Returns the length of all of them.
 private func copy(_ bytes: [UInt8]?, to: UnsafeMutablePointer<UInt8>?, _ capacity: Int) -> Int {
     guard let bytes else { return 0 }
-    if let to, capacity > 0 {
-        UnsafeMutableRawPointer(to).copyMemory(from: bytes, byteCount: min(bytes.count, capacity))
+    if let to, capacity != 0 {
+        UnsafeMutableRawPointer(to).copyMemory(from: bytes, byteCount: min(bytes.count, room(capacity)))
     }
     return bytes.count
 }

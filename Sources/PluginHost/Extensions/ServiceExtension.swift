@@ -8,6 +8,10 @@ nonisolated(unsafe) let serviceTable = permanent(
         provide: { host, id, table, out in
             registering(host, "service.provide", out) { instance throws(RegistrationError) in
                 let id = try registeredName(id, limit: 64)
+                guard isPresent(table) else { throw RegistrationError(statusInvalid, "the table of \(id) is NULL") }
+                guard !id.hasPrefix("martlet.") else {
+                    throw RegistrationError(statusExists, "names such as \(id) belong to the broker")
+                }
                 let services = instance.host.services
                 if let there = services.find(id), there.provider !== instance.predecessor {
                     throw RegistrationError(statusExists, "the service \(id) is provided by \(there.provider.name)")
@@ -102,6 +106,14 @@ private func offer(
         }
     } else if let point = dynamic.holder(.point, name), point.signature.text != text {
         throw RegistrationError(statusInvalid, "\(name) has the signature \(point.signature.text), not \(text)")
+    }
+    if kind == .point {
+        for joiner in dynamic.joiners(name) where joiner.signature.text != text {
+            instance.log(
+                .error,
+                "\(joiner.plugin) joined \(name) with the signature \(joiner.signature.text), not \(text); "
+                    + "it is not called")
+        }
     }
     guard instance.dynamics.count < registrationLimit else {
         throw RegistrationError(statusNoMemory, "\(registrationLimit) definitions are the limit")

@@ -157,7 +157,7 @@ final class Probe: Plugin {
 
     private func command() throws(PluginError) {
         try host.ctl.command(
-            "probe", usage: [("probe values|kv|clients|http|publish|round|cancel", "Try a part of the kit")]
+            "probe", usage: [("probe values|kv|clients|http|net|publish|round|once|cancel", "Try a part of the kit")]
         ) {
             [self] (args, out) throws(PluginError) in
             if args[1] == "values" {
@@ -176,8 +176,16 @@ final class Probe: Plugin {
                 host.pubsub.publish(topic: "probe/in", payload: "hello", qos: 1)
             } else if args[1] == "http" {
                 try requests(out)
+            } else if args[1] == "net" {
+                do throws(PluginError) {
+                    try host.net.connect(to: "h:1", name: "n", Peer())
+                } catch {
+                    out.line("\(error.status == .unsupported)")
+                }
             } else if args[1] == "round" {
                 host.exec.afterEveryLoop { [self] in lock.withLock { ticks += 1000 } }
+            } else if args[1] == "once" {
+                try once()
             } else if args[1] == "cancel" {
                 guard let timer else { throw PluginError(.wrongState, "The timer is cancelled already.") }
                 host.exec.cancel(timer)
@@ -185,6 +193,17 @@ final class Probe: Plugin {
             } else {
                 throw .usage
             }
+        }
+    }
+
+    /// Two timers of one call each; one of them cancels itself in it.
+    private func once() throws(PluginError) {
+        try host.exec.timer(first: 1, on: .loop(0)) { [self] in lock.withLock { ticks += 1 } }
+        let own = Once()
+        own.timer = try host.exec.timer(first: 1) { [self] in
+            if let timer = own.timer { host.exec.cancel(timer) }
+            own.timer = nil
+            lock.withLock { ticks += 10 }
         }
     }
 
@@ -238,6 +257,13 @@ final class Probe: Plugin {
         out.line(seen)
         out.line("\(try host.kv.delete("t", Bytes("k1"))) \(try host.kv.delete("t", Bytes("k1")))")
         out.line("\(try host.kv.get("t", Bytes("k1")) == nil)")
+        try host.kv.change(
+            "t",
+            [
+                KVChange(Array("k3".utf8), Array("3".utf8)), KVChange(Array("k2".utf8), nil),
+                KVChange(Array("k4".utf8), []),
+            ])
+        out.line("\(try host.kv.get("t", Bytes("k3"))?.first ?? 0) \(try host.kv.get("t", Bytes("k2")) == nil)")
     }
 }
 
@@ -261,4 +287,8 @@ private final class Countdown: Feed {
         return .message(made)
     }
     override func end() { host.log.info("the feed ended with \(left) left") }
+}
+
+private final class Once {
+    var timer: Registration?
 }

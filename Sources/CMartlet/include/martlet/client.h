@@ -26,7 +26,8 @@ typedef struct martlet_client_v1 {
   /** [any but another loop] Copies up to cap bytes and returns the full length; 0 when gone or empty. May wait for
    *  the client's loop, so not for a data path. */
   size_t (*MARTLET_NN copy)(const martlet_host *MARTLET_NN, martlet_client, int32_t field, uint8_t *MARTLET_OPT dst, size_t cap);
-  /** [any] Close the connection; MQTT 5 clients get DISCONNECT with this reason code first. */
+  /** [any] Close the connection; MQTT 5 clients get DISCONNECT with this reason code first. It happens on the client's
+   *  loop, later: elsewhere MARTLET_OK means that it is on its way, whether or not the client is still there. */
   martlet_status (*MARTLET_NN kick)(const martlet_host *MARTLET_NN, martlet_client, uint8_t reason_code);
   /** [any but a loop] The connection of a client id, 0 when it is not connected. */
   martlet_client (*MARTLET_NN by_clientid)(const martlet_host *MARTLET_NN, martlet_bytes clientid);

@@ -52,9 +52,11 @@ typedef struct martlet_config_v1 {
   /** [main] Declare all keys and read the file. On an error the sentence is already set; just return the status. */
   martlet_status (*MARTLET_NN declare)(const martlet_host *MARTLET_NN, const martlet_cfg_key *MARTLET_NN keys, size_t n,
                                        martlet_cfg_apply MARTLET_OPT, void *MARTLET_OPT user);
-  /** [main] Bool, int, bytes, duration, percent; an enum gives the index of its word. */
+  /** [main] The value in force, as in all functions below: a key that is MARTLET_CFG_IMMUTABLE, or any without an apply
+   *  function, stays what it was at the load. Bool, int, bytes, duration, percent; an enum gives the index of its word. */
   martlet_status (*MARTLET_NN get_int)(const martlet_host *MARTLET_NN, const char *MARTLET_NN key, int64_t *MARTLET_NN out);
-  /** [main] The text of any key, valid until the next declare, reload or destroy. */
+  /** [main] The text of any key, valid until destroy() for one that cannot change, for others until a reconfigure has
+   *  given them another value. */
   martlet_status (*MARTLET_NN get_string)(const martlet_host *MARTLET_NN, const char *MARTLET_NN key, martlet_bytes *MARTLET_NN out);
   /** [main] Every key that is set and begins with prefix, in the order of the file; fn returns false to stop. */
   martlet_status (*MARTLET_NN each)(const martlet_host *MARTLET_NN, const char *MARTLET_NN prefix,

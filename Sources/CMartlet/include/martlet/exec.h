@@ -32,7 +32,8 @@ typedef struct martlet_exec_v1 {
   martlet_status (*MARTLET_NN timer)(const martlet_host *MARTLET_NN, int32_t where, uint32_t first_ms, uint32_t every_ms, martlet_task MARTLET_NN, void *MARTLET_OPT user, martlet_token *MARTLET_OPT out);
   /** [main] Watch fd (yours to close, after cancel) for MARTLET_POLL_*; fn is called on `where`. Level-triggered. */
   martlet_status (*MARTLET_NN poll_fd)(const martlet_host *MARTLET_NN, int32_t where, int32_t fd, uint32_t events, martlet_poll_fn MARTLET_NN, void *MARTLET_OPT user, martlet_token *MARTLET_OPT out);
-  /** [main] End a timer or a watch. When it returns, its function runs nowhere any more. */
+  /** [main] End a timer or a watch. When it returns, its function runs nowhere any more, unless it is that function itself,
+   *  on the control thread, that ended it. The token of a timer that was to fire once is stale when it has. */
   martlet_status (*MARTLET_NN cancel)(const martlet_host *MARTLET_NN, martlet_token);
 } martlet_exec_v1;
 

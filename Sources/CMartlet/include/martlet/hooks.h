@@ -71,7 +71,7 @@ typedef struct martlet_event {
   /** Message hooks: the message, borrowed. A publish hook may set it to another message of which it owns a
    *  reference; the host takes that reference over. */
   martlet_msg *MARTLET_OPT msg;
-  martlet_sub *MARTLET_OPT subs;
+  martlet_sub *MARTLET_OPT subs; /**< the next one lies subs->size bytes further: it may be longer than the one you know */
   size_t nsubs;
   const void *MARTLET_OPT ctx; /**< the host's own, for defer() and set_topic() */
 } martlet_event;

@@ -28,12 +28,14 @@ typedef struct martlet_message_v1 {
   /** [any] Fields borrowed from the message: valid while you hold it (in a hook: until the hook returns).
    *  Set out->size before the call. */
   void (*MARTLET_NN read)(const martlet_msg *MARTLET_NN, martlet_msg_fields *MARTLET_NN out);
-  /** [any] A new message with a copy of everything; you own one reference. NULL when topic or sizes are invalid. */
+  /** [any] A new message with a copy of everything; you own one reference. NULL, with the sentence set, for what no client
+   *  may be sent: a topic with wildcards, text that is not UTF-8, properties that are cut short, not among those named
+   *  above or there twice (user properties may), more than 268,435,455 bytes of payload. */
   martlet_msg *MARTLET_OPT (*MARTLET_NN make)(const martlet_host *MARTLET_NN, const martlet_msg_fields *MARTLET_NN);
   /** [any] Keep a message. Use the pointer that comes back: a message seen in a hook may still live in the receive
    *  buffer, and is copied by the first retain. You own one reference of the result. */
   martlet_msg *MARTLET_NN (*MARTLET_NN retain)(const martlet_msg *MARTLET_NN);
-  /** [any] Give one reference back. */
+  /** [any] Give one reference back. NULL gives nothing back. */
   void (*MARTLET_NN release)(martlet_msg *MARTLET_NN);
 } martlet_message_v1;
 

@@ -13,7 +13,8 @@ enum { MARTLET_COUNTER, MARTLET_GAUGE };
 
 typedef struct martlet_metrics_v1 {
   uint32_t size;
-  /** [main] name "retained/count": shown by `broker stats` (gauges) or `broker metrics` (counters) and under $SYS. */
+  /** [main] name "retained/count": shown by `broker stats` (gauges) or `broker metrics` (counters) and under $SYS.
+   *  MARTLET_E_EXISTS when another plugin or the broker has a number of that name. */
   martlet_status (*MARTLET_NN define)(const martlet_host *MARTLET_NN, int32_t kind, const char *MARTLET_NN name, const char *MARTLET_NN help, martlet_token *MARTLET_NN out);
   /** [any] Lock-free. */
   void (*MARTLET_NN add)(const martlet_host *MARTLET_NN, martlet_token, int64_t delta);

@@ -12,7 +12,7 @@
 /** A C table shared by a header both sides know. A provider cannot be unloaded while its service is borrowed. */
 typedef struct martlet_service_v1 {
   uint32_t size;
-  /** [main] id "store/1". */
+  /** [main] id "store/1"; those that begin with "martlet." are the broker's. `table` must stay where it is until stop(). */
   martlet_status (*MARTLET_NN provide)(const martlet_host *MARTLET_NN, const char *MARTLET_NN id, const void *MARTLET_NN table, martlet_token *MARTLET_OPT out);
   /** [main] NULL when nobody provides it. */
   const void *MARTLET_OPT (*MARTLET_NN borrow)(const martlet_host *MARTLET_NN, const char *MARTLET_NN id, martlet_token *MARTLET_NN out);
@@ -39,7 +39,8 @@ typedef struct martlet_dynamic_v1 {
   martlet_status (*MARTLET_NN define)(const martlet_host *MARTLET_NN, const char *MARTLET_NN name, const char *MARTLET_NN signature, void (*MARTLET_NN fn)(void), void *MARTLET_OPT user, martlet_token *MARTLET_OPT out);
   /** [any] Call by name. MARTLET_E_NOTFOUND: nobody offers it; MARTLET_E_INVAL: `signature` is not the defined one. */
   martlet_status (*MARTLET_NN call)(const martlet_host *MARTLET_NN, const char *MARTLET_NN name, const char *MARTLET_NN signature, const martlet_value *MARTLET_OPT args, size_t nargs, martlet_value *MARTLET_OPT result);
-  /** [main] A hook point of the plugin's own, always of result 'i' (MARTLET_NEXT or MARTLET_STOP). */
+  /** [main] A hook point of the plugin's own, always of result 'i' (MARTLET_NEXT or MARTLET_STOP). Who joined it before
+   *  with another signature is not called, and is named in the log. */
   martlet_status (*MARTLET_NN define_hook)(const martlet_host *MARTLET_NN, const char *MARTLET_NN name, const char *MARTLET_NN signature, martlet_token *MARTLET_OPT out);
   /** [main] Join a hook point, defined already or later. */
   martlet_status (*MARTLET_NN hook)(const martlet_host *MARTLET_NN, const char *MARTLET_NN name, const char *MARTLET_NN signature, int32_t priority, void (*MARTLET_NN fn)(void), void *MARTLET_OPT user, martlet_token *MARTLET_OPT out);
