@@ -12,8 +12,8 @@ struct ACLCache: ~Copyable {
         var hash: UInt64
         var check: UInt32
         var action: UInt8
-        /// Of the cache and the connection; answers of another one are worthless.
-        var generation: UInt32
+        /// `ACLEpochs` of the connection; an answer of another one is worthless.
+        var epoch: UInt32
     }
 
     /// Half a cache line.
@@ -21,7 +21,7 @@ struct ACLCache: ~Copyable {
         var connection: UInt64 = 0
         var hash: UInt64 = 0
         var check: UInt32 = 0
-        var generation: UInt32 = 0
+        var epoch: UInt32 = 0
         /// Loop time in units of 256 ms; one so far away that it does not fit stays good for ever.
         var until: UInt32 = 0
         var action: UInt8 = 0
@@ -71,7 +71,7 @@ struct ACLCache: ~Copyable {
     func find(_ key: Key, now: UInt64) -> Bool? {
         let pair = pair(key.connection, key.hash)
         for i in 0..<2 where pair[i].isFor(key) {
-            let isGood = pair[i].generation == key.generation && pair[i].until > Self.units(now)
+            let isGood = pair[i].epoch == key.epoch && pair[i].until > Self.units(now)
             return isGood ? pair[i].isAllowed : nil
         }
         return nil
@@ -84,7 +84,7 @@ struct ACLCache: ~Copyable {
         if returns > capacity / 4 && capacity < limit { grow() }
         let (until, isForEver) = now.addingReportingOverflow(ttl)
         let entry = Entry(
-            connection: key.connection, hash: key.hash, check: key.check, generation: key.generation,
+            connection: key.connection, hash: key.hash, check: key.check, epoch: key.epoch,
             until: isForEver ? .max : Self.units(until), action: key.action, isAllowed: isAllowed)
         let pair = pair(key.connection, key.hash)
         let time = Self.units(now)

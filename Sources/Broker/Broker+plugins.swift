@@ -56,7 +56,7 @@ extension Broker {
     ) -> martlet_status {
         guard verdict == MARTLET_NEXT || verdict == MARTLET_STOP else { return martlet_status(MARTLET_E_INVAL) }
         guard let slot = deferrals.take(deferral, kind: .hook) else { return martlet_status(MARTLET_E_STALE) }
-        pass(deferral, slot, Replay.Answer(verdict: verdict, position: 0, message: replacement))
+        pass(deferral, slot, Replay.Answer(verdict: verdict, message: replacement))
         return martlet_status(MARTLET_OK)
     }
     /// [any]
@@ -68,14 +68,14 @@ extension Broker {
         guard let slot = deferrals.take(deferral, kind: .auth) else { return martlet_status(MARTLET_E_STALE) }
         let auth = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
         auth.initialize(to: AuthAnswer(result.pointee))
-        pass(deferral, slot, Replay.Answer(verdict: verdict, position: 0, auth: auth))
+        pass(deferral, slot, Replay.Answer(verdict: verdict, auth: auth))
         return martlet_status(MARTLET_OK)
     }
     /// [any]
     public func answerACL(_ deferral: martlet_deferred, verdict: Int32) -> martlet_status {
         guard verdict >= MARTLET_IGNORE, verdict <= MARTLET_ERROR else { return martlet_status(MARTLET_E_INVAL) }
         guard let slot = deferrals.take(deferral, kind: .acl) else { return martlet_status(MARTLET_E_STALE) }
-        pass(deferral, slot, Replay.Answer(verdict: verdict, position: 0))
+        pass(deferral, slot, Replay.Answer(verdict: verdict))
         return martlet_status(MARTLET_OK)
     }
     /// Deferrals not yet answered, for `plugins show`.
@@ -146,13 +146,11 @@ extension Broker {
     /// [any] 0: all clients.
     public func invalidateACL(_ client: martlet_client) -> martlet_status {
         if client == 0 {
-            for shard in shards { shard.post { shard.aclGeneration &+= 1 } }
+            aclEpochs.forgetAll()
             return martlet_status(MARTLET_OK)
         }
-        let number = Handle.shard(client)
-        guard shards.indices.contains(number) else { return martlet_status(MARTLET_E_STALE) }
-        let shard = shards[number]
-        shard.post { shard.connection(client)?.pointee.aclGeneration &+= 1 }
+        guard shards.indices.contains(Handle.shard(client)) else { return martlet_status(MARTLET_E_STALE) }
+        aclEpochs.forget(client)
         return martlet_status(MARTLET_OK)
     }
     /// [loop] acl.any_topic: `ctx` is that of the request at hand.

@@ -31,6 +31,7 @@ public final class Broker: @unchecked Sendable {
     /// Events for the log, alarms, and others outside; set before `start`.
     public var events = BrokerEvents()
     let bans = BanList()
+    let aclEpochs = ACLEpochs()
     /// Set before `start`; without it bans end with the process.
     public weak var banKeeper: (any BanKeeper)?
     /// nil: nobody looks.

@@ -13,7 +13,6 @@ struct CallContext {
     var connection: ConnectionRef?
     /// Of the entry being called.
     var owner: UInt32
-    var position: Int32
     /// Made by `defer` during this call; 0: none.
     var deferral: UInt64
     /// The ACL module said that its answer does not depend on the topic.

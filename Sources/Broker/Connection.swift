@@ -22,8 +22,6 @@ struct Connection: SlabSlot {
     var keepAlive: UInt16
     /// The client's Maximum Packet Size; larger packets are not sent. [MQTT-3.1.2-24]
     var maxPacketOut: UInt32
-    /// Cached ACL answers of this connection are of this generation or worthless.
-    var aclGeneration: UInt32
     /// Nil: it may send as much as it likes.
     var limits: UnsafeMutablePointer<ConnectionLimits>?
     /// The packet at the head of the input that waits for a plugin's answer.
@@ -109,39 +107,4 @@ struct EnhancedAuth {
     /// Owned copy of the CONNECT packet's body until the exchange is complete.
     var connect: Bytes
     var connectFlags: UInt8
-}
-
-/// Answers already given for the packet at the head of a connection's input: when a plugin defers, the packet stays
-/// where it is and is processed again, from the start, once the answer is there; recorded answers are used instead of
-/// asking again. So no code needs to save its state half-way.
-struct Replay {
-    struct Answer {
-        /// Which decision of the packet it belongs to.
-        var decision = 0
-        var verdict: Int32
-        /// Chain position the answer belongs to.
-        var position: Int32
-        /// Publish hook: the message that replaces the packet's, one reference owned; or nil.
-        var message: MessageRef?
-        /// Auth: details of the answer, owned.
-        var auth: UnsafeMutablePointer<AuthAnswer>?
-    }
-    var answers: [Answer] = []
-    /// The open deferral, 0 when the answer is in, and the decision it is for.
-    var deferral: UInt64 = 0
-    /// Ends the wait for it.
-    var timer: UInt64 = 0
-    var decision = 0
-    /// The chains that were asked: positions mean nothing in others.
-    var chains: UnsafeMutableRawPointer?
-}
-
-struct AuthAnswer {
-    var superuser = false
-    var reason: UInt8 = 0
-    var username: [UInt8] = []
-    var mountpoint: [UInt8] = []
-    var data: [UInt8] = []
-    /// The module's words for the person at the client; empty: the broker's own.
-    var text: [UInt8] = []
 }

@@ -14,7 +14,6 @@ final class Deferrals: @unchecked Sendable {
         var shard: Int32
         var owner: UInt32
         var connection: UInt64
-        var position: Int32
         var kind: CallContext.Kind
     }
 
@@ -36,7 +35,7 @@ final class Deferrals: @unchecked Sendable {
 
     /// 0 when 65,536 answers are owed already.
     func open(
-        shard: Int32, owner: UInt32, connection: UInt64, position: Int32, kind: CallContext.Kind
+        shard: Int32, owner: UInt32, connection: UInt64, kind: CallContext.Kind
     ) -> UInt64 {
         let index: UInt32? = free.withLock { free in
             if let i = free.slots.popLast() { return i }
@@ -50,7 +49,6 @@ final class Deferrals: @unchecked Sendable {
         slot.pointee.shard = shard
         cr_store_relaxed_u32(&slot.pointee.owner, owner)
         slot.pointee.connection = connection
-        slot.pointee.position = position
         slot.pointee.kind = kind
         cr_store_u64(&slot.pointee.state, generation << 3 | UInt64(kind.rawValue) << 1 | 1)
         return Self.id(generation, Int(index))
@@ -72,7 +70,7 @@ final class Deferrals: @unchecked Sendable {
         // Ours until it is free again: only now may the rest be read, but for the state, which others still try.
         let copy = Slot(
             state: expected, shard: slot.pointee.shard, owner: slot.pointee.owner,
-            connection: slot.pointee.connection, position: slot.pointee.position, kind: slot.pointee.kind)
+            connection: slot.pointee.connection, kind: slot.pointee.kind)
         free.withLock { $0.slots.append(UInt32(index)) }
         return copy
     }
@@ -98,7 +96,7 @@ extension Shard {
         else { return 0 }
         let bound = context.pointee.kind == .auth ? broker.settings.authDeferTimeout : broker.settings.hookDeferTimeout
         let id = broker.deferrals.open(
-            shard: index, owner: context.pointee.owner, connection: handle(c), position: context.pointee.position,
+            shard: index, owner: context.pointee.owner, connection: handle(c),
             kind: context.pointee.kind)
         guard id != 0 else { return 0 }
         context.pointee.deferral = id
@@ -109,97 +107,5 @@ extension Shard {
             answered(id, slot, .defaulted(slot.kind))
         }
         return id
-    }
-
-    /// The packet at the head of the input waits for this answer.
-    func openReplay(_ c: ConnectionRef, _ deferral: UInt64) {
-        if c.pointee.replay == nil {
-            c.pointee.replay = .allocate(capacity: 1)
-            c.pointee.replay!.initialize(to: Replay())
-        }
-        c.pointee.replay!.pointee.deferral = deferral
-        c.pointee.replay!.pointee.timer = deferralTimer
-        c.pointee.replay!.pointee.decision = decision
-        c.pointee.replay!.pointee.chains = UnsafeMutableRawPointer(chains)
-    }
-
-    /// Counts the decision at hand and returns the answer recorded for it, if a plugin has already given one.
-    @inline(__always)
-    func nextAnswer(_ c: ConnectionRef) -> Replay.Answer? {
-        decision += 1
-        guard let replay = c.pointee.replay else { return nil }
-        return recorded(replay)
-    }
-
-    @inline(never)
-    private func recorded(_ replay: UnsafeMutablePointer<Replay>) -> Replay.Answer? {
-        replay.pointee.answers.last { $0.decision == decision }
-    }
-
-    /// An auth module that answered at once is not asked again when the packet comes back for the sake of its will:
-    /// an exchange of enhanced authentication takes each proof once.
-    func keepAnswer(_ c: ConnectionRef, _ auth: AuthAnswer?) {
-        guard let auth, let replay = c.pointee.replay, !replay.pointee.answers.contains(where: { $0.decision == 1 })
-        else { return }
-        let kept = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
-        kept.initialize(to: auth)
-        replay.pointee.answers.append(
-            Replay.Answer(decision: 1, verdict: Int32(MARTLET_ALLOW), position: 0, auth: kept))
-    }
-
-    /// Where the chain goes on after an answer that decided nothing.
-    func nextPosition(_ c: ConnectionRef, _ answer: Replay.Answer) -> Int {
-        c.pointee.replay?.pointee.chains == UnsafeMutableRawPointer(chains) ? Int(answer.position) + 1 : 0
-    }
-
-    func dropReplay(_ c: ConnectionRef) {
-        guard let replay = c.pointee.replay else { return }
-        c.pointee.replay = nil
-        if replay.pointee.deferral != 0 {
-            broker.deferrals.abandon(replay.pointee.deferral)
-            cancel(timer: replay.pointee.timer)
-        }
-        for answer in replay.pointee.answers {
-            answer.message?.release()
-            if let auth = answer.auth {
-                auth.deinitialize(count: 1)
-                auth.deallocate()
-            }
-        }
-        replay.deinitialize(count: 1)
-        replay.deallocate()
-    }
-
-    /// On the owning shard: records the answer and looks at the packet again.
-    func answered(_ id: UInt64, _ slot: Deferrals.Slot, _ answer: Replay.Answer) {
-        guard let c = connection(slot.connection), let replay = c.pointee.replay, replay.pointee.deferral == id else {
-            answer.message?.release()
-            if let auth = answer.auth {
-                auth.deinitialize(count: 1)
-                auth.deallocate()
-            }
-            return
-        }
-        var answer = answer
-        answer.position = slot.position
-        answer.decision = replay.pointee.decision
-        replay.pointee.deferral = 0
-        cancel(timer: replay.pointee.timer)
-        replay.pointee.answers.append(answer)
-        resumeIfFree(c)
-    }
-}
-
-extension Replay.Answer {
-    /// What counts when no answer came: a refused login, a denial, a stopped message.
-    static func defaulted(_ kind: CallContext.Kind) -> Replay.Answer {
-        switch kind {
-        case .auth:
-            let auth = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
-            auth.initialize(to: AuthAnswer(reason: 0x88))
-            return Replay.Answer(verdict: Int32(MARTLET_DENY), position: 0, auth: auth)
-        case .acl: return Replay.Answer(verdict: Int32(MARTLET_DENY), position: 0)
-        case .hook: return Replay.Answer(verdict: Int32(MARTLET_STOP), position: 0)
-        }
     }
 }

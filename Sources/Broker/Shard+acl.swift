@@ -11,9 +11,10 @@ extension Shard {
     }
 
     /// May this client publish to, or subscribe, this topic? Superusers may all; a cached answer costs no call.
+    /// - Parameter filter: which one of a SUBSCRIBE.
     @inline(__always)
     func permission(
-        _ c: ConnectionRef, _ topic: Bytes, hash: UInt64, action: UInt8, qos: UInt8, retain: Bool
+        _ c: ConnectionRef, _ topic: Bytes, hash: UInt64, action: UInt8, qos: UInt8, retain: Bool, filter: Int = 0
     ) -> Permission {
         guard c.pointee.zone.pointee.enableACL, !c.pointee.flags.contains(.superuser) else { return .allowed }
         guard chains.pointee.acl.count > 0 else {
@@ -24,15 +25,16 @@ extension Shard {
         {
             return isAllowed ? .allowed : .denied
         }
-        return askACL(c, topic, hash, action, qos, retain)
+        return askACL(c, topic, hash, action, qos, retain, filter)
     }
 
     /// What the ACL said of all the client may publish to; nil: it is to be asked again.
     @inline(__always)
     private func answerForAnyTopic(_ c: ConnectionRef) -> Bool? {
+        let connection = handle(c)
         let key = ACLCache.Key(
-            connection: handle(c), hash: ACLCache.anyTopic, check: 0, action: UInt8(MARTLET_ACL_PUBLISH),
-            generation: aclGeneration &+ c.pointee.aclGeneration)
+            connection: connection, hash: ACLCache.anyTopic, check: 0, action: UInt8(MARTLET_ACL_PUBLISH),
+            epoch: aclEpochs[connection])
         guard c.pointee.zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) else { return nil }
         counters.count(.aclChecks)
         counters.count(.aclCacheHits)
@@ -41,28 +43,32 @@ extension Shard {
 
     @inline(never)
     private func askACL(
-        _ c: ConnectionRef, _ topic: Bytes, _ hash: UInt64, _ action: UInt8, _ qos: UInt8, _ retain: Bool
+        _ c: ConnectionRef, _ topic: Bytes, _ hash: UInt64, _ action: UInt8, _ qos: UInt8, _ retain: Bool,
+        _ filter: Int
     ) -> Permission {
         counters.count(.aclChecks)
         let zone = c.pointee.zone
         if action == MARTLET_ACL_PUBLISH { c.pointee.flags.remove(.aclForAnyTopic) }
         let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
+        let connection = handle(c)
+        // Read before the modules are asked: an answer that was forgotten while it was given is worthless.
         var key = ACLCache.Key(
-            connection: handle(c), hash: hash != 0 ? hash : Topics.hash(topic, seed: table.seed), check: check,
-            action: action, generation: aclGeneration &+ c.pointee.aclGeneration)
+            connection: connection, hash: hash != 0 ? hash : Topics.hash(topic, seed: table.seed), check: check,
+            action: action, epoch: aclEpochs[connection])
         if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
             counters.count(.aclCacheHits)
             return isAllowed ? .allowed : .denied
         }
         let s = c.pointee.session!
         let ids = (s.pointee.clientID, s.pointee.username)
-        guard let answer = runACL(c, ids.0, ids.1, topic, action, qos, retain) else { return .wait }
+        guard let answer = runACL(c, ids.0, ids.1, topic, action, qos, retain, filter: filter) else { return .wait }
         let allowed = isAllowed(answer.verdict, zone)
         if zone.pointee.cacheACL {
             if answer.isForAnyTopic, action == MARTLET_ACL_PUBLISH {
                 (key.hash, key.check) = (ACLCache.anyTopic, 0)
                 c.pointee.flags.insert(.aclForAnyTopic)
             }
+            if let replay = c.pointee.replay { key.epoch = replay.pointee.aclEpoch }
             aclCache.insert(key, isAllowed: allowed, now: now, ttl: zone.pointee.aclCacheTTL)
         }
         return allowed ? .allowed : .denied
@@ -94,13 +100,14 @@ extension Shard {
     /// The chain's verdict, and whether it would be the same for each topic; nil: a module answers later.
     private func runACL(
         _ c: ConnectionRef, _ clientID: Bytes, _ username: Bytes, _ topic: Bytes, _ action: UInt8, _ qos: UInt8,
-        _ retain: Bool
+        _ retain: Bool, filter: Int = 0
     ) -> (verdict: Int32, isForAnyTopic: Bool)? {
         let entries = chains.pointee.acl
         var start = 0
-        if let answer = nextAnswer(c) {
+        let question = Replay.Question.acl(filter)
+        if let answer = givenAnswer(c, question) {
             if answer.verdict != MARTLET_IGNORE { return (answer.verdict, false) }
-            start = nextPosition(c, answer)
+            start = position(after: answer, in: entries) ?? 0
         }
         var request = martlet_acl_req()
         request.size = UInt32(MemoryLayout<martlet_acl_req>.size)
@@ -113,12 +120,12 @@ extension Shard {
         request.retain = retain
         var context = CallContext(
             kind: .acl, isDeferrable: true, shard: Unmanaged.passUnretained(self), connection: c, owner: 0,
-            position: 0, deferral: 0, topics: nil)
+            deferral: 0, topics: nil)
         return withPeerText(c.pointee.peer) { peer in
             request.peer = peer.c
             return withUnsafeMutablePointer(to: &context) { context in
                 request.ctx = UnsafeRawPointer(context)
-                guard let verdict = askModules(entries, from: start, &request, context) else { return nil }
+                guard let verdict = askModules(entries, from: start, question, &request, context) else { return nil }
                 return (verdict, context.pointee.isForAnyTopic)
             }
         }
@@ -126,8 +133,8 @@ extension Shard {
 
     /// Leaves in the context whether no module had to look at the topic.
     private func askModules(
-        _ entries: UnsafeMutableBufferPointer<ACLEntry>, from start: Int, _ request: inout martlet_acl_req,
-        _ context: UnsafeMutablePointer<CallContext>
+        _ entries: UnsafeMutableBufferPointer<ACLEntry>, from start: Int, _ question: Replay.Question,
+        _ request: inout martlet_acl_req, _ context: UnsafeMutablePointer<CallContext>
     ) -> Int32? {
         var i = start
         // Of modules whose answer came later nothing is known.
@@ -136,12 +143,11 @@ extension Shard {
         while i < entries.count {
             let entry = entries.baseAddress! + i
             context.pointee.owner = entry.pointee.owner
-            context.pointee.position = Int32(i)
             context.pointee.isForAnyTopic = false
             let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &request) }
             if !context.pointee.isForAnyTopic { isForAnyTopic = false }
             if verdict == MARTLET_PENDING, context.pointee.deferral != 0 {
-                openReplay(context.pointee.connection!, context.pointee.deferral)
+                openReplay(context.pointee.connection!, question, context, entry)
                 return nil
             }
             if context.pointee.deferral != 0 {

@@ -70,12 +70,12 @@ extension Shard {
     ) -> Int32? {
         let entries = chains.pointee.auth
         var start = 0
-        if let given = nextAnswer(c) {
+        if let given = givenAnswer(c, .auth) {
             if given.verdict != MARTLET_IGNORE {
                 if let auth = given.auth { answer = auth.pointee }
                 return given.verdict
             }
-            start = nextPosition(c, given)
+            start = position(after: given, in: entries) ?? 0
         }
         let base = body.baseAddress!
         var request = martlet_auth_req()
@@ -93,7 +93,7 @@ extension Shard {
         request.reauthenticate = c.pointee.flags.contains(.reauthenticating)
         var context = CallContext(
             kind: .auth, isDeferrable: true, shard: Unmanaged.passUnretained(self), connection: c, owner: 0,
-            position: 0, deferral: 0, topics: nil)
+            deferral: 0, topics: nil)
         return withPeerText(c.pointee.peer) { peer in
             request.peer = peer.c
             return withUnsafeMutablePointer(to: &context) { context in
@@ -111,12 +111,11 @@ extension Shard {
         while i < entries.count {
             let entry = entries.baseAddress! + i
             context.pointee.owner = entry.pointee.owner
-            context.pointee.position = Int32(i)
             var result = martlet_auth_result()
             result.size = UInt32(MemoryLayout<martlet_auth_result>.size)
             let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &request, &result) }
             if verdict == MARTLET_PENDING, context.pointee.deferral != 0 {
-                openReplay(context.pointee.connection!, context.pointee.deferral)
+                openReplay(context.pointee.connection!, .auth, context, entry)
                 return nil
             }
             if context.pointee.deferral != 0 {
@@ -155,7 +154,6 @@ extension Shard {
 
     /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.
     func handleAuth(_ c: ConnectionRef, _ packet: AuthPacket, _ body: UnsafeRawBufferPointer) -> Step {
-        counters.count(.packetsAuth)
         if let complaint = complaint(c, packet, body) {
             close(c, complaint.refusal, counted: complaint.counted)
             return .closed

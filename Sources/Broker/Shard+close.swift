@@ -36,7 +36,7 @@ extension Shard {
             to: Connection(
                 slot: slot, generation: generation, transport: t, session: nil, zone: zone, phase: .waitingForConnect,
                 version: .v311, flags: [.problemInformation], listener: listener, keepAlive: 0, maxPacketOut: .max,
-                aclGeneration: 0, limits: nil, replay: nil, aliasesOut: nil, aliasesIn: nil, mountpoint: noBytes,
+                limits: nil, replay: nil, aliasesOut: nil, aliasesIn: nil, mountpoint: noBytes,
                 timer: TimerNode(), receiveMaximum: .max, peer: peer, closeReason: 0, will: nil, enhanced: nil,
                 connectedAt: unixMS))
         t.pointee.owner = UnsafeMutableRawPointer(c)

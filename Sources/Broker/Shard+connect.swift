@@ -12,7 +12,6 @@ extension Shard {
     func handleConnect(
         _ c: ConnectionRef, _ flags: UInt8, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
     ) -> Step {
-        counters.count(.packetsConnect)
         learnPeer(c)
         guard case .supported(let version) = ConnectPacket.announcement(in: body) else {
             refuseVersion(c, body)

@@ -39,7 +39,7 @@ extension Shard {
     private func makeContext(_ c: ConnectionRef?, deferrable: Bool = false) -> CallContext {
         CallContext(
             kind: .hook, isDeferrable: deferrable, shard: Unmanaged.passUnretained(self), connection: c, owner: 0,
-            position: 0, deferral: 0, topics: nil)
+            deferral: 0, topics: nil)
     }
 
     /// What an entry asked to see. A hook before it may have replaced the message.
@@ -107,9 +107,12 @@ extension Shard {
         let entries = chain(hook)
         guard entries.count > 0 else { return .go }
         var start = 0
-        if let answer = nextAnswer(c) {
+        if let answer = givenAnswer(c, .hook) {
             if answer.verdict == MARTLET_STOP { return .stop }
-            start = nextPosition(c, answer)
+            if let next = position(after: answer, in: entries) {
+                start = next
+                c.pointee.replay!.pointee.restore(subs, &topics)
+            }
         }
         var event = makeEvent(hook, c, c.pointee.session)
         event.subs = subs.baseAddress
@@ -119,7 +122,9 @@ extension Shard {
             context.topics = topicsRef
             return withUnsafeMutablePointer(to: &context) { context in
                 event.ctx = UnsafeRawPointer(context)
-                return fold(entries, from: start, &event, context, topic: nil)
+                let result = fold(entries, from: start, &event, context, topic: nil)
+                if result == .wait { c.pointee.replay!.pointee.keep(subs) }
+                return result
             }
         }
     }
@@ -133,14 +138,15 @@ extension Shard {
         // What a plugin has answered counts also when it has been unloaded in the meantime.
         guard entries.count > 0 || c?.pointee.replay != nil else { return .go }
         var start = 0
-        if let c, let answer = nextAnswer(c) {
-            if let replacement = answer.message {
+        if let c, let answer = givenAnswer(c, .hook) {
+            let next = position(after: answer, in: entries)
+            if let replacement = answer.message ?? (next != nil ? c.pointee.replay!.pointee.message : nil) {
                 // The replay keeps its reference until the packet is done.
                 replacement.retain()
                 swap(&message, &owned, replacement)
             }
             if answer.verdict == MARTLET_STOP { return .stop }
-            start = nextPosition(c, answer)
+            start = next ?? 0
         }
         var event = makeEvent(Int(MARTLET_HOOK_MESSAGE_PUBLISH), c, s, message: message)
         var context = makeContext(c, deferrable: c != nil)
@@ -150,6 +156,10 @@ extension Shard {
         }
         if let replaced = event.msg.map({ MessageRef($0) }), replaced != message {
             swap(&message, &owned, replaced)
+        }
+        if result == .wait, owned, let c {
+            message.retain()
+            c.pointee.replay!.pointee.keep(message)
         }
         return result
     }
@@ -172,13 +182,12 @@ extension Shard {
                 continue
             }
             context.pointee.owner = entry.pointee.owner
-            context.pointee.position = Int32(i)
             context.pointee.deferral = 0
             switch measured(entry, { entry.pointee.function(entry.pointee.user, &event) }) {
             case Int32(MARTLET_NEXT): break
             case Int32(MARTLET_STOP): return .stop
             case Int32(MARTLET_DEFER) where context.pointee.deferral != 0:
-                openReplay(context.pointee.connection!, context.pointee.deferral)
+                openReplay(context.pointee.connection!, .hook, UnsafePointer(context), entry)
                 return .wait
             default:
                 (entry.pointee.cost + number).pointee.errors &+= 1

@@ -45,15 +45,18 @@ extension Shard {
             let body = UnsafeRawBufferPointer(rebasing: rest[header.headerLength..<header.packetLength])
             switch dispatch(c, header, body, rest) {
             case .done:
+                counters.count(.packetsReceived)
                 at += header.packetLength
                 // [MQTT-3.1.2-22] counts packets, not bytes.
                 t.pointee.lastRead = now
                 if c.pointee.replay != nil { dropReplay(c) }
                 if t.pointee.isPaused { return at }
             case .wait:
+                // It comes again and is counted then.
                 pause(t)
                 return at
             case .closed:
+                counters.count(.packetsReceived)
                 // Whatever else has arrived is not looked at. [MQTT-3.1.4-6]
                 return bytes.count
             }
@@ -65,9 +68,9 @@ extension Shard {
     private func dispatch(
         _ c: ConnectionRef, _ header: FixedHeader, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
     ) -> Step {
-        counters.count(.packetsReceived)
-        decision = 0
-        if header.type == .publish && c.pointee.phase == .connected { return handlePublish(c, header.flags, body) }
+        if header.type == .publish && c.pointee.phase == .connected {
+            return counted(.packetsPublishReceived, handlePublish(c, header.flags, body))
+        }
         do {
             return try dispatchRare(c, header, body, packet)
         } catch {
@@ -88,7 +91,8 @@ extension Shard {
                 c, header.type,
                 try AckPacket.decode(body, type: header.type, flags: header.flags, version: version))
         case .subscribe:
-            return handleSubscribe(c, try SubscribePacket.decode(body, flags: header.flags, version: version), body)
+            let packet = try SubscribePacket.decode(body, flags: header.flags, version: version)
+            return counted(.packetsSubscribe, handleSubscribe(c, packet, body))
         case .unsubscribe:
             return handleUnsubscribe(c, try UnsubscribePacket.decode(body, flags: header.flags, version: version), body)
         case .pingreq:
@@ -101,7 +105,8 @@ extension Shard {
             return try handleDisconnect(c, DisconnectPacket.decode(body, flags: header.flags, version: version))
         case .auth:
             guard version == .v5 else { throw .unexpected }
-            return handleAuth(c, try AuthPacket.decode(body, flags: header.flags, version: version), body)
+            let packet = try AuthPacket.decode(body, flags: header.flags, version: version)
+            return counted(.packetsAuth, handleAuth(c, packet, body))
         case .connect:
             // [MQTT-3.1.0-2] [MQTT-3.2.0-2]
             close(c, .protocolError, "There was a CONNECT before.", counted: "protocol_bad_connect")
@@ -112,14 +117,24 @@ extension Shard {
         }
     }
 
+    /// One that waits comes again, on another loop perhaps, and is counted then.
+    @inline(__always)
+    private func counted(_ metric: Metric, _ step: Step) -> Step {
+        if case .wait = step { return step }
+        counters.count(metric)
+        return step
+    }
+
     /// Before the connection is accepted.
     private func dispatchEarly(
         _ c: ConnectionRef, _ header: FixedHeader, _ body: UnsafeRawBufferPointer, _ packet: UnsafeRawBufferPointer
     ) throws(DecodeError) -> Step {
         switch (c.pointee.phase, header.type) {
-        case (.waitingForConnect, .connect): return handleConnect(c, header.flags, body, packet)
+        case (.waitingForConnect, .connect):
+            return counted(.packetsConnect, handleConnect(c, header.flags, body, packet))
         case (.authenticating, .auth):
-            return handleAuth(c, try AuthPacket.decode(body, flags: header.flags, version: .v5), body)
+            let auth = try AuthPacket.decode(body, flags: header.flags, version: .v5)
+            return counted(.packetsAuth, handleAuth(c, auth, body))
         case (.authenticating, .disconnect):
             close(c, Refusal(.success), counted: "disconnect_in_auth")
             return .closed

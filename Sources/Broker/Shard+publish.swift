@@ -8,7 +8,6 @@ import Topics
 /// PUBLISH from a client: checks, permission, hooks, routing, acknowledgement. MQTT 5 §3.3.
 extension Shard {
     func handlePublish(_ c: ConnectionRef, _ flags: UInt8, _ body: UnsafeRawBufferPointer) -> Step {
-        counters.count(.packetsPublishReceived)
         let packet: PublishPacket
         do {
             packet = try PublishPacket.decode(body, flags: flags, version: c.pointee.version)

@@ -8,7 +8,6 @@ import Topics
 /// SUBSCRIBE and UNSUBSCRIBE. MQTT 5 §3.8 to §3.11.
 extension Shard {
     func handleSubscribe(_ c: ConnectionRef, _ packet: SubscribePacket, _ body: UnsafeRawBufferPointer) -> Step {
-        counters.count(.packetsSubscribe)
         let zone = c.pointee.zone
         if packet.subscriptionID != 0 && !zone.pointee.subscriptionIdentifiers {
             close(c, Refusal(.subscriptionIdentifiersNotSupported), counted: "bad_subscribe")
@@ -31,7 +30,7 @@ extension Shard {
             let topic = Bytes(rebasing: body[r.filter])
             switch permission(
                 c, topic, hash: Topics.hash(topic, seed: table.seed), action: UInt8(MARTLET_ACL_SUBSCRIBE),
-                qos: r.options.qos, retain: false)
+                qos: r.options.qos, retain: false, filter: i)
             {
             case .allowed: break
             case .denied:

@@ -43,8 +43,7 @@ final class Shard: EventLoop, @unchecked Sendable {
     private var templates: InlineArray<2, UnsafeMutableRawBufferPointer> = InlineArray(
         repeating: UnsafeMutableRawBufferPointer(start: nil, count: 0))
     var aclCache: ACLCache
-    /// Moves with every invalidation of all cached ACL answers.
-    var aclGeneration: UInt32 = 1
+    let aclEpochs: ACLEpochs
     /// Owned; by the connection's slot: the user name that its certificate gives it, empty without a certificate. Where
     /// there is none its CONNECT says it.
     var certifiedNames: [UInt32: Bytes] = [:]
@@ -58,8 +57,6 @@ final class Shard: EventLoop, @unchecked Sendable {
     var blockedOutputs: [BlockedOutput] = []
     var held: [(connection: UInt64, until: UInt64)] = []
     var random: UInt64
-    /// Deferrable decisions taken so far for the packet at hand.
-    var decision = 0
     /// Of the last message; begins with the time, so that ids ascend over restarts.
     var messageSerial = UInt64(cr_unix_ms()) << 22
     var ahead = TopicAhead()
@@ -85,6 +82,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         outgoing.initialize(repeating: nil, count: 64)
         scratch = .allocate(byteCount: 4096, alignment: 16)
         aclCache = ACLCache(limit: broker.settings.aclCacheSize)
+        aclEpochs = broker.aclEpochs
         runningCell = .allocate(capacity: 8)
         runningCell.initialize(repeating: 0, count: 8)
         random = table.seed ^ (UInt64(number) &* 0x9E37_79B9_7F4A_7C15) | 1

@@ -10,7 +10,7 @@ import Testing
 @Suite("Deferred answers")
 struct DeferralTests {
     private func open(_ deferrals: Deferrals, owner: UInt32 = 1, connection: UInt64 = 5) -> UInt64 {
-        deferrals.open(shard: 2, owner: owner, connection: connection, position: 3, kind: .auth)
+        deferrals.open(shard: 2, owner: owner, connection: connection, kind: .auth)
     }
 
     @Test("An answer is taken once, with what was noted, and by the right kind of call")
@@ -20,7 +20,7 @@ struct DeferralTests {
         #expect(id != 0)
         #expect(deferrals.take(id, kind: .hook) == nil)
         let slot = deferrals.take(id, kind: .auth)
-        #expect(slot?.shard == 2 && slot?.owner == 1 && slot?.connection == 5 && slot?.position == 3)
+        #expect(slot?.shard == 2 && slot?.owner == 1 && slot?.connection == 5)
         #expect(deferrals.take(id) == nil)
         #expect(deferrals.take(0) == nil)
         #expect(deferrals.take(.max) == nil)

@@ -105,18 +105,18 @@ import Testing
 }
 
 @Suite struct ACLCacheTests {
-    private func key(_ n: UInt64, action: UInt8 = 1, generation: UInt32 = 1) -> ACLCache.Key {
+    private func key(_ n: UInt64, action: UInt8 = 1, epoch: UInt32 = 1) -> ACLCache.Key {
         ACLCache.Key(
-            connection: n, hash: n &* 0xD6E8_FEB8_6659_FD93, check: 7, action: action, generation: generation)
+            connection: n, hash: n &* 0xD6E8_FEB8_6659_FD93, check: 7, action: action, epoch: epoch)
     }
 
-    @Test func answersAreRememberedByActionUntilTheirTimeOrGenerationIsOver() {
+    @Test func answersAreRememberedByActionUntilTheirTimeOrEpochIsOver() {
         var cache = ACLCache(limit: 1024)
         cache.insert(key(1), isAllowed: true, now: 1000, ttl: 2000)
         cache.insert(key(1, action: 2), isAllowed: false, now: 1000, ttl: 2000)
         let found = [
             cache.find(key(1), now: 1500), cache.find(key(1, action: 2), now: 1500), cache.find(key(2), now: 1500),
-            cache.find(key(1), now: 3000), cache.find(key(1, generation: 2), now: 1500),
+            cache.find(key(1), now: 3000), cache.find(key(1, epoch: 2), now: 1500),
         ]
         #expect(found == [true, false, nil, nil, nil])
         cache.insert(key(1), isAllowed: false, now: 1500, ttl: 2000)
@@ -153,7 +153,7 @@ import Testing
         // Answers whose time is over, or that were withdrawn, come back without the table having been too small.
         for round in 1...20 {
             for n in 1...1000 {
-                let again = key(UInt64(n), generation: UInt32(round))
+                let again = key(UInt64(n), epoch: UInt32(round))
                 cache.insert(again, isAllowed: true, now: UInt64(round) * 60_000, ttl: 60_000)
             }
         }
@@ -166,5 +166,15 @@ import Testing
         for n in 1...3 { cache.insert(key(UInt64(n)), isAllowed: true, now: 0, ttl: 60_000) }
         let found = (1...3).map { cache.find(key(UInt64($0)), now: 1) }
         #expect(found == [nil, true, true])
+    }
+
+    @Test func whatIsForgottenIsWorthlessAtOnce() {
+        let epochs = ACLEpochs()
+        let clients = [UInt64](0x0100_0001_0000_0000...0x0100_0001_0000_0003)
+        let before = clients.map { epochs[$0] }
+        epochs.forget(clients[1])
+        #expect(clients.map { epochs[$0] } == [before[0], before[1] + 1, before[2], before[3]])
+        epochs.forgetAll()
+        #expect(clients.map { epochs[$0] } == [before[0] + 1, before[1] + 2, before[2] + 1, before[3] + 1])
     }
 }

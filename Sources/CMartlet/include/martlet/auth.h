@@ -85,7 +85,7 @@ typedef struct martlet_acl_v1 {
   martlet_deferred (*MARTLET_NN defer)(const martlet_acl_req *MARTLET_NN, uint32_t timeout_ms);
   /** [any] Once per defer(). verdict: MARTLET_ALLOW, MARTLET_DENY, MARTLET_IGNORE or MARTLET_ERROR. */
   martlet_status (*MARTLET_NN answer)(const martlet_host *MARTLET_NN, martlet_deferred, int32_t verdict);
-  /** [any] Forget cached answers of one client, or of all with 0. */
+  /** [any] Forget cached answers of one client, or of all with 0: none of before is given once this has returned. */
   martlet_status (*MARTLET_NN invalidate)(const martlet_host *MARTLET_NN, martlet_client or_zero);
   /** [loop] Inside martlet_acl_fn, before it returns MARTLET_ALLOW, MARTLET_DENY or MARTLET_IGNORE: it would be the
    *  same for every topic, QoS and retain flag of this client and action, so the host need not ask for each. Then it is

@@ -90,7 +90,8 @@ typedef struct martlet_hooks_v1 {
   martlet_status (*MARTLET_NN set_topic)(martlet_event *MARTLET_NN, size_t index, martlet_bytes topic);
   /** [loop] Inside client.subscribe or message.publish: announce that resume() will follow, then return
    *  MARTLET_DEFER. Nothing more is read from that client until then, so its order is kept. 0: not deferrable here.
-   *  Without an answer after timeout_ms (0: the host's default, hook.defer_timeout) the verdict is MARTLET_STOP. */
+   *  Without an answer after timeout_ms (0: the host's default, hook.defer_timeout) the verdict is MARTLET_STOP.
+   *  What the hooks before this one have changed stays changed; those after it are called when the answer is there. */
   martlet_deferred (*MARTLET_NN defer)(martlet_event *MARTLET_NN, uint32_t timeout_ms);
   /** [any] Once. replacement may be NULL; otherwise its reference goes to the host. */
   martlet_status (*MARTLET_NN resume)(const martlet_host *MARTLET_NN, martlet_deferred, int32_t verdict, martlet_msg *MARTLET_OPT replacement);
