@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Decisions of which some come later, from another thread. ACL: a topic that begins with "slow/" gets its answer
- * there, which is forgotten at once if it begins with "slow/forget/"; what ends with "no" is denied. Hooks, two in turn:
+ * there, which is forgotten before it is given if it begins with "slow/forget/"; what ends with "no" is denied. Hooks, two in turn:
  * the first puts "new" in place of every message to "both" and "to/N" in place of the Nth filter of a SUBSCRIBE that
  * begins with "from/", with QoS 0, and refuses the filter "never"; the second lets everything pass, later. */
 #include "abi.h"
@@ -16,8 +16,8 @@ typedef struct { me *m; martlet_deferred id; int32_t verdict; bool is_acl, forge
 
 static void answer(void *u) {
   job *j = u;
-  if (j->is_acl) j->m->acl->answer(j->m->h, j->id, j->verdict);
   if (j->forget) j->m->acl->invalidate(j->m->h, 0);
+  if (j->is_acl) j->m->acl->answer(j->m->h, j->id, j->verdict);
   if (!j->is_acl) j->m->hooks->resume(j->m->h, j->id, j->verdict, NULL);
   free(j);
 }

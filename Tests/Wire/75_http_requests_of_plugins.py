@@ -157,11 +157,11 @@ def test_cancel(b):
     """MARTLET_OK: no callback follows. A second time, or too late: MARTLET_E_STALE."""
     with WebServer() as web:
         loaded(b)
-        token = b.ctl("httpc", "one", "GET", web.url("/slow/300")).stdout.strip().split("=")[1]
+        token = b.ctl("httpc", "one", "GET", web.url("/slow/2000")).stdout.strip().split("=")[1]
         wait_until(lambda: web.requests)
         assert b.ctl("httpc", "cancel", token).returncode == 0
         assert b.ctl("httpc", "cancel", token).returncode == 1
-        assert fetch(b, web.url("/slow/400")).http == 200, "by now the cancelled one would have been answered"
+        assert fetch(b, web.url("/slow/2200")).http == 200, "by now the cancelled one would have been answered"
         token = b.ctl("httpc", "one", "GET", web.url("/ok")).stdout.strip().split("=")[1]
         collect(b, 1)
         assert b.ctl("httpc", "cancel", token).returncode == 1
@@ -281,12 +281,12 @@ def test_clients_are_bounded_and_end(b):
         made = [client(b) for _ in range(16)]
         done = b.ctl("httpc", "client")
         assert done.returncode == 1 and "16 clients are the limit" in done.stderr, done
-        b.ctl("httpc", "send", "3", "GET", web.url("/slow/200"), made[0])
+        b.ctl("httpc", "send", "3", "GET", web.url("/slow/1500"), made[0])
         wait_until(lambda: len(web.requests) == 3)
         for one in made:
             assert b.ctl("httpc", "close", one.split("=")[1]).returncode == 0
         assert b.ctl("httpc", "close", made[0].split("=")[1]).returncode == 1
-        assert fetch(b, web.url("/slow/400")).http == 200
+        assert fetch(b, web.url("/slow/1700")).http == 200
         assert "called=1\n" in b.ctl("httpc", "count").stdout
 
 

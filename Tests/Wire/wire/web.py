@@ -90,7 +90,7 @@ class Raw:
 
     def __init__(self, port, send=b""):
         self.socket = socket.create_connection(("127.0.0.1", port), max(10, DEADLINE))
-        self.got = b""
+        self.got = bytearray()  # bytes would be copied with each piece
         if send:
             self.send(send)
 
