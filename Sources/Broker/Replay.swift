@@ -47,13 +47,12 @@ struct Replay {
     var timer: UInt64 = 0
     var question = Question.auth
     var giver = Giver()
-    /// `ACLEpochs` before the first question was deferred: what was forgotten since is not to be remembered.
-    let aclEpoch: UInt32
+    /// `ACLEpochs` before the first ACL module that answers later was asked: what was forgotten since is not to be
+    /// remembered. nil: no module did.
+    var aclEpoch: UInt32?
     /// What the hooks before the one that answers later have put in place of the packet's message, one reference owned.
     var message: MessageRef?
     var subs: [Changed] = []
-
-    init(aclEpoch: UInt32) { self.aclEpoch = aclEpoch }
 
     /// Takes over one reference.
     mutating func keep(_ message: MessageRef) {
@@ -122,7 +121,7 @@ extension Shard {
     ) {
         if c.pointee.replay == nil {
             c.pointee.replay = .allocate(capacity: 1)
-            c.pointee.replay!.initialize(to: Replay(aclEpoch: aclEpochs[handle(c)]))
+            c.pointee.replay!.initialize(to: Replay())
         }
         let replay = c.pointee.replay!
         replay.pointee.deferral = context.pointee.deferral

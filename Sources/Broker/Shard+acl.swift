@@ -61,14 +61,17 @@ extension Shard {
         }
         let s = c.pointee.session!
         let ids = (s.pointee.clientID, s.pointee.username)
-        guard let answer = runACL(c, ids.0, ids.1, topic, action, qos, retain, filter: filter) else { return .wait }
+        guard let answer = runACL(c, ids.0, ids.1, topic, action, qos, retain, filter: filter) else {
+            if c.pointee.replay!.pointee.aclEpoch == nil { c.pointee.replay!.pointee.aclEpoch = key.epoch }
+            return .wait
+        }
         let allowed = isAllowed(answer.verdict, zone)
         if zone.pointee.cacheACL {
             if answer.isForAnyTopic, action == MARTLET_ACL_PUBLISH {
                 (key.hash, key.check) = (ACLCache.anyTopic, 0)
                 c.pointee.flags.insert(.aclForAnyTopic)
             }
-            if let replay = c.pointee.replay { key.epoch = replay.pointee.aclEpoch }
+            if let epoch = c.pointee.replay?.pointee.aclEpoch { key.epoch = epoch }
             aclCache.insert(key, isAllowed: allowed, now: now, ttl: zone.pointee.aclCacheTTL)
         }
         return allowed ? .allowed : .denied

@@ -14,6 +14,15 @@ extension Shard {
         case closed
     }
 
+    /// The packet that input begins with.
+    private enum Head {
+        case whole(FixedHeader)
+        /// More of it has to come.
+        case partial
+        /// It breaks the rules; the connection is closing.
+        case refused
+    }
+
     /// Splits the input into packets and handles each. Returns the bytes consumed.
     func process(_ c: ConnectionRef, _ bytes: UnsafeRawBufferPointer) -> Int {
         let t = c.pointee.transport
@@ -22,25 +31,10 @@ extension Shard {
         while at < bytes.count {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[at...])
             let header: FixedHeader
-            do {
-                let version: ProtocolVersion? = c.pointee.phase == .waitingForConnect ? nil : c.pointee.version
-                guard
-                    let h = try readFixedHeader(
-                        rest, maxPacketSize: c.pointee.zone.pointee.maxPacketSize, version: version)
-                else { break }
-                header = h
-            } catch {
-                refuse(c, error)
-                return bytes.count
-            }
-            if c.pointee.phase == .waitingForConnect && header.type != .connect {
-                // [MQTT-3.1.0-1]
-                close(c, .protocolError, "The first packet must be CONNECT.", counted: "protocol_not_connected")
-                return bytes.count
-            }
-            if rest.count < header.packetLength {
-                t.pointee.needed = header.packetLength
-                break
+            switch head(c, t, rest) {
+            case .whole(let whole): header = whole
+            case .partial: return at
+            case .refused: return bytes.count
             }
             let body = UnsafeRawBufferPointer(rebasing: rest[header.headerLength..<header.packetLength])
             switch dispatch(c, header, body, rest) {
@@ -62,6 +56,29 @@ extension Shard {
             }
         }
         return at
+    }
+
+    @inline(__always)
+    private func head(_ c: ConnectionRef, _ t: TransportRef, _ rest: UnsafeRawBufferPointer) -> Head {
+        let isFirst = c.pointee.phase == .waitingForConnect
+        do {
+            guard
+                let header = try readFixedHeader(
+                    rest, maxPacketSize: c.pointee.zone.pointee.maxPacketSize,
+                    version: isFirst ? nil : c.pointee.version)
+            else { return .partial }
+            if isFirst && header.type != .connect {
+                // [MQTT-3.1.0-1]
+                close(c, .protocolError, "The first packet must be CONNECT.", counted: "protocol_not_connected")
+                return .refused
+            }
+            if rest.count >= header.packetLength { return .whole(header) }
+            t.pointee.needed = header.packetLength
+            return .partial
+        } catch {
+            refuse(c, error)
+            return .refused
+        }
     }
 
     @inline(__always)

@@ -193,12 +193,7 @@ extension Shard {
             parcel.shared = message.own()
             chunk.pointee.referred += m.footprint
         } else {
-            var p = at + MemoryLayout<Parcel>.stride
-            append(m.topic, &p)
-            append(m.properties, &p)
-            append(m.clientID, &p)
-            append(m.username, &p)
-            append(m.payload, &p)
+            pack(m, at + MemoryLayout<Parcel>.stride)
         }
         at.storeBytes(of: parcel, as: Parcel.self)
         if chunk.pointee.referred > Chunk.referredLimit { pushOutgoing(target) }
@@ -218,6 +213,17 @@ extension Shard {
         let chunk = chunkPool.take(small: before == nil && size <= Chunk.smallSize / 2)
         outgoing[target] = chunk
         return chunk
+    }
+
+    /// What `unpack` reads again.
+    @inline(__always)
+    private func pack(_ m: Message, _ room: UnsafeMutableRawPointer) {
+        var p = room
+        append(m.topic, &p)
+        append(m.properties, &p)
+        append(m.clientID, &p)
+        append(m.username, &p)
+        append(m.payload, &p)
     }
 
     @inline(__always)

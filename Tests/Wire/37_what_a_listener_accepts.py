@@ -48,7 +48,7 @@ def test_access_rules_in_the_order_of_their_numbers(b):
     for source in ("127.0.0.1", "127.0.0.2", "127.0.0.15"):
         refused_silently(b.raw(4, source, port=RULED, source=source))
     b.raw(4, "sixteen", port=RULED, source="127.0.0.16").connect(b.id("sixteen")).quiet()
-    assert b.ended("tcp:ruled", "access_denied") == before + 3
+    wait_until(lambda: b.ended("tcp:ruled", "access_denied") == before + 3, "its end to be counted")
 
 
 def test_access_rules_for_ipv6_and_where_none_fits(b):

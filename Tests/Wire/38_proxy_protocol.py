@@ -157,7 +157,7 @@ def test_malformed_headers(b):
         c = b.raw(4, port=CLOSED)
         c.try_send(data)
         assert c.until_eof() == b"", data
-    assert b.ended("tcp:closed", "proxy_malformed") == before + len(BAD)
+    wait_until(lambda: b.ended("tcp:closed", "proxy_malformed") == before + len(BAD), "its end to be counted")
 
 
 def test_no_header_in_time(b):
@@ -168,7 +168,7 @@ def test_no_header_in_time(b):
         c.sock.sendall(begin)
         assert c.until_eof() == b""
         assert 0.9 < (time.monotonic() - begun) / PATIENCE < 2.5, begin
-    assert b.ended("tcp:timed", "proxy_timeout") >= 4
+    wait_until(lambda: b.ended("tcp:timed", "proxy_timeout") >= 4, "its end to be counted")
     for _ in range(20):
         b.raw(4, port=OPEN).close()
         c = b.raw(4, port=OPEN)
@@ -213,7 +213,7 @@ def test_access_rules_hold_for_the_client(b):
         c = b.raw(4, port=RULED)
         c.try_send(header + connect(4, b.id()))
         assert c.until_eof() == b""
-    assert b.ended("tcp:ruled", "access_denied") == before + 3
+    wait_until(lambda: b.ended("tcp:ruled", "access_denied") == before + 3, "its end to be counted")
     c = b.raw(4, port=RULED)
     c.sock.sendall(tcp4("203.0.114.9", 1) + connect(4, b.id()))
     c.expect("CONNACK", code=0)

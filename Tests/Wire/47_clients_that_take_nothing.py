@@ -51,7 +51,7 @@ def test_who_takes_nothing_is_closed(b):
         except AssertionError as error:
             assert "nothing arrived" in str(error), error
     assert died and 1.9 < died < 4.5, died
-    assert b.ended("tcp:impatient", "send_timeout") == before + 1
+    wait_until(lambda: b.ended("tcp:impatient", "send_timeout") == before + 1, "its end to be counted")
     assert b.ended("tcp:patient", "send_timeout") == 0
     for name in ("spared", "reader"):
         shown = b.ctl("clients", "show", b.id(name)).stdout

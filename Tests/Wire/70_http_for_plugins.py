@@ -109,7 +109,7 @@ def test_stop_lets_clients_finish(b):
 def test_access_rules(b):
     got = curl(RULED, "/status")
     assert got.exit in (52, 56) and got.raw == b"", got
-    assert b.ended("api:ruled", "access_denied") >= 1
+    wait_until(lambda: b.ended("api:ruled", "access_denied") >= 1, "its end to be counted")
 
 
 def test_a_port_in_use_costs_one_door(b):
@@ -273,7 +273,7 @@ def test_wrong_requests(b):
         assert got.startswith(b"HTTP/1.1 200"), (host, got)
     got = Raw(DOOR, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n\x00\x01nonsense\r\n\r\n").eof()
     assert got.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 400" in got, got
-    assert b.ended("api:management", "bad_request") >= len(wrong)
+    wait_until(lambda: b.ended("api:management", "bad_request") >= len(wrong), "its end to be counted")
 
 
 def test_restarts_while_clients_come(b):
@@ -412,7 +412,7 @@ def test_headers_that_never_end(b):
 def test_a_kept_connection_ends(b):
     r = Raw(SHORT, b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
     assert r.eof().startswith(b"HTTP/1.1 200")
-    assert b.ended("api:short", "idle_timeout") >= 1
+    wait_until(lambda: b.ended("api:short", "idle_timeout") >= 1, "its end to be counted")
 
 
 def test_all_places_taken_by_requests(b):
@@ -422,7 +422,7 @@ def test_all_places_taken_by_requests(b):
     wait_until(lambda: counts(b)["held"] + counts(b)["streams"] == 64, "64 requests")
     got = curl(CORS, "/status")
     assert got.exit in (52, 56), got
-    assert b.ended("api:mgmt", "maxlimit") >= 1
+    wait_until(lambda: b.ended("api:mgmt", "maxlimit") >= 1, "its end to be counted")
     b.ctl("http", "answer")
     assert curl(CORS, "/status").status == 200
     for stream in streams:

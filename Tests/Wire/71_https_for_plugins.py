@@ -110,7 +110,7 @@ def test_client_certificates(b):
     got = https(b, "/status", "--cert", str(folder / "client-cert.pem"), "--key", str(folder / "client-key.pem"),
                 port=MUTUAL)
     assert got.status == 200, got
-    assert b.ended("apis:mgmt"), b.ctl("listeners").stdout
+    wait_until(lambda: b.ended("apis:mgmt"), "its end to be counted")
 
 
 def test_what_is_no_tls(b):
@@ -121,7 +121,7 @@ def test_what_is_no_tls(b):
     half = Raw(DOOR, b"\x16\x03\x01\x02\x00\x01")
     assert silent.eof() == half.eof() == b""
     wait_until(lambda: b.ended("apis:management") >= before + 3, "three ends")
-    assert b.ended("apis:management", "header_timeout") >= 2
+    wait_until(lambda: b.ended("apis:management", "header_timeout") >= 2, "its end to be counted")
     assert https(b, "/status").status == 200
 
 

@@ -75,7 +75,7 @@ def test_who_does_not_speak_tls_is_counted(b):
         s.sendall(b"GET / HTTP/1.1\r\n\r\n")
         while s.recv(100):
             pass
-    assert b.ended("echo:tcp", "tls_not_tls") == 1, b.listener("echo:tcp")
+    wait_until(lambda: b.ended("echo:tcp", "tls_not_tls") == 1, "its end to be counted")
 
 
 def test_clients_stay_through_upgrades(b):
