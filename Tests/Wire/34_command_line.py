@@ -10,6 +10,7 @@ from pathlib import Path
 from wire import *
 
 MARTLET_ONLY = True
+CONFIG = {"broker.sys_heartbeat": "200ms"}
 
 
 def lines(b, *words):
@@ -86,6 +87,21 @@ def test_help_and_unknown_commands(b):
     assert done.returncode == 1 and done.stderr.strip(), done
     done = b.ctl("plugins", "dance")
     assert done.returncode == 1 and "plugins list" in done.stdout + done.stderr, done
+
+
+def metric(b, name):
+    return next(int(line.split(":")[1]) for line in lines(b, "broker", "metrics") if line.split(":")[0].strip() == name)
+
+
+def test_system_messages_are_no_traffic(b):
+    """What the broker says under $SYS counts as packets, not as messages."""
+    c = b.client(4)
+    c.subscribe("$SYS/brokers/+/uptime")
+    before = metric(b, "messages/sent"), metric(b, "messages/qos0/sent"), metric(b, "packets/publish/sent")
+    for _ in range(2):
+        c.expect("PUBLISH")
+    after = metric(b, "messages/sent"), metric(b, "messages/qos0/sent"), metric(b, "packets/publish/sent")
+    assert after[:2] == before[:2] and after[2] > before[2], (before, after)
 
 
 def test_the_socket_is_private(b):
