@@ -93,6 +93,17 @@ def metric(b, name):
     return next(int(line.split(":")[1]) for line in lines(b, "broker", "metrics") if line.split(":")[0].strip() == name)
 
 
+def test_retained_messages_among_the_metrics(b):
+    """messages/retained is the number of retained messages, as in EMQ."""
+    pub = b.client(4)
+    lines(b, "retainer", "clean")
+    for i in range(3):
+        pub.deliver(b.topic(str(i)), b"x", 1, retain=1)
+    wait_until(lambda: metric(b, "messages/retained") == 3, "three to be counted")
+    lines(b, "retainer", "clean")
+    wait_until(lambda: metric(b, "messages/retained") == 0, "none to be left")
+
+
 def test_system_messages_are_no_traffic(b):
     """What the broker says under $SYS counts as packets, not as messages."""
     c = b.client(4)
