@@ -60,6 +60,7 @@ public final class Control {
             call.print(fullUsage(host.commands))
         }
         register("status", [CommandUsage("status", "Show broker status.")]) { call throws(CommandFailure) in
+            guard call.words.isEmpty else { throw .usage }
             let options = host.options
             call.print("Node '\(options.nodeName)' is started\n")
             call.print("\(options.brokerName.lowercased()) \(options.brokerVersion) is running\n")

@@ -89,6 +89,24 @@ def test_help_and_unknown_commands(b):
     assert done.returncode == 1 and "plugins list" in done.stdout + done.stderr, done
 
 
+def test_words_too_many(b):
+    """EMQ prints the usage of a command with words it does not take."""
+    for words in (("status", "x"), ("broker", "stats", "x"), ("hooks", "x"), ("clients", "list", "x")):
+        done = b.ctl(*words)
+        assert done.returncode == 1 and not done.stdout, done
+        assert done.stderr.startswith(words[0]) and " # " in done.stderr, done
+
+
+def test_asked_for_help(b):
+    """--help and -h are no mistakes, in either program."""
+    for word in ("--help", "-h"):
+        assert lines(b, word) == lines(b, "help")
+        done = subprocess.run([b.dir / "bin/martlet", word], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0 and done.stdout.startswith("Usage: martlet COMMAND") and not done.stderr, done
+    done = subprocess.run([b.dir / "bin/martlet", "dance"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and done.stderr.startswith("Usage: martlet COMMAND") and not done.stdout, done
+
+
 def metric(b, name):
     return next(int(line.split(":")[1]) for line in lines(b, "broker", "metrics") if line.split(":")[0].strip() == name)
 
