@@ -13,7 +13,7 @@ conf=$root/etc/martlet.conf
 pid_file=$root/data/martlet.pid
 
 usage() {
-    cat >&2 <<END
+    cat <<END
 Usage: martlet COMMAND
   console   run the broker here, until it is interrupted
   start     run the broker in the background
@@ -25,7 +25,6 @@ Usage: martlet COMMAND
   reload-certs
             have its listeners read their certificates again; clients stay
 END
-    exit 1
 }
 
 die() {
@@ -187,5 +186,9 @@ ping) exec "$ctl" ping ;;
 status) exec "$ctl" status ;;
 version) version ;;
 reload-certs) exec "$ctl" listeners reload-certs ;;
-*) usage ;;
+help | --help | -h) usage ;;
+*)
+    usage >&2
+    exit 1
+    ;;
 esac

@@ -92,7 +92,8 @@ public struct Comparison: Codable, Sendable {
 
     public var markdown: String {
         var lines = [
-            "\(rounds) rounds of \(brokers[0]) and \(brokers[1]) in turn on \(machine).", "",
+            "\(rounds) \(rounds == 1 ? "round" : "rounds") of \(brokers[0]) and \(brokers[1]) in turn on \(machine).",
+            "",
             "| run | figure | \(brokers[0]) | \(brokers[1]) | \(brokers[0]) is better by (all rounds) |",
             "| --- | --- | --- | --- | --- |",
         ]

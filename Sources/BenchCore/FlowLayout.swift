@@ -25,9 +25,6 @@ struct FlowLayout {
         case .sub:
             for i in 0..<settings.subscribers { receive(i, ["\(prefix)/#"], .stranger, hears: 0..<0) }
         case .pairs:
-            guard settings.publishers == settings.subscribers else {
-                throw BenchError("pairs need as many subscribers as publishers")
-            }
             publish { .fixed("\(prefix)/\($0)") }
             for i in 0..<settings.subscribers { receive(i, ["\(prefix)/\(i)"], .onlyReceiver, hears: i..<i + 1) }
             receiversPerMessage = 1

@@ -86,6 +86,8 @@ public struct Settings: Sendable {
         try check(threads >= 1 && threads <= 64, "--threads must be 1 to 64")
         try check(publishers >= 0 && subscribers >= 0, "numbers of clients cannot be negative")
         try check(scenario == .sub || scenario == .conn || publishers > 0, "there is nobody to publish")
+        try check(
+            scenario != .pairs || publishers == subscribers, "pairs need as many subscribers as publishers")
         try check((window ?? 1) >= 1, "--window must be at least 1")
         try check((rate ?? 1) > 0 && (connectRate ?? 1) > 0, "a rate must be above 0")
         try check(duration > 0 && warmup >= 0 && drain >= 0, "durations cannot be negative")

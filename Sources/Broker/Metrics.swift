@@ -13,7 +13,7 @@ public enum Metric: Int, CaseIterable, Sendable {
     case packetsPubcompReceived, packetsPubcompSent, packetsPubcompMissed
     case packetsSubscribe, packetsSuback, packetsUnsubscribe, packetsUnsuback
     case packetsPingreq, packetsPingresp, packetsDisconnectReceived, packetsDisconnectSent, packetsAuth
-    case messagesReceived, messagesSent, messagesDropped, messagesRetained, messagesExpired, messagesRetried
+    case messagesReceived, messagesSent, messagesDropped, messagesExpired, messagesRetried
     case messagesQoS0Received, messagesQoS0Sent, messagesQoS1Received, messagesQoS1Sent
     case messagesQoS2Received, messagesQoS2Sent, messagesQoS2Dropped, messagesQoS2Expired
     case droppedNoSubscriber, droppedHook, droppedDenied, droppedQueueFull, droppedQoS0Queue, droppedSlow
@@ -59,7 +59,6 @@ public enum Metric: Int, CaseIterable, Sendable {
         case .messagesReceived: "messages/received"
         case .messagesSent: "messages/sent"
         case .messagesDropped: "messages/dropped"
-        case .messagesRetained: "messages/retained"
         case .messagesExpired: "messages/expired"
         case .messagesRetried: "messages/retried"
         case .messagesQoS0Received: "messages/qos0/received"

@@ -368,11 +368,13 @@ extension Shard {
     func sent(_ message: MessageRef, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms) {
         counters.count(.packetsSent)
         counters.count(.packetsPublishSent)
-        counters.count(.messagesSent)
-        switch terms.qos {
-        case 0: counters.count(.messagesQoS0Sent)
-        case 1: counters.count(.messagesQoS1Sent)
-        default: counters.count(.messagesQoS2Sent)
+        if !message.pointee.flags.contains(.sys) {
+            counters.count(.messagesSent)
+            switch terms.qos {
+            case 0: counters.count(.messagesQoS0Sent)
+            case 1: counters.count(.messagesQoS1Sent)
+            default: counters.count(.messagesQoS2Sent)
+            }
         }
         s.pointee.delivered += 1
         runMessageHook(Int(MARTLET_HOOK_MESSAGE_DELIVERED), c, s, message)

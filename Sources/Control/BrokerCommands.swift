@@ -32,7 +32,8 @@ extension Control {
             case ("kick", 2):
                 guard broker.kick(clientID: call.words[1]) else { throw notFound("client", call.words[1]) }
             case ("redirect", 2) where call.words[1] == "all":
-                call.print("\(broker.redirectAll()) clients sent away.\n")
+                let count = broker.redirectAll()
+                call.print("\(count) \(count == 1 ? "client" : "clients") sent away.\n")
             case ("redirect", 2):
                 guard broker.redirect(clientID: call.words[1]) else { throw notFound("client", call.words[1]) }
             default: throw .usage

@@ -14,7 +14,8 @@ struct CommandRunner {
 
     func run(_ arguments: [[UInt8]], limit: Int) -> [UInt8] {
         let arguments = arguments.isEmpty ? [Array("help".utf8)] : arguments
-        let name = String(decoding: arguments[0], as: UTF8.self)
+        let word = String(decoding: arguments[0], as: UTF8.self)
+        let name = ["--help", "-h"].contains(word) ? "help" : word
         guard let command = commands.find(name) else {
             let shown = String(name.prefix(64).filter { !$0.isNewline })
             return frames("", "there is no command \(shown).\n" + fullUsage(commands), status: 1)

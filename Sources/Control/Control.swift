@@ -11,13 +11,14 @@ public final class Control {
     /// Unix milliseconds.
     private let startedAt = cr_clock_ms()
     private var numbers: [() -> [Metric]] = []
+    private static let retainedName = "messages/retained"
 
     /// [main]
     public init(host: PluginHost, description: String = "Martlet MQTT Broker") {
         self.host = host
         self.description = description
         host.hasNumber = { [weak self] name in
-            self?.numbers.contains { $0().contains { $0.name == name } } ?? false
+            name == Control.retainedName || self?.numbers.contains { $0().contains { $0.name == name } } ?? false
         }
         registerBuiltIns()
     }
@@ -35,7 +36,15 @@ public final class Control {
 
     /// [main] The broker's and all plugins' numbers of one kind, by name: what ctl prints and $SYS publishes.
     public func metrics(_ kind: MetricKind) -> [Metric] {
-        (numbers.flatMap { $0() } + host.metrics()).filter { $0.kind == kind }.sorted { $0.name < $1.name }
+        let all = numbers.flatMap { $0() } + host.metrics()
+        let ofKind = all.filter { $0.kind == kind } + (kind == .counter ? [messagesRetained(all)] : [])
+        return ofKind.sorted { $0.name < $1.name }
+    }
+
+    /// EMQ shows how many messages are retained among the counters of messages, too. The retainer knows the number.
+    private func messagesRetained(_ all: [Metric]) -> Metric {
+        let retained = all.first { $0.name == "retained/count" }?.value ?? 0
+        return Metric(name: Self.retainedName, kind: .counter, help: "Retained messages", value: retained)
     }
 
     /// `1 days,2 hours, 3 minutes, 4 seconds`, leading units omitted; EMQ's own spacing.
@@ -51,6 +60,7 @@ public final class Control {
             call.print(fullUsage(host.commands))
         }
         register("status", [CommandUsage("status", "Show broker status.")]) { call throws(CommandFailure) in
+            guard call.words.isEmpty else { throw .usage }
             let options = host.options
             call.print("Node '\(options.nodeName)' is started\n")
             call.print("\(options.brokerName.lowercased()) \(options.brokerVersion) is running\n")

@@ -42,6 +42,19 @@ struct ContenderOptions: ParsableArguments {
     }
 }
 
+/// The runs that the command line names; a name that is none is a mistake in the command line.
+private func presets(_ names: [String], among all: [Preset] = Preset.allCases) throws -> [Preset] {
+    do {
+        return try Preset.named(names, among: all)
+    } catch let error as BenchError {
+        throw ValidationError(error.description)
+    }
+}
+
+private func check(version: UInt8) throws {
+    guard version == 4 || version == 5 else { throw ValidationError("--version must be 4 (MQTT 3.1.1) or 5") }
+}
+
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs Martlet and mosquitto in turn and prints how many times better Martlet is.",
@@ -57,8 +70,10 @@ struct Compare: ParsableCommand {
 
     func run() throws {
         guard rounds >= 1 && duration > 0 else { throw ValidationError("--rounds and --duration must be above 0") }
+        guard (1...64).contains(threads) else { throw ValidationError("--threads must be 1 to 64") }
+        try check(version: version)
         let comparison = try Comparison.run(
-            Preset.named(runs), brokers.contender("martlet"), brokers.contender("mosquitto"), rounds: rounds
+            presets(runs), brokers.contender("martlet"), brokers.contender("mosquitto"), rounds: rounds
         ) {
             ($0.duration, $0.version, $0.threads) = (duration, version, threads)
         }
@@ -90,7 +105,8 @@ struct CountCommand: ParsableCommand {
         let names = runs.isEmpty ? (limits?.brokers[broker]?.keys.sorted() ?? []) : runs
         let contender = try brokers.contender(broker)
         var list: [Counts] = []
-        for preset in try Preset.named(names, among: Self.countable) {
+        try check(version: version)
+        for preset in try presets(names, among: Self.countable) {
             list.append(
                 try Counts.judged(by: limits) {
                     try Counts.measure(preset, contender, messages: messages, version: version)

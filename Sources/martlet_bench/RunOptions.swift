@@ -57,7 +57,10 @@ struct LoadOptions: ParsableArguments {
     @Option(help: "Publishers.") var pubs: Int?
     @Option(help: "Subscribers.") var subs: Int?
     @Option(help: "Payload bytes, 24 of them the stamp (default 64).") var size: Int?
-    @Option(name: .shortAndLong, help: "Quality of service of publishing and subscribing (default 0).") var qos: UInt8?
+    @Option(
+        name: .shortAndLong,
+        help: "Quality of service of publishing and subscribing (default 0; offline: 1 or 2, default 1).")
+    var qos: UInt8?
     @Option(name: [.customShort("V"), .long], help: "4: MQTT 3.1.1 (default), 5: MQTT 5.") var version: UInt8?
     @Option(help: "Seconds that are measured (default 5).") var duration: Double?
     @Option(help: "Seconds before the measured part (default 1).") var warmup: Double?

@@ -28,7 +28,7 @@ import Testing
         #expect(throws: BenchError.self) { try Bench.run(settings) }
         settings = Settings(.pairs)
         settings.subscribers = 3
-        #expect(throws: BenchError.self) { try FlowLayout(settings, run: 1) }
+        #expect(throws: BenchError.self) { try Bench.run(settings) }
         settings = Settings(.offline)
         settings.qos = 0
         #expect(throws: BenchError.self) { try OfflineRun(settings: settings, broker: nil).run() }

@@ -156,11 +156,14 @@ final class CtlConnection {
                     Metric(name: "topics/count", kind: .gauge, help: "", value: 3),
                     Metric(name: "clients/count", kind: .gauge, help: "", value: 12),
                     Metric(name: "packets/sent", kind: .counter, help: "", value: 5),
+                    Metric(name: "retained/count", kind: .gauge, help: "", value: 7),
                 ]
             }
         }
-        #expect(rig.ask("broker stats").output == "clients/count       : 12\ntopics/count        : 3\n")
-        #expect(rig.ask("broker metrics").output == "packets/sent            : 5\n")
+        let stats = "clients/count       : 12\nretained/count      : 7\ntopics/count        : 3\n"
+        #expect(rig.ask("broker stats").output == stats)
+        // EMQ has the number of retained messages in both places.
+        #expect(rig.ask("broker metrics").output == "messages/retained       : 7\npackets/sent            : 5\n")
     }
 
     @Test func helpShowsEveryUsageLine() {

@@ -194,6 +194,8 @@ extension PluginHostTests {
                 #expect(rig.unloadReport("cplusplus") == UnloadReport(name: "cplusplus"))
             }
             #expect(mappings(of: rig.root) == 0)
+            let empty = run([rig.root + "/pluginkit/build-plugin"])
+            #expect(empty.status == 1 && empty.output == "usage: build-plugin NAME OUT.so FILES...\n")
             let mixed = run([rig.root + "/pluginkit/build-plugin", "x", "x.so", "a.c", "b.cc"])
             #expect(mixed.status == 1 && mixed.output.contains("a.c and b.cc are of different languages"))
             let other = run([rig.root + "/pluginkit/build-plugin", "x", "x.so", "a.rs"])

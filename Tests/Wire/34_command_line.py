@@ -10,6 +10,7 @@ from pathlib import Path
 from wire import *
 
 MARTLET_ONLY = True
+CONFIG = {"broker.sys_heartbeat": "200ms"}
 
 
 def lines(b, *words):
@@ -86,6 +87,50 @@ def test_help_and_unknown_commands(b):
     assert done.returncode == 1 and done.stderr.strip(), done
     done = b.ctl("plugins", "dance")
     assert done.returncode == 1 and "plugins list" in done.stdout + done.stderr, done
+
+
+def test_words_too_many(b):
+    """EMQ prints the usage of a command with words it does not take."""
+    for words in (("status", "x"), ("broker", "stats", "x"), ("hooks", "x"), ("clients", "list", "x")):
+        done = b.ctl(*words)
+        assert done.returncode == 1 and not done.stdout, done
+        assert done.stderr.startswith(words[0]) and " # " in done.stderr, done
+
+
+def test_asked_for_help(b):
+    """--help and -h are no mistakes, in either program."""
+    for word in ("--help", "-h"):
+        assert lines(b, word) == lines(b, "help")
+        done = subprocess.run([b.dir / "bin/martlet", word], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0 and done.stdout.startswith("Usage: martlet COMMAND") and not done.stderr, done
+    done = subprocess.run([b.dir / "bin/martlet", "dance"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and done.stderr.startswith("Usage: martlet COMMAND") and not done.stdout, done
+
+
+def metric(b, name):
+    return next(int(line.split(":")[1]) for line in lines(b, "broker", "metrics") if line.split(":")[0].strip() == name)
+
+
+def test_retained_messages_among_the_metrics(b):
+    """messages/retained is the number of retained messages, as in EMQ."""
+    pub = b.client(4)
+    lines(b, "retainer", "clean")
+    for i in range(3):
+        pub.deliver(b.topic(str(i)), b"x", 1, retain=1)
+    wait_until(lambda: metric(b, "messages/retained") == 3, "three to be counted")
+    lines(b, "retainer", "clean")
+    wait_until(lambda: metric(b, "messages/retained") == 0, "none to be left")
+
+
+def test_system_messages_are_no_traffic(b):
+    """What the broker says under $SYS counts as packets, not as messages."""
+    c = b.client(4)
+    c.subscribe("$SYS/brokers/+/uptime")
+    before = metric(b, "messages/sent"), metric(b, "messages/qos0/sent"), metric(b, "packets/publish/sent")
+    for _ in range(2):
+        c.expect("PUBLISH")
+    after = metric(b, "messages/sent"), metric(b, "messages/qos0/sent"), metric(b, "packets/publish/sent")
+    assert after[:2] == before[:2] and after[2] > before[2], (before, after)
 
 
 def test_the_socket_is_private(b):

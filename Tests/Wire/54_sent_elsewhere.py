@@ -55,4 +55,7 @@ def test_clients_that_are_in_are_sent_away_on_demand(b):
     assert result.stdout == "2 clients sent away.\n", result.stdout
     other.expect("DISCONNECT", code=0x9C, has={"server_reference": ELSEWHERE})
     four.expect_eof()
+    last = b.client(5, "last")
+    assert b.ctl("clients", "redirect", "all").stdout == "1 client sent away.\n"
+    last.expect("DISCONNECT", code=0x9C)
     assert b.ctl("clients", "redirect", "nobody-there").returncode == 1

@@ -57,3 +57,15 @@ def test_what_is_kept(b):
 def test_connections(b):
     for _ in bench(b, "conn", "--clients", "200", "--count", "200"):
         pass
+
+
+def test_options_that_cannot_be(b):
+    """One sentence and exit status 64, before anything is connected."""
+    for words, said in ((("pairs", "--pubs", "3", "--subs", "5"), "pairs need as many subscribers as publishers"),
+                        (("compare", "nonsense"), "there is no run called nonsense; there are fanout, "),
+                        (("compare", "pairs", "--version", "7"), "--version must be 4 (MQTT 3.1.1) or 5"),
+                        (("compare", "pairs", "--threads", "0"), "--threads must be 1 to 64"),
+                        (("counts", "conn"), "there is no run called conn; there are "),
+                        (("pub", "-q", "3"), "--qos must be 0, 1 or 2")):
+        done = subprocess.run([str(b.dir / "bin/martlet_bench"), *words], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 64 and done.stderr.startswith("Error: " + said) and not done.stdout, done
