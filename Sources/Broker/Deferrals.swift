@@ -108,4 +108,17 @@ extension Shard {
         }
         return id
     }
+
+    /// The call that announced an answer gave one itself: nobody waits for another.
+    @inline(__always)
+    func dropDeferral(_ context: UnsafeMutablePointer<CallContext>) {
+        if context.pointee.deferral != 0 { forgetDeferral(context) }
+    }
+
+    @inline(never)
+    private func forgetDeferral(_ context: UnsafeMutablePointer<CallContext>) {
+        broker.deferrals.abandon(context.pointee.deferral)
+        cancel(timer: deferralTimer)
+        context.pointee.deferral = 0
+    }
 }

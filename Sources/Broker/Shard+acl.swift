@@ -150,10 +150,7 @@ extension Shard {
                 openReplay(context.pointee.connection!, question, context, entry)
                 return nil
             }
-            if context.pointee.deferral != 0 {
-                broker.deferrals.abandon(context.pointee.deferral)
-                context.pointee.deferral = 0
-            }
+            dropDeferral(context)
             if verdict == MARTLET_ALLOW || verdict == MARTLET_DENY { return verdict }
             if verdict != MARTLET_IGNORE {
                 isForAnyTopic = false

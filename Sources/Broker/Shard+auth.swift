@@ -118,10 +118,7 @@ extension Shard {
                 openReplay(context.pointee.connection!, .auth, context, entry)
                 return nil
             }
-            if context.pointee.deferral != 0 {
-                broker.deferrals.abandon(context.pointee.deferral)
-                context.pointee.deferral = 0
-            }
+            dropDeferral(context)
             if verdict != MARTLET_IGNORE {
                 answer = AuthAnswer(result)
                 guard verdict == MARTLET_ALLOW || verdict == MARTLET_DENY || verdict == MARTLET_CONTINUE else {
