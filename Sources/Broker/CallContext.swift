@@ -15,6 +15,8 @@ struct CallContext {
     var owner: UInt32
     /// Made by `defer` during this call; 0: none.
     var deferral: UInt64
+    /// `ACLEpochs` before the ACL modules were asked.
+    var aclEpoch: UInt32 = 0
     /// The ACL module said that its answer does not depend on the topic.
     var isForAnyTopic = false
     /// Where `set_topic` puts its copies; nil outside subscribe hooks.

@@ -49,11 +49,26 @@ struct Replay {
     var giver = Giver()
     /// `ACLEpochs` before the first question was deferred: what was forgotten since is not to be remembered.
     let aclEpoch: UInt32
+    /// When the packet was looked at first, Unix ms.
+    let arrivedAt: Int64
+    /// What the first pass has called the packet's message; 0: it did not come so far.
+    var messageID: UInt64 = 0
+    /// Filters before this one have been decided by the ACL, and counted.
+    var decided = 0
     /// What the hooks before the one that answers later have put in place of the packet's message, one reference owned.
     var message: MessageRef?
     var subs: [Changed] = []
 
-    init(aclEpoch: UInt32) { self.aclEpoch = aclEpoch }
+    init(aclEpoch: UInt32, arrivedAt: Int64) {
+        self.aclEpoch = aclEpoch
+        self.arrivedAt = arrivedAt
+    }
+
+    /// The message is the one it was: its age counts from its arrival, and plugins that have seen it know it again.
+    func stamp(_ message: inout Message) {
+        message.timestamp = arrivedAt
+        if messageID != 0 { message.id = messageID }
+    }
 
     /// Takes over one reference.
     mutating func keep(_ message: MessageRef) {
@@ -122,12 +137,17 @@ extension Shard {
     ) {
         if c.pointee.replay == nil {
             c.pointee.replay = .allocate(capacity: 1)
-            c.pointee.replay!.initialize(to: Replay(aclEpoch: aclEpochs[handle(c)]))
+            // By now the module's thread may have answered, and forgotten the answer.
+            let isACL = context.pointee.kind == .acl
+            let epoch = isACL ? context.pointee.aclEpoch : aclEpochs[handle(c)]
+            c.pointee.replay!.initialize(to: Replay(aclEpoch: epoch, arrivedAt: unixMS))
         }
         let replay = c.pointee.replay!
         replay.pointee.deferral = context.pointee.deferral
         replay.pointee.timer = deferralTimer
         replay.pointee.question = question
+        // All the ACL had to say comes before the hooks.
+        replay.pointee.decided = question == .hook ? .max : max(replay.pointee.decided, question.number)
         replay.pointee.giver = Replay.Giver(owner: entry.pointee.owner, cost: entry.pointee.cost)
     }
 

@@ -36,9 +36,19 @@ extension Shard {
             connection: connection, hash: ACLCache.anyTopic, check: 0, action: UInt8(MARTLET_ACL_PUBLISH),
             epoch: aclEpochs[connection])
         guard c.pointee.zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) else { return nil }
-        counters.count(.aclChecks)
-        counters.count(.aclCacheHits)
+        countCheck(c, 0, isHit: true)
         return isAllowed
+    }
+
+    /// Once for each decision, however often its packet is looked at.
+    @inline(__always)
+    private func countCheck(_ c: ConnectionRef, _ filter: Int, isHit: Bool) {
+        if let replay = c.pointee.replay {
+            guard filter >= replay.pointee.decided else { return }
+            replay.pointee.decided = filter + 1
+        }
+        counters.count(.aclChecks)
+        if isHit { counters.count(.aclCacheHits) }
     }
 
     @inline(never)
@@ -46,7 +56,6 @@ extension Shard {
         _ c: ConnectionRef, _ topic: Bytes, _ hash: UInt64, _ action: UInt8, _ qos: UInt8, _ retain: Bool,
         _ filter: Int
     ) -> Permission {
-        counters.count(.aclChecks)
         let zone = c.pointee.zone
         if action == MARTLET_ACL_PUBLISH { c.pointee.flags.remove(.aclForAnyTopic) }
         let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
@@ -56,12 +65,13 @@ extension Shard {
             connection: connection, hash: hash != 0 ? hash : Topics.hash(topic, seed: table.seed), check: check,
             action: action, epoch: aclEpochs[connection])
         if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
-            counters.count(.aclCacheHits)
+            countCheck(c, filter, isHit: true)
             return isAllowed ? .allowed : .denied
         }
         let s = c.pointee.session!
         let ids = (s.pointee.clientID, s.pointee.username)
         guard let answer = runACL(c, ids.0, ids.1, topic, action, qos, retain, filter: filter) else { return .wait }
+        countCheck(c, filter, isHit: false)
         let allowed = isAllowed(answer.verdict, zone)
         if zone.pointee.cacheACL {
             if answer.isForAnyTopic, action == MARTLET_ACL_PUBLISH {
@@ -120,7 +130,7 @@ extension Shard {
         request.retain = retain
         var context = CallContext(
             kind: .acl, isDeferrable: true, shard: Unmanaged.passUnretained(self), connection: c, owner: 0,
-            deferral: 0, topics: nil)
+            deferral: 0, aclEpoch: aclEpochs[handle(c)], topics: nil)
         return withPeerText(c.pointee.peer) { peer in
             request.peer = peer.c
             return withUnsafeMutablePointer(to: &context) { context in

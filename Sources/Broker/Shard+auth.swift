@@ -24,8 +24,7 @@ extension Shard {
         switch verdict {
         case nil: return .wait
         case Int32(MARTLET_ALLOW):
-            counters.count(.authAllowed)
-            return admit(c, connect, body, answer)
+            return counted(.authAllowed, admit(c, connect, body, answer))
         case Int32(MARTLET_IGNORE):
             if connect.authMethod != nil {
                 // [MQTT-4.12.0-1]
@@ -42,8 +41,7 @@ extension Shard {
                         : Refusal(.notAuthorized, "The server does not let anonymous clients in from there."))
                 return .closed
             }
-            counters.count(.authAllowed)
-            return admit(c, connect, body, nil)
+            return counted(.authAllowed, admit(c, connect, body, nil))
         case Int32(MARTLET_CONTINUE) where connect.authMethod != nil:
             return beginExchange(c, connect, body, flags, answer)
         default:
@@ -173,8 +171,7 @@ extension Shard {
         if isReauthentication { return concludeReauthentication(c, verdict, answer) }
         if verdict == MARTLET_CONTINUE { return sendAuth(c, .continueAuthentication, answer) }
         if verdict == MARTLET_ALLOW {
-            counters.count(.authAllowed)
-            return admit(c, connect, connectBody, answer)
+            return counted(.authAllowed, admit(c, connect, connectBody, answer))
         }
         counters.count(.authDenied)
         // [MQTT-4.12.0-4]

@@ -137,6 +137,7 @@ extension Shard {
         let entries = chain(Int(MARTLET_HOOK_MESSAGE_PUBLISH))
         // What a plugin has answered counts also when it has been unloaded in the meantime.
         guard entries.count > 0 || c?.pointee.replay != nil else { return .go }
+        let id = message.pointee.id
         var start = 0
         if let c, let answer = givenAnswer(c, .hook) {
             let next = position(after: answer, in: entries)
@@ -157,9 +158,12 @@ extension Shard {
         if let replaced = event.msg.map({ MessageRef($0) }), replaced != message {
             swap(&message, &owned, replaced)
         }
-        if result == .wait, owned, let c {
-            message.retain()
-            c.pointee.replay!.pointee.keep(message)
+        if result == .wait, let replay = c?.pointee.replay {
+            replay.pointee.messageID = id
+            if owned {
+                message.retain()
+                replay.pointee.keep(message)
+            }
         }
         return result
     }

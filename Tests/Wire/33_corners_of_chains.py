@@ -90,3 +90,29 @@ def test_hooks_are_shown_what_concerns_them_now(b):
         sub.expect("PUBLISH", topic="moved/away", payload=payload)
     after = said()
     assert (after["moved"] - before["moved"], after["away"] - before["away"]) == (2, 0)
+
+
+def test_a_message_that_waits_stays_the_same(b):
+    """Its id and the time of its arrival, from which its expiry counts, are those the first hook has seen."""
+    said, c = loaded(b), b.client(5)
+    for i in range(20):
+        c.deliver(f"wait/{i}", b"x", i % 2 + 1)
+    for i in range(20):
+        c.deliver("slow/wait", b"x", 1)
+    assert said()["strangers"] == 0
+
+
+def test_decisions_are_counted_once(b):
+    """However often their packet is looked at."""
+    loaded(b)
+    names = ("acl/checks", "acl/cache_hits", "auth/allowed", "messages/received")
+    before = metrics(b, *names)
+    c = b.client(5, will=Will("will/1", b"gone"))
+    assert metrics(b, *names)[2] == before[2] + 1
+    c.subscribe([(name, 0) for name in ("a", "slow/b", "c", "slow/d", "e")])
+    c.subscribe([(name, 0) for name in ("a", "slow/b", "c")])
+    assert metrics(b, *names)[:2] == [before[0] + 8, before[1] + 3]
+    for _ in range(2):
+        c.deliver("wait/here", b"x", 1)
+        c.deliver("slow/here", b"x", 1)
+    assert metrics(b, *names) == [before[0] + 12, before[1] + 5, before[2] + 1, before[3] + 4]

@@ -88,7 +88,7 @@ def test_a_packet_that_waits_is_counted_once(b):
 
 
 def test_what_was_forgotten_meanwhile_is_asked_again(b):
-    """An answer that is followed by `invalidate` is not remembered when the packet is looked at again."""
+    """An answer to what was asked before `invalidate` is not remembered when the packet is looked at again."""
     said, c = loaded(b), b.client(5)
     before = said()["asked"]
     for _ in range(3):
