@@ -33,7 +33,7 @@ extension Broker {
         for id in deferrals.open(of: owner) {
             guard let slot = deferrals.take(id) else { continue }
             let shard = shards[Int(slot.shard)]
-            shard.post { shard.answered(id, slot, .defaulted(slot.kind)) }
+            shard.post { shard.answered(id, slot, .defaulted(slot.kind), byDefault: true) }
         }
     }
 

@@ -113,7 +113,7 @@ extension Replay.Answer {
             let auth = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
             auth.initialize(to: AuthAnswer(reason: 0x88))
             return Replay.Answer(verdict: Int32(MARTLET_DENY), auth: auth)
-        case .acl: return Replay.Answer(verdict: Int32(MARTLET_DENY))
+        case .acl: return Replay.Answer(verdict: Int32(MARTLET_ERROR))
         case .hook: return Replay.Answer(verdict: Int32(MARTLET_STOP))
         }
     }
@@ -191,7 +191,8 @@ extension Shard {
     }
 
     /// On the owning shard: records the answer and looks at the packet again.
-    func answered(_ id: UInt64, _ slot: Deferrals.Slot, _ answer: Replay.Answer) {
+    /// - Parameter byDefault: nobody gave it.
+    func answered(_ id: UInt64, _ slot: Deferrals.Slot, _ answer: Replay.Answer, byDefault: Bool = false) {
         guard let c = connection(slot.connection), let replay = c.pointee.replay, replay.pointee.deferral == id else {
             answer.end()
             return
@@ -202,6 +203,18 @@ extension Shard {
         replay.pointee.deferral = 0
         cancel(timer: replay.pointee.timer)
         replay.pointee.answers.append(answer)
+        if answer.verdict == MARTLET_ERROR, !byDefault { countError(answer.giver, slot.kind) }
         resumeIfFree(c)
+    }
+
+    /// A module says that it could not decide.
+    private func countError(_ giver: Replay.Giver, _ kind: CallContext.Kind) {
+        guard kind != .hook else { return }
+        // Who has left the chain meanwhile has taken its counters along.
+        let isPresent =
+            kind == .acl
+            ? chains.pointee.acl.contains { giver.isOf($0) } : chains.pointee.auth.contains { giver.isOf($0) }
+        if isPresent, let cost = giver.cost { (cost + number).pointee.errors &+= 1 }
+        broker.reportVerdict(owner: giver.owner, hook: kind == .acl ? -1 : -2, Int32(MARTLET_ERROR))
     }
 }

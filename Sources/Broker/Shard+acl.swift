@@ -73,7 +73,8 @@ extension Shard {
         guard let answer = runACL(c, ids.0, ids.1, topic, action, qos, retain, filter: filter) else { return .wait }
         countCheck(c, filter, isHit: false)
         let allowed = isAllowed(answer.verdict, zone)
-        if zone.pointee.cacheACL {
+        // That nobody could decide, or not in time, holds for this packet alone.
+        if zone.pointee.cacheACL, answer.verdict != MARTLET_ERROR {
             if answer.isForAnyTopic, action == MARTLET_ACL_PUBLISH {
                 (key.hash, key.check) = (ACLCache.anyTopic, 0)
                 c.pointee.flags.insert(.aclForAnyTopic)
@@ -165,8 +166,8 @@ extension Shard {
             if verdict != MARTLET_IGNORE {
                 isForAnyTopic = false
                 (entry.pointee.cost + number).pointee.errors &+= 1
-                broker.reportVerdict(owner: entry.pointee.owner, hook: -1)
-                return Int32(MARTLET_DENY)
+                broker.reportVerdict(owner: entry.pointee.owner, hook: -1, verdict)
+                return Int32(MARTLET_ERROR)
             }
             i += 1
         }

@@ -102,6 +102,24 @@ def test_a_message_that_waits_stays_the_same(b):
     assert said()["strangers"] == 0
 
 
+def test_what_nobody_decided_is_not_remembered(b):
+    """A module that does not answer in time, or could not decide, denies this message and no other."""
+    said, c = loaded(b), b.client(5)
+    before, errors, timeouts = said()["asked"], shown(b, "acl"), metrics(b, "auth/timeouts", "hooks/timeouts")
+    c.deliver("never/1", b"x", 1, codes=(0x87,))
+    c.deliver("never/1", b"x", 1)
+    c.deliver("never/1", b"x", 1)
+    assert said()["asked"] - before == 2
+    # auth.defer_timeout is for both.
+    assert metrics(b, "auth/timeouts", "hooks/timeouts") == [timeouts[0] + 1, timeouts[1]]
+    for _ in range(3):
+        c.deliver("error/1", b"x", 1, codes=(0x87,))
+    assert said()["asked"] - before == 5
+    count = [int(re.search(r"errors=(\d+)", text)[1]) for text in (errors, shown(b, "acl"))]
+    assert count[1] - count[0] == 3, "MARTLET_ERROR is counted"
+    assert "could not decide" in b.tail()
+
+
 def test_decisions_are_counted_once(b):
     """However often their packet is looked at."""
     loaded(b)
