@@ -91,10 +91,12 @@ struct Replay {
         }
     }
 
-    /// Gives back what is owned; nothing may be used after that.
-    func end() {
-        message?.release()
-        for answer in answers { answer.end() }
+    /// Gives back what is owned, and the replay itself.
+    static func free(_ replay: UnsafeMutablePointer<Replay>) {
+        replay.pointee.message?.release()
+        for answer in replay.pointee.answers { answer.end() }
+        replay.deinitialize(count: 1)
+        replay.deallocate()
     }
 }
 
@@ -166,7 +168,8 @@ extension Shard {
     /// An auth module that answered at once is not asked again when the packet comes back for the sake of its will:
     /// an exchange of enhanced authentication takes each proof once.
     func keepAnswer(_ c: ConnectionRef, _ auth: AuthAnswer?) {
-        guard let auth, givenAnswer(c, .auth) == nil, let replay = c.pointee.replay else { return }
+        guard let auth, let replay = c.pointee.replay else { return }
+        if let given = givenAnswer(c, .auth), given.verdict != MARTLET_IGNORE { return }
         let kept = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
         kept.initialize(to: auth)
         replay.pointee.answers.append(
@@ -185,9 +188,7 @@ extension Shard {
             broker.deferrals.abandon(replay.pointee.deferral)
             cancel(timer: replay.pointee.timer)
         }
-        replay.pointee.end()
-        replay.deinitialize(count: 1)
-        replay.deallocate()
+        Replay.free(replay)
     }
 
     /// On the owning shard: records the answer and looks at the packet again.

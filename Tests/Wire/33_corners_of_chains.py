@@ -134,3 +134,25 @@ def test_decisions_are_counted_once(b):
         c.deliver("wait/here", b"x", 1)
         c.deliver("slow/here", b"x", 1)
     assert metrics(b, *names) == [before[0] + 12, before[1] + 5, before[2] + 1, before[3] + 4]
+
+
+def test_a_proof_is_taken_once(b):
+    """One module ignores later, the next allows, and then the will's topic is asked about."""
+    loaded(b)("pass", "1")
+    b.client(5, client_id="once-will", will=Will("will/once", b"gone"))
+
+
+def test_a_proof_is_taken_once_on_another_loop(b):
+    """While a module thinks, another connection with the client id gets in, on another loop perhaps."""
+    said = loaded(b)
+    before = b.metric("connections/moved")
+    for i in range(12):
+        said("hold", "2")
+        for n, c in enumerate([b.raw(5), b.raw(5)]):
+            c.hello(f"once-moved-{i}")
+            wait_until(lambda: said("hold", "2")["held"] == n + 1)
+            clients = [c] if n == 0 else [*clients, c]
+        for c in clients:
+            said("go")
+            c.expect("CONNACK", code=0)
+    assert b.metric("connections/moved") > before, "none of them was on another loop"
