@@ -17,7 +17,8 @@ extension Shard {
         _ c: ConnectionRef, _ topic: Bytes, hash: UInt64, action: UInt8, qos: UInt8, retain: Bool, filter: Int = 0
     ) -> Permission {
         guard c.pointee.zone.pointee.enableACL, !c.pointee.flags.contains(.superuser) else { return .allowed }
-        guard chains.pointee.acl.count > 0 else {
+        // What a module has answered counts also when it has been unloaded in the meantime.
+        guard chains.pointee.acl.count > 0 || c.pointee.replay != nil else {
             return c.pointee.zone.pointee.aclNomatchAllows ? .allowed : .denied
         }
         if action == MARTLET_ACL_PUBLISH, c.pointee.flags.contains(.aclForAnyTopic),
@@ -94,9 +95,9 @@ extension Shard {
     func willPermission(_ c: ConnectionRef, _ connect: ConnectPacket, _ base: UnsafeRawPointer, _ auth: AuthAnswer?)
         -> Permission
     {
-        guard let will = connect.will, c.pointee.zone.pointee.enableACL, auth?.superuser != true,
-            chains.pointee.acl.count > 0
-        else { return .allowed }
+        guard let will = connect.will, c.pointee.zone.pointee.enableACL, auth?.superuser != true else {
+            return .allowed
+        }
         var username = givenUsername(c, connect, base) ?? noBytes
         return (auth?.username ?? []).withUnsafeBytes { replaced in
             if replaced.count > 0 { username = replaced }

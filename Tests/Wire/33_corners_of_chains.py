@@ -156,3 +156,15 @@ def test_a_proof_is_taken_once_on_another_loop(b):
             said("go")
             c.expect("CONNACK", code=0)
     assert b.metric("connections/moved") > before, "none of them was on another loop"
+
+
+@versions(4, 5)
+def test_a_will_needs_permission_also_when_nobody_is_asked(b, v):
+    """`acl_nomatch = deny` without an ACL module."""
+    if not b.ctl("corners").returncode:
+        assert not b.ctl("plugins", "unload", "corners").returncode
+    sub = b.client(5, "watch")
+    sub.subscribe("#")
+    c = b.raw(v, port=STRICT).connect(b.id("dies"), will=Will("last/words", b"gone"))
+    c.close()
+    sub.quiet()
