@@ -109,6 +109,9 @@ extension Shard {
         case .waitingForConnect where c.pointee.transport.pointee.stack?.isReady == false:
             c.pointee.transport.pointee.stack!.expire()
         case .waitingForConnect, .authenticating:
+            // A plugin that takes its time has a limit of its own.
+            let isOurs = c.pointee.replay?.pointee.deferral ?? 0 != 0
+            if isOurs { return timers.arm(&c.pointee.timer, at: now + patience(c)) }
             close(c, .maximumConnectTime, "The exchange before CONNACK took too long.", counted: "idle_timeout")
         case .connected: checkKeepAlive(c)
         case .closing:

@@ -7,11 +7,12 @@ from wire.cplugin import compile_plugin, quoted
 
 MARTLET_ONLY = True
 PLUGINS = []
-STRICT = free_port()
+STRICT, HASTY = free_port(), free_port()
 CONFIG = {
-    "node.loops": "2", "auth.defer_timeout": "1s", "hook.defer_timeout": "10m", "mqtt.acl_cache_ttl": "1h",
+    "node.loops": "2", "auth.defer_timeout": "3s", "hook.defer_timeout": "10m", "mqtt.acl_cache_ttl": "1h",
     "listener.tcp.strict": f"127.0.0.1:{STRICT}", "listener.tcp.strict.zone": "strict",
     "zone.strict.acl_nomatch": "deny",
+    "listener.tcp.hasty": f"127.0.0.1:{HASTY}", "listener.tcp.hasty.zone": "hasty", "zone.hasty.idle_timeout": "100ms",
 }
 
 
@@ -156,6 +157,18 @@ def test_a_proof_is_taken_once_on_another_loop(b):
             said("go")
             c.expect("CONNACK", code=0)
     assert b.metric("connections/moved") > before, "none of them was on another loop"
+
+
+def test_a_plugin_may_take_longer_than_a_client(b):
+    """`mqtt.idle_timeout` is for a client that does not send its CONNECT, not for a module that thinks about it."""
+    said = loaded(b)
+    said("hold", "1")
+    c = b.raw(5, port=HASTY).hello("once-hasty")
+    wait_until(lambda: said("hold", "1")["held"] == 1)
+    for _ in range(3):
+        b.raw(5, port=HASTY).expect_eof()
+    said("go")
+    c.expect("CONNACK", code=0)
 
 
 @versions(4, 5)
