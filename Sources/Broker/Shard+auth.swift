@@ -24,6 +24,8 @@ extension Shard {
         switch verdict {
         case nil: return .wait
         case Int32(MARTLET_ALLOW):
+            // One step was enough; the method is named in CONNACK and may be used again.
+            if connect.authMethod != nil { keepExchange(c, connect, body, flags) }
             return counted(.authAllowed, admit(c, connect, body, answer))
         case Int32(MARTLET_IGNORE):
             if connect.authMethod != nil {
@@ -138,13 +140,21 @@ extension Shard {
         _ answer: AuthAnswer
     ) -> Step {
         c.pointee.phase = .authenticating
+        keepExchange(c, connect, body, flags)
+        // [MQTT-4.12.0-2]
+        return sendAuth(c, .continueAuthentication, answer)
+    }
+
+    private func keepExchange(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8
+    ) {
+        // A CONNECT that waits for what the ACL says of its will comes here again.
+        guard c.pointee.enhanced == nil else { return }
         c.pointee.enhanced = .allocate(capacity: 1)
         c.pointee.enhanced!.initialize(
             to: EnhancedAuth(
                 method: ownBytes(connect.authMethod!.bytes(in: body.baseAddress!)), step: 1, connect: ownBytes(body),
                 connectFlags: flags))
-        // [MQTT-4.12.0-2]
-        return sendAuth(c, .continueAuthentication, answer)
     }
 
     /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.

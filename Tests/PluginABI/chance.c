@@ -65,8 +65,9 @@ static int32_t check(void *u, const martlet_acl_req *req) {
 static int32_t enter(void *u, const martlet_auth_req *req, martlet_auth_result *out) {
   me *m = u;
   (void)out;
-  char how = at(req->clientid, ACL + 1, 's');
-  int32_t verdict = verdict_of(at(req->clientid, ACL, 'i'));
+  char what = at(req->clientid, ACL, 'i'), how = at(req->clientid, ACL + 1, 's');
+  int32_t verdict = verdict_of(what);
+  if (what == 'c' && req->auth_method.len > 0) verdict = req->step < 2 ? MARTLET_CONTINUE : MARTLET_ALLOW;
   if (how == 's') return verdict;
   martlet_deferred id = m->auth->defer(req, 0);
   if (how == 'x') return verdict;

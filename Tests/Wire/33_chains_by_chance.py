@@ -176,6 +176,36 @@ def test_who_comes_in_and_with_which_will(b, v):
 
 
 @limit(300)
+def test_exchanges_of_several_steps(b):
+    """Enhanced authentication, and the same once more while connected."""
+    loaded(b)
+    r = random.Random(SEED)
+    method = {"authentication_method": "steps"}
+    for _ in range(ROUNDS):
+        who, will = Name(r, "n", "iiicccad", "c"), Name(r, PUBLISH)
+        first = next((a for a in who.acl if a != "i"), "i")
+        c = b.raw(5).hello(who.text, props=method, will=Will(will.text, b"W"))
+        for _ in range(2 if first == "c" else 0):
+            c.expect("AUTH", code=0x18)
+            sent(r, c, auth(0x18, method))
+        c.expect("CONNACK", code={"c": 0, "a": 0, "d": 0x86, "i": 0x8C}[first])
+        if first in "di":
+            c.expect_eof()
+            continue
+        sent(r, c, auth(0x19, method) + build.pingreq())
+        for step in range(2 if first == "c" else 0):
+            c.expect("AUTH", code=0x18)
+            if step == 0:
+                c.expect("PINGRESP")
+            sent(r, c, auth(0x18, method))
+        c.expect("AUTH", code=0)
+        if first == "a":
+            c.expect("PINGRESP")
+        c.quiet()
+        c.send(build.disconnect(5))
+
+
+@limit(300)
 def test_comings_and_goings(b):
     """Clients that leave, come back elsewhere or are sent away, and plugins that go, while answers are owed: nothing of
     it is left behind."""
