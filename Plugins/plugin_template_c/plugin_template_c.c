@@ -84,8 +84,11 @@ static int32_t on_client(void *user, martlet_event *ev) {
 }
 static int32_t on_subscribe(void *user, martlet_event *ev) {
   count(user, ev->hook);
-  for (size_t i = 0; i < ev->nsubs; i++)
-    debug(user, ev->client, "%s %.*s to %.*s", names[ev->hook], TEXT(ev->clientid), TEXT(ev->subs[i].topic));
+  /* The broker's structs may be longer than the one known here. */
+  for (size_t i = 0; i < ev->nsubs; i++) {
+    const martlet_sub *sub = (const martlet_sub *)((const char *)ev->subs + i * ev->subs->size);
+    debug(user, ev->client, "%s %.*s to %.*s", names[ev->hook], TEXT(ev->clientid), TEXT(sub->topic));
+  }
   return MARTLET_NEXT;
 }
 static int32_t on_message(void *user, martlet_event *ev) {

@@ -33,7 +33,7 @@ extension Broker {
         for id in deferrals.open(of: owner) {
             guard let slot = deferrals.take(id) else { continue }
             let shard = shards[Int(slot.shard)]
-            shard.post { shard.answered(id, slot, .defaulted(slot.kind)) }
+            shard.post { shard.answered(id, slot, .defaulted(slot.kind), byDefault: true) }
         }
     }
 
@@ -50,12 +50,15 @@ extension Broker {
         let context = UnsafeMutableRawPointer(mutating: ctx).assumingMemoryBound(to: CallContext.self)
         return context.pointee.shard.takeUnretainedValue().makeDeferral(context, timeoutMS: timeoutMS)
     }
-    /// [any] MARTLET_E_STALE when it was answered, timed out or abandoned before.
+    /// [any] MARTLET_E_STALE when it was answered, timed out or abandoned before. Takes over the reference all the same.
     public func resumeHook(
         _ deferral: martlet_deferred, verdict: Int32, replacement: MessageRef?
     ) -> martlet_status {
         guard verdict == MARTLET_NEXT || verdict == MARTLET_STOP else { return martlet_status(MARTLET_E_INVAL) }
-        guard let slot = deferrals.take(deferral, kind: .hook) else { return martlet_status(MARTLET_E_STALE) }
+        guard let slot = deferrals.take(deferral, kind: .hook) else {
+            replacement?.release()
+            return martlet_status(MARTLET_E_STALE)
+        }
         pass(deferral, slot, Replay.Answer(verdict: verdict, message: replacement))
         return martlet_status(MARTLET_OK)
     }

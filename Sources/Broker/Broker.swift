@@ -133,13 +133,17 @@ public struct BrokerEvents: Sendable {
         _, _, _, _ in
     }
     /// A plugin answered something its hook does not know: owner index and hook number.
-    public var badVerdict: @Sendable (UInt32, Int) -> Void = { _, _ in }
+    /// Owner, hook, and whether the module says that it could not decide.
+    public var badVerdict: @Sendable (UInt32, Int, Bool) -> Void = { _, _, _ in }
 
     public init() {}
 }
 
 extension Broker {
-    func reportVerdict(owner: UInt32, hook: Int) { events.badVerdict(owner, hook) }
+    /// - Parameter hook: -1: of the ACL, -2: of authentication, where MARTLET_ERROR is none that does not exist.
+    func reportVerdict(owner: UInt32, hook: Int, _ verdict: Int32 = -1) {
+        events.badVerdict(owner, hook, verdict == MARTLET_ERROR)
+    }
 
     func queueAlarm(_ clientID: String, raised: Bool, length: Int, watermark: Int) {
         events.alarm(

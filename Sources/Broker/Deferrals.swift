@@ -94,7 +94,7 @@ extension Shard {
     func makeDeferral(_ context: UnsafeMutablePointer<CallContext>, timeoutMS: UInt32) -> UInt64 {
         guard context.pointee.isDeferrable, let c = context.pointee.connection, context.pointee.deferral == 0
         else { return 0 }
-        let bound = context.pointee.kind == .auth ? broker.settings.authDeferTimeout : broker.settings.hookDeferTimeout
+        let bound = context.pointee.kind == .hook ? broker.settings.hookDeferTimeout : broker.settings.authDeferTimeout
         let id = broker.deferrals.open(
             shard: index, owner: context.pointee.owner, connection: handle(c),
             kind: context.pointee.kind)
@@ -103,9 +103,22 @@ extension Shard {
         let timeout = UInt64(timeoutMS == 0 ? bound : min(timeoutMS, bound))
         deferralTimer = after(timeout) { [unowned self] in
             guard let slot = broker.deferrals.take(id) else { return }
-            counters.count(slot.kind == .auth ? .authTimeouts : .hookTimeouts)
-            answered(id, slot, .defaulted(slot.kind))
+            counters.count(slot.kind == .hook ? .hookTimeouts : .authTimeouts)
+            answered(id, slot, .defaulted(slot.kind), byDefault: true)
         }
         return id
+    }
+
+    /// The call that announced an answer gave one itself: nobody waits for another.
+    @inline(__always)
+    func dropDeferral(_ context: UnsafeMutablePointer<CallContext>) {
+        if context.pointee.deferral != 0 { forgetDeferral(context) }
+    }
+
+    @inline(never)
+    private func forgetDeferral(_ context: UnsafeMutablePointer<CallContext>) {
+        broker.deferrals.abandon(context.pointee.deferral)
+        cancel(timer: deferralTimer)
+        context.pointee.deferral = 0
     }
 }

@@ -50,9 +50,21 @@ struct Replay {
     /// `ACLEpochs` before the first ACL module that answers later was asked: what was forgotten since is not to be
     /// remembered. nil: no module did.
     var aclEpoch: UInt32?
+    /// When the packet was looked at first, Unix ms.
+    let arrivedAt: Int64
+    /// What the first pass has called the packet's message; 0: it did not come so far.
+    var messageID: UInt64 = 0
+    /// Filters before this one have been decided by the ACL, and counted.
+    var decided = 0
     /// What the hooks before the one that answers later have put in place of the packet's message, one reference owned.
     var message: MessageRef?
     var subs: [Changed] = []
+
+    /// The message is the one it was: its age counts from its arrival, and plugins that have seen it know it again.
+    func stamp(_ message: inout Message) {
+        message.timestamp = arrivedAt
+        if messageID != 0 { message.id = messageID }
+    }
 
     /// Takes over one reference.
     mutating func keep(_ message: MessageRef) {
@@ -75,10 +87,12 @@ struct Replay {
         }
     }
 
-    /// Gives back what is owned; nothing may be used after that.
-    func end() {
-        message?.release()
-        for answer in answers { answer.end() }
+    /// Gives back what is owned, and the replay itself.
+    static func free(_ replay: UnsafeMutablePointer<Replay>) {
+        replay.pointee.message?.release()
+        for answer in replay.pointee.answers { answer.end() }
+        replay.deinitialize(count: 1)
+        replay.deallocate()
     }
 }
 
@@ -97,7 +111,7 @@ extension Replay.Answer {
             let auth = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
             auth.initialize(to: AuthAnswer(reason: 0x88))
             return Replay.Answer(verdict: Int32(MARTLET_DENY), auth: auth)
-        case .acl: return Replay.Answer(verdict: Int32(MARTLET_DENY))
+        case .acl: return Replay.Answer(verdict: Int32(MARTLET_ERROR))
         case .hook: return Replay.Answer(verdict: Int32(MARTLET_STOP))
         }
     }
@@ -121,12 +135,14 @@ extension Shard {
     ) {
         if c.pointee.replay == nil {
             c.pointee.replay = .allocate(capacity: 1)
-            c.pointee.replay!.initialize(to: Replay())
+            c.pointee.replay!.initialize(to: Replay(arrivedAt: unixMS))
         }
         let replay = c.pointee.replay!
         replay.pointee.deferral = context.pointee.deferral
         replay.pointee.timer = deferralTimer
         replay.pointee.question = question
+        // All the ACL had to say comes before the hooks.
+        replay.pointee.decided = question == .hook ? .max : max(replay.pointee.decided, question.number)
         replay.pointee.giver = Replay.Giver(owner: entry.pointee.owner, cost: entry.pointee.cost)
     }
 
@@ -145,7 +161,8 @@ extension Shard {
     /// An auth module that answered at once is not asked again when the packet comes back for the sake of its will:
     /// an exchange of enhanced authentication takes each proof once.
     func keepAnswer(_ c: ConnectionRef, _ auth: AuthAnswer?) {
-        guard let auth, givenAnswer(c, .auth) == nil, let replay = c.pointee.replay else { return }
+        guard let auth, let replay = c.pointee.replay else { return }
+        if let given = givenAnswer(c, .auth), given.verdict != MARTLET_IGNORE { return }
         let kept = UnsafeMutablePointer<AuthAnswer>.allocate(capacity: 1)
         kept.initialize(to: auth)
         replay.pointee.answers.append(
@@ -164,13 +181,12 @@ extension Shard {
             broker.deferrals.abandon(replay.pointee.deferral)
             cancel(timer: replay.pointee.timer)
         }
-        replay.pointee.end()
-        replay.deinitialize(count: 1)
-        replay.deallocate()
+        Replay.free(replay)
     }
 
     /// On the owning shard: records the answer and looks at the packet again.
-    func answered(_ id: UInt64, _ slot: Deferrals.Slot, _ answer: Replay.Answer) {
+    /// - Parameter byDefault: nobody gave it.
+    func answered(_ id: UInt64, _ slot: Deferrals.Slot, _ answer: Replay.Answer, byDefault: Bool = false) {
         guard let c = connection(slot.connection), let replay = c.pointee.replay, replay.pointee.deferral == id else {
             answer.end()
             return
@@ -181,6 +197,18 @@ extension Shard {
         replay.pointee.deferral = 0
         cancel(timer: replay.pointee.timer)
         replay.pointee.answers.append(answer)
+        if answer.verdict == MARTLET_ERROR, !byDefault { countError(answer.giver, slot.kind) }
         resumeIfFree(c)
+    }
+
+    /// A module says that it could not decide.
+    private func countError(_ giver: Replay.Giver, _ kind: CallContext.Kind) {
+        guard kind != .hook else { return }
+        // Who has left the chain meanwhile has taken its counters along.
+        let isPresent =
+            kind == .acl
+            ? chains.pointee.acl.contains { giver.isOf($0) } : chains.pointee.auth.contains { giver.isOf($0) }
+        if isPresent, let cost = giver.cost { (cost + number).pointee.errors &+= 1 }
+        broker.reportVerdict(owner: giver.owner, hook: kind == .acl ? -1 : -2, Int32(MARTLET_ERROR))
     }
 }

@@ -17,7 +17,8 @@ extension Shard {
         _ c: ConnectionRef, _ topic: Bytes, hash: UInt64, action: UInt8, qos: UInt8, retain: Bool, filter: Int = 0
     ) -> Permission {
         guard c.pointee.zone.pointee.enableACL, !c.pointee.flags.contains(.superuser) else { return .allowed }
-        guard chains.pointee.acl.count > 0 else {
+        // What a module has answered counts also when it has been unloaded in the meantime.
+        guard chains.pointee.acl.count > 0 || c.pointee.replay != nil else {
             return c.pointee.zone.pointee.aclNomatchAllows ? .allowed : .denied
         }
         if action == MARTLET_ACL_PUBLISH, c.pointee.flags.contains(.aclForAnyTopic),
@@ -36,9 +37,19 @@ extension Shard {
             connection: connection, hash: ACLCache.anyTopic, check: 0, action: UInt8(MARTLET_ACL_PUBLISH),
             epoch: aclEpochs[connection])
         guard c.pointee.zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) else { return nil }
-        counters.count(.aclChecks)
-        counters.count(.aclCacheHits)
+        countCheck(c, 0, isHit: true)
         return isAllowed
+    }
+
+    /// Once for each decision, however often its packet is looked at.
+    @inline(__always)
+    private func countCheck(_ c: ConnectionRef, _ filter: Int, isHit: Bool) {
+        if let replay = c.pointee.replay {
+            guard filter >= replay.pointee.decided else { return }
+            replay.pointee.decided = filter + 1
+        }
+        counters.count(.aclChecks)
+        if isHit { counters.count(.aclCacheHits) }
     }
 
     @inline(never)
@@ -46,7 +57,6 @@ extension Shard {
         _ c: ConnectionRef, _ topic: Bytes, _ hash: UInt64, _ action: UInt8, _ qos: UInt8, _ retain: Bool,
         _ filter: Int
     ) -> Permission {
-        counters.count(.aclChecks)
         let zone = c.pointee.zone
         if action == MARTLET_ACL_PUBLISH { c.pointee.flags.remove(.aclForAnyTopic) }
         let check = UInt32(truncatingIfNeeded: topic.count) &* 31 &+ UInt32(topic[topic.count - 1])
@@ -56,7 +66,7 @@ extension Shard {
             connection: connection, hash: hash != 0 ? hash : Topics.hash(topic, seed: table.seed), check: check,
             action: action, epoch: aclEpochs[connection])
         if zone.pointee.cacheACL, let isAllowed = aclCache.find(key, now: now) {
-            counters.count(.aclCacheHits)
+            countCheck(c, filter, isHit: true)
             return isAllowed ? .allowed : .denied
         }
         let s = c.pointee.session!
@@ -65,8 +75,10 @@ extension Shard {
             if c.pointee.replay!.pointee.aclEpoch == nil { c.pointee.replay!.pointee.aclEpoch = key.epoch }
             return .wait
         }
+        countCheck(c, filter, isHit: false)
         let allowed = isAllowed(answer.verdict, zone)
-        if zone.pointee.cacheACL {
+        // That nobody could decide, or not in time, holds for this packet alone.
+        if zone.pointee.cacheACL, answer.verdict != MARTLET_ERROR {
             if answer.isForAnyTopic, action == MARTLET_ACL_PUBLISH {
                 (key.hash, key.check) = (ACLCache.anyTopic, 0)
                 c.pointee.flags.insert(.aclForAnyTopic)
@@ -86,9 +98,9 @@ extension Shard {
     func willPermission(_ c: ConnectionRef, _ connect: ConnectPacket, _ base: UnsafeRawPointer, _ auth: AuthAnswer?)
         -> Permission
     {
-        guard let will = connect.will, c.pointee.zone.pointee.enableACL, auth?.superuser != true,
-            chains.pointee.acl.count > 0
-        else { return .allowed }
+        guard let will = connect.will, c.pointee.zone.pointee.enableACL, auth?.superuser != true else {
+            return .allowed
+        }
         var username = givenUsername(c, connect, base) ?? noBytes
         return (auth?.username ?? []).withUnsafeBytes { replaced in
             if replaced.count > 0 { username = replaced }
@@ -153,16 +165,13 @@ extension Shard {
                 openReplay(context.pointee.connection!, question, context, entry)
                 return nil
             }
-            if context.pointee.deferral != 0 {
-                broker.deferrals.abandon(context.pointee.deferral)
-                context.pointee.deferral = 0
-            }
+            dropDeferral(context)
             if verdict == MARTLET_ALLOW || verdict == MARTLET_DENY { return verdict }
             if verdict != MARTLET_IGNORE {
                 isForAnyTopic = false
                 (entry.pointee.cost + number).pointee.errors &+= 1
-                broker.reportVerdict(owner: entry.pointee.owner, hook: -1)
-                return Int32(MARTLET_DENY)
+                broker.reportVerdict(owner: entry.pointee.owner, hook: -1, verdict)
+                return Int32(MARTLET_ERROR)
             }
             i += 1
         }

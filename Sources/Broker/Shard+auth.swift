@@ -24,8 +24,9 @@ extension Shard {
         switch verdict {
         case nil: return .wait
         case Int32(MARTLET_ALLOW):
-            counters.count(.authAllowed)
-            return admit(c, connect, body, answer)
+            // One step was enough; the method is named in CONNACK and may be used again.
+            if connect.authMethod != nil { keepExchange(c, connect, body, flags) }
+            return counted(.authAllowed, admit(c, connect, body, answer))
         case Int32(MARTLET_IGNORE):
             if connect.authMethod != nil {
                 // [MQTT-4.12.0-1]
@@ -42,8 +43,7 @@ extension Shard {
                         : Refusal(.notAuthorized, "The server does not let anonymous clients in from there."))
                 return .closed
             }
-            counters.count(.authAllowed)
-            return admit(c, connect, body, nil)
+            return counted(.authAllowed, admit(c, connect, body, nil))
         case Int32(MARTLET_CONTINUE) where connect.authMethod != nil:
             return beginExchange(c, connect, body, flags, answer)
         default:
@@ -118,15 +118,12 @@ extension Shard {
                 openReplay(context.pointee.connection!, .auth, context, entry)
                 return nil
             }
-            if context.pointee.deferral != 0 {
-                broker.deferrals.abandon(context.pointee.deferral)
-                context.pointee.deferral = 0
-            }
+            dropDeferral(context)
             if verdict != MARTLET_IGNORE {
                 answer = AuthAnswer(result)
                 guard verdict == MARTLET_ALLOW || verdict == MARTLET_DENY || verdict == MARTLET_CONTINUE else {
                     (entry.pointee.cost + number).pointee.errors &+= 1
-                    broker.reportVerdict(owner: entry.pointee.owner, hook: -2)
+                    broker.reportVerdict(owner: entry.pointee.owner, hook: -2, verdict)
                     return Int32(MARTLET_DENY)
                 }
                 return verdict
@@ -143,13 +140,21 @@ extension Shard {
         _ answer: AuthAnswer
     ) -> Step {
         c.pointee.phase = .authenticating
+        keepExchange(c, connect, body, flags)
+        // [MQTT-4.12.0-2]
+        return sendAuth(c, .continueAuthentication, answer)
+    }
+
+    private func keepExchange(
+        _ c: ConnectionRef, _ connect: ConnectPacket, _ body: UnsafeRawBufferPointer, _ flags: UInt8
+    ) {
+        // A CONNECT that waits for what the ACL says of its will comes here again.
+        guard c.pointee.enhanced == nil else { return }
         c.pointee.enhanced = .allocate(capacity: 1)
         c.pointee.enhanced!.initialize(
             to: EnhancedAuth(
                 method: ownBytes(connect.authMethod!.bytes(in: body.baseAddress!)), step: 1, connect: ownBytes(body),
                 connectFlags: flags))
-        // [MQTT-4.12.0-2]
-        return sendAuth(c, .continueAuthentication, answer)
     }
 
     /// AUTH from the client: the next step of an exchange, or the beginning of a re-authentication.
@@ -176,8 +181,7 @@ extension Shard {
         if isReauthentication { return concludeReauthentication(c, verdict, answer) }
         if verdict == MARTLET_CONTINUE { return sendAuth(c, .continueAuthentication, answer) }
         if verdict == MARTLET_ALLOW {
-            counters.count(.authAllowed)
-            return admit(c, connect, connectBody, answer)
+            return counted(.authAllowed, admit(c, connect, connectBody, answer))
         }
         counters.count(.authDenied)
         // [MQTT-4.12.0-4]

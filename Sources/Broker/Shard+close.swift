@@ -11,17 +11,21 @@ extension Shard {
     // MARK: - Accepting
 
     /// A socket that a listener accepted, or that another shard hands over with the bytes it has read.
-    /// - Parameter layers: what stands between the socket's bytes and MQTT; nil for plain TCP.
+    /// - Parameters:
+    ///   - layers: what stands between the socket's bytes and MQTT; nil for plain TCP.
+    ///   - replay: what has been answered for its CONNECT already.
     func accept(
         fd: Int32, peer: PeerAddress, listener: UInt16, zone: UnsafePointer<Zone>, layers: LayerStack? = nil,
-        bytes: [UInt8] = []
+        bytes: [UInt8] = [], replay: UnsafeMutablePointer<Replay>? = nil
     ) {
         guard let t = adopt(fd: fd, layers: layers) else {
             Glibc.close(fd)
             listeners.with(listener) { $0.leavePlace() }
+            replay.map(Replay.free)
             return
         }
         begin(t, peer: peer, listener: listener, zone: zone)
+        t.pointee.owner!.assumingMemoryBound(to: Connection.self).pointee.replay = replay
         guard bytes.isEmpty else { return inject(t, bytes) }
         counters.count(.connectionsAccepted)
         // Its CONNECT is mostly here by now: looking costs less than being told.
@@ -84,13 +88,17 @@ extension Shard {
         let peer = c.pointee.peer
         let listener = c.pointee.listener
         nonisolated(unsafe) let zone = c.pointee.zone
+        // An auth module is not asked twice: it may take each proof once.
+        nonisolated(unsafe) let replay = c.pointee.replay
+        c.pointee.replay = nil
         let t = c.pointee.transport
         t.pointee.owner = nil
         let (fd, rest, layers) = release(t)
         freeConnection(c, keepListener: true)
         let shard = broker.shards[target]
         shard.post {
-            shard.accept(fd: fd, peer: peer, listener: listener, zone: zone, layers: layers, bytes: rest)
+            shard.accept(
+                fd: fd, peer: peer, listener: listener, zone: zone, layers: layers, bytes: rest, replay: replay)
         }
     }
 
@@ -101,6 +109,9 @@ extension Shard {
         case .waitingForConnect where c.pointee.transport.pointee.stack?.isReady == false:
             c.pointee.transport.pointee.stack!.expire()
         case .waitingForConnect, .authenticating:
+            // A plugin that takes its time has a limit of its own.
+            let isOurs = c.pointee.replay?.pointee.deferral ?? 0 != 0
+            if isOurs { return timers.arm(&c.pointee.timer, at: now + patience(c)) }
             close(c, .maximumConnectTime, "The exchange before CONNACK took too long.", counted: "idle_timeout")
         case .connected: checkKeepAlive(c)
         case .closing:

@@ -122,7 +122,7 @@ extension Shard {
             context.topics = topicsRef
             return withUnsafeMutablePointer(to: &context) { context in
                 event.ctx = UnsafeRawPointer(context)
-                let result = fold(entries, from: start, &event, context, topic: nil)
+                let result = fold(entries, from: start, &event, context)
                 if result == .wait { c.pointee.replay!.pointee.keep(subs) }
                 return result
             }
@@ -137,6 +137,7 @@ extension Shard {
         let entries = chain(Int(MARTLET_HOOK_MESSAGE_PUBLISH))
         // What a plugin has answered counts also when it has been unloaded in the meantime.
         guard entries.count > 0 || c?.pointee.replay != nil else { return .go }
+        let id = message.pointee.id
         var start = 0
         if let c, let answer = givenAnswer(c, .hook) {
             let next = position(after: answer, in: entries)
@@ -152,14 +153,17 @@ extension Shard {
         var context = makeContext(c, deferrable: c != nil)
         let result = withUnsafeMutablePointer(to: &context) { context in
             event.ctx = UnsafeRawPointer(context)
-            return fold(entries, from: start, &event, context, topic: message.pointee.topic, skipping: skipping)
+            return fold(entries, from: start, &event, context, skipping: skipping)
         }
         if let replaced = event.msg.map({ MessageRef($0) }), replaced != message {
             swap(&message, &owned, replaced)
         }
-        if result == .wait, owned, let c {
-            message.retain()
-            c.pointee.replay!.pointee.keep(message)
+        if result == .wait, let replay = c?.pointee.replay {
+            replay.pointee.messageID = id
+            if owned {
+                message.retain()
+                replay.pointee.keep(message)
+            }
         }
         return result
     }
@@ -172,30 +176,44 @@ extension Shard {
 
     private func fold(
         _ entries: UnsafeMutableBufferPointer<HookEntry>, from start: Int, _ event: inout martlet_event,
-        _ context: UnsafeMutablePointer<CallContext>, topic: Bytes?, skipping: UInt32 = .max
+        _ context: UnsafeMutablePointer<CallContext>, skipping: UInt32 = .max
     ) -> FoldResult {
-        var i = start
-        while i < entries.count {
+        let first = event.msg
+        for i in start..<entries.count {
             let entry = entries.baseAddress! + i
-            if entry.pointee.owner == skipping || topic.map({ !concerns(entry, $0, event.msg) }) ?? false {
-                i += 1
-                continue
-            }
+            if entry.pointee.owner == skipping || !concerns(entry, event.msg) { continue }
             context.pointee.owner = entry.pointee.owner
-            context.pointee.deferral = 0
-            switch measured(entry, { entry.pointee.function(entry.pointee.user, &event) }) {
-            case Int32(MARTLET_NEXT): break
-            case Int32(MARTLET_STOP): return .stop
-            case Int32(MARTLET_DEFER) where context.pointee.deferral != 0:
+            let before = event.msg
+            let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &event) }
+            if event.msg != before { settleMessage(&event, before, first) }
+            if verdict == MARTLET_DEFER, context.pointee.deferral != 0 {
                 openReplay(context.pointee.connection!, .hook, UnsafePointer(context), entry)
                 return .wait
-            default:
+            }
+            dropDeferral(context)
+            if verdict == MARTLET_STOP { return .stop }
+            if verdict != MARTLET_NEXT {
                 (entry.pointee.cost + number).pointee.errors &+= 1
                 broker.reportVerdict(owner: entry.pointee.owner, hook: Int(event.hook))
             }
-            if context.pointee.deferral != 0 { broker.deferrals.abandon(context.pointee.deferral) }
-            i += 1
         }
         return .go
+    }
+
+    /// A message hook is shown what the hooks before it have left; subscriptions have no filter.
+    @inline(__always)
+    private func concerns(_ entry: UnsafePointer<HookEntry>, _ message: OpaquePointer?) -> Bool {
+        guard let message else { return true }
+        return concerns(entry, MessageRef(message).pointee.topic, message)
+    }
+
+    /// A hook has put another message in place: that of the hook before it is not needed any more. `first` is the
+    /// caller's.
+    private func settleMessage(_ event: inout martlet_event, _ before: OpaquePointer?, _ first: OpaquePointer?) {
+        if event.msg == nil {
+            event.msg = before
+        } else if let before, before != first {
+            MessageRef(before).release()
+        }
     }
 }

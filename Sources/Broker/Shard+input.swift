@@ -136,7 +136,7 @@ extension Shard {
 
     /// One that waits comes again, on another loop perhaps, and is counted then.
     @inline(__always)
-    private func counted(_ metric: Metric, _ step: Step) -> Step {
+    func counted(_ metric: Metric, _ step: Step) -> Step {
         if case .wait = step { return step }
         counters.count(metric)
         return step

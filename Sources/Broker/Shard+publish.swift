@@ -46,6 +46,7 @@ extension Shard {
             topic: topic, payload: packet.payload.bytes(in: base), qos: packet.qos,
             flags: packet.retain ? [.retain] : [], timestamp: unixMS, id: nextMessageID(),
             clientID: s.pointee.clientID, username: s.pointee.username)
+        if let replay = c.pointee.replay { replay.pointee.stamp(&message) }
         if packet.dup { message.flags.insert(.dup) }
         if packet.properties.count > 0 {
             takeProperties(packet, base, &message)

@@ -61,7 +61,9 @@ public struct SubscribeEvent: HookEvent, ~Copyable {
     /// nil past the end.
     @inline(__always) public subscript(_ index: Int) -> Subscription? {
         guard let subs = raw.pointee.subs, index >= 0, index < count else { return nil }
-        return Subscription(raw: subs + index)
+        // The broker's may be longer than the one known here.
+        let at = UnsafeMutableRawPointer(subs) + index * Int(subs.pointee.size)
+        return Subscription(raw: at.assumingMemoryBound(to: martlet_sub.self))
     }
     /// Replaces the filter; the text is copied.
     @discardableResult public func setFilter(_ index: Int, _ filter: Bytes) -> Status {

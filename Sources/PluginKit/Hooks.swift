@@ -166,6 +166,14 @@ private final class SubscriptionHook: Box {
 
 private final class PublishHook: Box {
     let body: Hooks.OnPublish
+    /// The message itself, kept, is no other: the broker could not tell, and nobody would give the reference back.
+    @inline(never)
+    private static func replace(
+        _ event: UnsafeMutablePointer<martlet_event>, _ message: OpaquePointer, _ tables: Tables
+    ) {
+        if event.pointee.msg == message { tables.pointee.message.pointee.release(message) }
+        event.pointee.msg = message
+    }
     init(_ tables: Tables, _ body: @escaping Hooks.OnPublish) {
         self.body = body
         super.init(tables)
@@ -179,7 +187,7 @@ private final class PublishHook: Box {
                 case .stop: return Verdict.stop.rawValue
                 case .deferred: return Verdict.deferred.rawValue
                 case .replace(let message):
-                    event.pointee.msg = message.leak().raw
+                    PublishHook.replace(event, message.leak().raw, box.tables)
                     return Verdict.next.rawValue
                 }
             }

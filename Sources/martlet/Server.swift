@@ -74,10 +74,11 @@ final class Server {
                 _ = alarms.clear(id)
             }
         }
-        broker.events.badVerdict = { owner, hook in
+        broker.events.badVerdict = { owner, hook, isError in
             let name = host.pluginName(owner: owner) ?? "a plugin that is gone"
             let place = hook >= 0 ? "hook \(hookNames[hook])" : hook == -1 ? "its ACL module" : "its auth module"
-            log.write(.error, "\(name): \(place) answered with a verdict that does not exist.")
+            let what = isError ? "could not decide" : "answered with a verdict that does not exist"
+            log.write(.error, "\(name): \(place) \(what).")
         }
     }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Decisions of which some come later, from another thread. ACL: a topic that begins with "slow/" gets its answer
- * there, which is forgotten before it is given if it begins with "slow/forget/"; what ends with "no" is denied. Hooks, two in turn:
- * the first puts "new" in place of every message to "both" and "to/N" in place of the Nth filter of a SUBSCRIBE that
- * begins with "from/", with QoS 0, and refuses the filter "never"; the second lets everything pass, later. */
+ * there, and all answers are forgotten when it has been announced if it begins with "slow/forget/"; what ends with
+ * "no" is denied.
+ * Hooks, two in turn: the first puts "new" in place of every message to "both" and "to/N" in place of the Nth filter
+ * of a SUBSCRIBE that begins with "from/", with QoS 0, and refuses the filter "never"; the second lets everything
+ * pass, later. */
 #include "abi.h"
 
 typedef struct {
@@ -12,19 +14,18 @@ typedef struct {
   const martlet_message_v1 *messages;
   long long asked, seen;
 } me;
-typedef struct { me *m; martlet_deferred id; int32_t verdict; bool is_acl, forget; } job;
+typedef struct { me *m; martlet_deferred id; int32_t verdict; bool is_acl; } job;
 
 static void answer(void *u) {
   job *j = u;
-  if (j->forget) j->m->acl->invalidate(j->m->h, 0);
   if (j->is_acl) j->m->acl->answer(j->m->h, j->id, j->verdict);
   if (!j->is_acl) j->m->hooks->resume(j->m->h, j->id, j->verdict, NULL);
   free(j);
 }
 
-static void later(me *m, martlet_deferred id, int32_t verdict, bool is_acl, bool forget) {
+static void later(me *m, martlet_deferred id, int32_t verdict, bool is_acl) {
   job *j = malloc(sizeof *j);
-  *j = (job){m, id, verdict, is_acl, forget};
+  *j = (job){m, id, verdict, is_acl};
   if (id == 0 || GET(m->h, exec, MARTLET_EXT_EXEC)->blocking(m->h, answer, j) != MARTLET_OK) abort();
 }
 
@@ -38,7 +39,8 @@ static int32_t check(void *u, const martlet_acl_req *req) {
   bool no = req->topic.len >= 2 && memcmp(req->topic.ptr + req->topic.len - 2, "no", 2) == 0;
   int32_t verdict = no ? MARTLET_DENY : MARTLET_ALLOW;
   if (!begins(req->topic, "slow/")) return verdict;
-  later(m, m->acl->defer(req, 0), verdict, true, begins(req->topic, "slow/forget/"));
+  later(m, m->acl->defer(req, 0), verdict, true);
+  if (begins(req->topic, "slow/forget/")) m->acl->invalidate(m->h, 0);
   return MARTLET_PENDING;
 }
 
@@ -68,7 +70,7 @@ static int32_t change(void *u, martlet_event *ev) {
 
 static int32_t pass(void *u, martlet_event *ev) {
   me *m = u;
-  later(m, m->hooks->defer(ev, 0), MARTLET_NEXT, false, false);
+  later(m, m->hooks->defer(ev, 0), MARTLET_NEXT, false);
   return MARTLET_DEFER;
 }
 

@@ -108,6 +108,9 @@ int32_t fake_client_hook(fake *, int32_t hook, const char *clientid, int32_t cod
 int32_t fake_subscribe(fake *, int32_t hook, const char *clientid, const char *filter, martlet_sub *out);
 /* With a subscription of the test's own, which is given its filter and may come back changed. */
 int32_t fake_subscribe_of(fake *, int32_t hook, const char *clientid, const char *filter, martlet_sub *sub);
+/* Two of them, longer than the plugin knows. */
+typedef struct { martlet_sub known; uint64_t more[3]; } fake_long_sub;
+int32_t fake_subscribe_long(fake *, int32_t hook, const char *first, const char *second, fake_long_sub *subs);
 /* Pulls at most `most` messages out of the oldest feed, adds them to fake->delivered and ends the feed where it is at
  * its end. How many came; -1: there is no feed. */
 int fake_pull(fake *, int most);

@@ -151,6 +151,17 @@ int32_t fake_subscribe(fake *f, int32_t hook, const char *clientid, const char *
   if (out != NULL) *out = sub;
   return verdict;
 }
+int32_t fake_subscribe_long(fake *f, int32_t hook, const char *first, const char *second, fake_long_sub *subs) {
+  lent l = lend();
+  subs[0].known.size = subs[1].known.size = sizeof *subs;
+  subs[0].known.topic = borrow(&l, first);
+  subs[1].known.topic = borrow(&l, second);
+  martlet_event ev = {.size = sizeof ev, .hook = hook, .client = 7, .session = 8, .clientid = borrow(&l, "c1"),
+                      .subs = &subs[0].known, .nsubs = 2};
+  int32_t verdict = run_hooks(f, &ev);
+  take_back(&l);
+  return verdict;
+}
 
 /* ---- auth, acl */
 

@@ -24,6 +24,7 @@ static void publish_verdicts(fake *f) {
   CHECK(fake_message(f, hook, "probe/1", "stop", NULL, 0) == MARTLET_STOP);
   CHECK(fake_message(f, hook, "probe/1", "replace", seen, sizeof seen) == MARTLET_NEXT && strcmp(seen,
       "replaced") == 0);
+  CHECK(fake_message(f, hook, "probe/1", "itself", seen, sizeof seen) == MARTLET_NEXT && strcmp(seen, "itself") == 0);
   CHECK(fake_live_messages == 0);
   CHECK(fake_message(f, hook, "probe/1", "keep", NULL, 0) == MARTLET_NEXT && fake_live_messages == 1);
   CHECK(fake_message(f, hook, "probe/1", "kept instead", NULL, 0) == MARTLET_NEXT && fake_live_messages == 1);
@@ -48,6 +49,10 @@ static void subscriptions(fake *f) {
   CHECK(fake_subscribe(f, hook, "c1", "lower/me", &sub) == MARTLET_NEXT && sub.qos == 0);
   CHECK(fake_subscribe(f, hook, "c1", "rename/me", &sub) == MARTLET_NEXT && sub.topic.len == 7);
   CHECK(memcmp(sub.topic.ptr, "renamed", 7) == 0);
+  /* Of a broker that knows more about a subscription than this kit. */
+  fake_long_sub subs[2] = {{.known = {.qos = 1}}, {.known = {.qos = 1}}};
+  CHECK(fake_subscribe_long(f, hook, "lower/me", "second", subs) == MARTLET_NEXT);
+  CHECK(subs[0].known.qos == 0 && subs[1].known.qos == 0x87);
 }
 
 static void feeds(fake *f) {

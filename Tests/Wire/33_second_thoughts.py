@@ -88,7 +88,7 @@ def test_a_packet_that_waits_is_counted_once(b):
 
 
 def test_what_was_forgotten_meanwhile_is_asked_again(b):
-    """All was forgotten between the question and its answer, which counts this once."""
+    """An answer to what was asked before `invalidate` is not remembered when the packet is looked at again."""
     said, c = loaded(b), b.client(5)
     before = said()["asked"]
     for _ in range(3):

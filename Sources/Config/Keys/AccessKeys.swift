@@ -38,7 +38,7 @@ extension CoreKeys {
             "A client whose auth or ACL answer takes longer is refused."),
         core(
             section, "hook.defer_timeout", .duration(10...600_000), default: "5s",
-            "A publish or subscribe that a plugin holds back longer goes on without its answer."),
+            "A publish or subscribe that a plugin holds back longer is dropped, or refused."),
     ]
 
     static let flapping: [ConfigKey] = [

@@ -60,6 +60,7 @@ final class Probe: Plugin {
                 let changed = "replaced".withBytes { host.messages.copy(message, payload: $0) }
                 guard let changed else { return .next }
                 return .replace(changed)
+            case UInt8(ascii: "i"): return .replace(message.keep())
             case UInt8(ascii: "k"):
                 if let kept { host.messages.release(kept) }
                 kept = message.keep().leak()
@@ -77,7 +78,11 @@ final class Probe: Plugin {
             }
         }
         try host.hooks.onClientSubscribe { event in
-            guard let first = event[0], event[1] == nil else { return .stop }
+            guard let first = event[0], event[2] == nil else { return .stop }
+            if let second = event[1] {
+                guard second.filter == "second" else { return .stop }
+                second.refuse()
+            }
             if first.filter == "refuse/me" { first.refuse() }
             if first.filter == "rename/me" { event.setFilter(0, Bytes("renamed")) }
             if first.filter == "lower/me" { first.lower(qos: 0) }

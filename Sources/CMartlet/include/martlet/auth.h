@@ -63,7 +63,8 @@ enum { MARTLET_ACL_PUBLISH = 1, MARTLET_ACL_SUBSCRIBE = 2 };
 
 /** [loop] Must not block. */
 typedef int32_t (*martlet_auth_fn)(void *MARTLET_OPT user, const martlet_auth_req *MARTLET_NN, martlet_auth_result *MARTLET_NN out);
-/** [loop] Must not block. An answer is cached per client and topic (mqtt.cache_acl) until invalidate(). */
+/** [loop] Must not block. An answer is cached per client and topic (mqtt.cache_acl) until invalidate(), but for
+ *  MARTLET_ERROR. */
 typedef int32_t (*martlet_acl_fn)(void *MARTLET_OPT user, const martlet_acl_req *MARTLET_NN);
 
 typedef struct martlet_auth_v1 {
@@ -81,7 +82,8 @@ typedef struct martlet_acl_v1 {
   uint32_t size;
   /** [main] */
   martlet_status (*MARTLET_NN add)(const martlet_host *MARTLET_NN, int32_t priority, martlet_acl_fn MARTLET_NN, void *MARTLET_OPT user, martlet_token *MARTLET_OPT out);
-  /** [loop] Inside martlet_acl_fn, then return MARTLET_PENDING. */
+  /** [loop] Inside martlet_acl_fn, then return MARTLET_PENDING. timeout_ms as in martlet.auth/1; without an answer in time
+   *  the verdict is MARTLET_DENY, for this packet alone. */
   martlet_deferred (*MARTLET_NN defer)(const martlet_acl_req *MARTLET_NN, uint32_t timeout_ms);
   /** [any] Once per defer(). verdict: MARTLET_ALLOW, MARTLET_DENY, MARTLET_IGNORE or MARTLET_ERROR. */
   martlet_status (*MARTLET_NN answer)(const martlet_host *MARTLET_NN, martlet_deferred, int32_t verdict);

@@ -81,7 +81,8 @@ typedef int32_t (*martlet_hook_fn)(void *MARTLET_OPT user, martlet_event *MARTLE
 
 typedef struct martlet_hooks_v1 {
   uint32_t size;
-  /** [main] topic_filter may be empty (every topic); it is honoured by the message hooks and session.subscribed. */
+  /** [main] topic_filter may be empty (every topic); it is honoured by the message hooks and session.subscribed.
+   *  message.publish: it is held against the message as the hooks before have left it. */
   martlet_status (*MARTLET_NN add)(const martlet_host *MARTLET_NN, int32_t hook, int32_t priority, martlet_hook_fn MARTLET_NN,
                                    martlet_bytes topic_filter, void *MARTLET_OPT user, martlet_token *MARTLET_OPT out);
   /** [main] When it returns, fn runs nowhere any more. */
@@ -93,7 +94,7 @@ typedef struct martlet_hooks_v1 {
    *  Without an answer after timeout_ms (0: the host's default, hook.defer_timeout) the verdict is MARTLET_STOP.
    *  What the hooks before this one have changed stays changed; those after it are called when the answer is there. */
   martlet_deferred (*MARTLET_NN defer)(martlet_event *MARTLET_NN, uint32_t timeout_ms);
-  /** [any] Once. replacement may be NULL; otherwise its reference goes to the host. */
+  /** [any] Once. replacement may be NULL; otherwise its reference goes to the host, also when this fails. */
   martlet_status (*MARTLET_NN resume)(const martlet_host *MARTLET_NN, martlet_deferred, int32_t verdict, martlet_msg *MARTLET_OPT replacement);
 } martlet_hooks_v1;
 
