@@ -116,13 +116,14 @@ struct AuthAnswer {
 
 extension Shard {
     /// The packet at the head of the input waits for what `entry` has announced.
+    /// - Parameter epoch: `aclEpochs` before `entry` was asked: an ACL answer may be there, and forgotten, by now.
     func openReplay<F>(
         _ c: ConnectionRef, _ question: Replay.Question, _ context: UnsafePointer<CallContext>,
-        _ entry: UnsafePointer<ChainEntry<F>>
+        _ entry: UnsafePointer<ChainEntry<F>>, askedAt epoch: UInt32? = nil
     ) {
         if c.pointee.replay == nil {
             c.pointee.replay = .allocate(capacity: 1)
-            c.pointee.replay!.initialize(to: Replay(aclEpoch: aclEpochs[handle(c)]))
+            c.pointee.replay!.initialize(to: Replay(aclEpoch: epoch ?? aclEpochs[handle(c)]))
         }
         let replay = c.pointee.replay!
         replay.pointee.deferral = context.pointee.deferral

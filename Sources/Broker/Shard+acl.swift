@@ -137,6 +137,7 @@ extension Shard {
         _ request: inout martlet_acl_req, _ context: UnsafeMutablePointer<CallContext>
     ) -> Int32? {
         var i = start
+        let epoch = aclEpochs[request.client]
         // Of modules whose answer came later nothing is known.
         var isForAnyTopic = start == 0
         defer { context.pointee.isForAnyTopic = isForAnyTopic }
@@ -147,7 +148,7 @@ extension Shard {
             let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &request) }
             if !context.pointee.isForAnyTopic { isForAnyTopic = false }
             if verdict == MARTLET_PENDING, context.pointee.deferral != 0 {
-                openReplay(context.pointee.connection!, question, context, entry)
+                openReplay(context.pointee.connection!, question, context, entry, askedAt: epoch)
                 return nil
             }
             if context.pointee.deferral != 0 {

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Decisions of which some come later, from another thread. ACL: a topic that begins with "slow/" gets its answer
- * there, which is forgotten at once if it begins with "slow/forget/"; what ends with "no" is denied. Hooks, two in turn:
+ * there, which is forgotten at once if it begins with "slow/forget/", and before the module has said that it comes later if it
+ * begins with "slow/forget/early/"; what ends with "no" is denied. Hooks, two in turn:
  * the first puts "new" in place of every message to "both" and "to/N" in place of the Nth filter of a SUBSCRIBE that
  * begins with "from/", with QoS 0, and refuses the filter "never"; the second lets everything pass, later. */
 #include "abi.h"
+#include <sched.h>
 
 typedef struct {
   const martlet_host *h;
   const martlet_acl_v1 *acl;
   const martlet_hooks_v1 *hooks;
   const martlet_message_v1 *messages;
-  long long asked, seen;
+  long long asked, seen, forgotten;
 } me;
 typedef struct { me *m; martlet_deferred id; int32_t verdict; bool is_acl, forget; } job;
 
 static void answer(void *u) {
   job *j = u;
   if (j->is_acl) j->m->acl->answer(j->m->h, j->id, j->verdict);
-  if (j->forget) j->m->acl->invalidate(j->m->h, 0);
+  if (j->forget) {
+    j->m->acl->invalidate(j->m->h, 0);
+    __atomic_fetch_add(&j->m->forgotten, 1, __ATOMIC_RELEASE);
+  }
   if (!j->is_acl) j->m->hooks->resume(j->m->h, j->id, j->verdict, NULL);
   free(j);
 }
@@ -38,7 +43,10 @@ static int32_t check(void *u, const martlet_acl_req *req) {
   bool no = req->topic.len >= 2 && memcmp(req->topic.ptr + req->topic.len - 2, "no", 2) == 0;
   int32_t verdict = no ? MARTLET_DENY : MARTLET_ALLOW;
   if (!begins(req->topic, "slow/")) return verdict;
+  long long forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_RELAXED);
   later(m, m->acl->defer(req, 0), verdict, true, begins(req->topic, "slow/forget/"));
+  if (begins(req->topic, "slow/forget/early/"))
+    while (__atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE) == forgotten) sched_yield();
   return MARTLET_PENDING;
 }
 
@@ -77,6 +85,7 @@ static martlet_status command(void *u, const martlet_bytes *argv, size_t argc, m
   (void)argv, (void)argc;
   out_number(out, "asked", m->asked);
   out_number(out, "seen", m->seen);
+  out_number(out, "forgotten", m->forgotten);
   return MARTLET_OK;
 }
 
