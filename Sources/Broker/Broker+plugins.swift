@@ -50,12 +50,18 @@ extension Broker {
         let context = UnsafeMutableRawPointer(mutating: ctx).assumingMemoryBound(to: CallContext.self)
         return context.pointee.shard.takeUnretainedValue().makeDeferral(context, timeoutMS: timeoutMS)
     }
-    /// [any] MARTLET_E_STALE when it was answered, timed out or abandoned before.
+    /// [any] MARTLET_E_STALE when it was answered, timed out or abandoned before. The reference is taken over even then.
     public func resumeHook(
         _ deferral: martlet_deferred, verdict: Int32, replacement: MessageRef?
     ) -> martlet_status {
-        guard verdict == MARTLET_NEXT || verdict == MARTLET_STOP else { return martlet_status(MARTLET_E_INVAL) }
-        guard let slot = deferrals.take(deferral, kind: .hook) else { return martlet_status(MARTLET_E_STALE) }
+        guard verdict == MARTLET_NEXT || verdict == MARTLET_STOP else {
+            replacement?.release()
+            return martlet_status(MARTLET_E_INVAL)
+        }
+        guard let slot = deferrals.take(deferral, kind: .hook) else {
+            replacement?.release()
+            return martlet_status(MARTLET_E_STALE)
+        }
         pass(deferral, slot, Replay.Answer(verdict: verdict, message: replacement))
         return martlet_status(MARTLET_OK)
     }

@@ -122,7 +122,7 @@ extension Shard {
             context.topics = topicsRef
             return withUnsafeMutablePointer(to: &context) { context in
                 event.ctx = UnsafeRawPointer(context)
-                let result = fold(entries, from: start, &event, context, topic: nil)
+                let result = fold(entries, from: start, &event, context, topic: nil) { $0.msg = nil }
                 if result == .wait { c.pointee.replay!.pointee.keep(subs) }
                 return result
             }
@@ -150,13 +150,18 @@ extension Shard {
         }
         var event = makeEvent(Int(MARTLET_HOOK_MESSAGE_PUBLISH), c, s, message: message)
         var context = makeContext(c, deferrable: c != nil)
+        // The first one stays until the end: its topic says whom the message concerns.
+        let first = message
+        var current = message
         let result = withUnsafeMutablePointer(to: &context) { context in
             event.ctx = UnsafeRawPointer(context)
-            return fold(entries, from: start, &event, context, topic: message.pointee.topic, skipping: skipping)
+            return fold(entries, from: start, &event, context, topic: first.pointee.topic, skipping: skipping) {
+                guard let new = $0.msg else { return $0.msg = OpaquePointer(current) }
+                if current != first { current.release() }
+                current = MessageRef(new)
+            }
         }
-        if let replaced = event.msg.map({ MessageRef($0) }), replaced != message {
-            swap(&message, &owned, replaced)
-        }
+        if current != message { swap(&message, &owned, current) }
         if result == .wait, owned, let c {
             message.retain()
             c.pointee.replay!.pointee.keep(message)
@@ -170,9 +175,11 @@ extension Shard {
         owned = true
     }
 
+    /// - Parameter replaced: called when an entry has put another message into the event, or none.
     private func fold(
         _ entries: UnsafeMutableBufferPointer<HookEntry>, from start: Int, _ event: inout martlet_event,
-        _ context: UnsafeMutablePointer<CallContext>, topic: Bytes?, skipping: UInt32 = .max
+        _ context: UnsafeMutablePointer<CallContext>, topic: Bytes?, skipping: UInt32 = .max,
+        replaced: (inout martlet_event) -> Void
     ) -> FoldResult {
         var i = start
         while i < entries.count {
@@ -183,7 +190,10 @@ extension Shard {
             }
             context.pointee.owner = entry.pointee.owner
             context.pointee.deferral = 0
-            switch measured(entry, { entry.pointee.function(entry.pointee.user, &event) }) {
+            let shown = event.msg
+            let verdict = measured(entry) { entry.pointee.function(entry.pointee.user, &event) }
+            if event.msg != shown { replaced(&event) }
+            switch verdict {
             case Int32(MARTLET_NEXT): break
             case Int32(MARTLET_STOP): return .stop
             case Int32(MARTLET_DEFER) where context.pointee.deferral != 0:
