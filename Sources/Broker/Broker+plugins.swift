@@ -172,7 +172,9 @@ extension Broker {
     public func setTopic(
         _ event: UnsafeMutablePointer<martlet_event>, _ index: Int, _ topic: martlet_bytes
     ) -> martlet_status {
-        guard let ctx = event.pointee.ctx, index < event.pointee.nsubs else { return martlet_status(MARTLET_E_INVAL) }
+        guard let ctx = event.pointee.ctx, index >= 0, index < event.pointee.nsubs else {
+            return martlet_status(MARTLET_E_INVAL)
+        }
         let context = UnsafeMutableRawPointer(mutating: ctx).assumingMemoryBound(to: CallContext.self)
         guard let topics = context.pointee.topics else { return martlet_status(MARTLET_E_STATE) }
         guard isValidFilter(topic.bytes), isValidUTF8(topic.bytes) else { return martlet_status(MARTLET_E_INVAL) }

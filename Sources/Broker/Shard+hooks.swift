@@ -12,7 +12,8 @@ extension Bytes {
 }
 
 extension martlet_bytes {
-    @inline(__always) var bytes: Bytes { Bytes(start: ptr, count: ptr == nil ? 0 : len) }
+    /// None where there is no pointer, and where the length is one that no memory has.
+    @inline(__always) var bytes: Bytes { Bytes(start: ptr, count: ptr == nil ? 0 : max(0, len)) }
 }
 
 extension Shard {
