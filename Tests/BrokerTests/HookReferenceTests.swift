@@ -9,6 +9,7 @@ import Topics
 /// The messages that `replacing` has put in place, each with one reference more, so that they can be looked at.
 nonisolated(unsafe) private var made: [MessageRef] = []
 nonisolated(unsafe) private var seen: [String] = []
+nonisolated(unsafe) private var ends = 0
 
 private func replacing(_ user: UnsafeMutableRawPointer?, _ event: UnsafeMutablePointer<martlet_event>) -> Int32 {
     guard let shown = event.pointee.msg.map({ MessageRef($0) }) else {
@@ -39,7 +40,7 @@ struct HookReferenceTests {
         broker = Broker(settings: settings)
         cost = .allocate(capacity: 1)
         cost.initialize(to: CallCost())
-        (made, seen) = ([], [])
+        (made, seen, ends) = ([], [], 0)
     }
 
     /// One more reference than the message's own.
@@ -97,5 +98,22 @@ struct HookReferenceTests {
                 == martlet_status(MARTLET_E_STALE))
         #expect(late.pointee.references == 1)
         late.release()
+    }
+
+    @Test("When a plugin's last feed ends, nothing is left of the doubt about it")
+    func doubt() {
+        let shard = broker.shards[0]
+        let s = shard.bareSession()
+        shard.addFeed(
+            s,
+            martlet_feed(
+                size: 0, qos: 0, retain: false, subscription_id: 0, next: { _, _ in nil }, end: { _ in ends += 1 },
+                user: nil),
+            owner: 3)
+        s.pointee.flags.insert(.feedDoubtful)
+        shard.endFeeds(of: 4)
+        #expect(ends == 0 && s.pointee.flags.contains(.feedDoubtful))
+        shard.endFeeds(of: 3)
+        #expect(ends == 1 && s.pointee.feeds == nil && !s.pointee.flags.contains(.feedDoubtful))
     }
 }

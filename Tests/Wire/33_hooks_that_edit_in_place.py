@@ -31,3 +31,15 @@ def test_no_filter_stands_before_the_first(b):
     said = loaded(b)
     b.client(5).subscribe("outside", 1, codes=[1])
     assert said()["outside"] < 0
+
+
+def test_a_feed_that_starts_another(b):
+    """While a feed is asked for a message nobody asks it again, and it does not end."""
+    said, c = loaded(b), b.client(5)
+    before = said()["ends"]
+    c.subscribe("fed", 1)
+    for payload in (b"1", b"2"):
+        assert c.expect("PUBLISH").payload == payload
+    c.quiet()
+    after = said()
+    assert after["ends"] - before == 2 and after["deepest"] == 1, after
