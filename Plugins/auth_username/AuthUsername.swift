@@ -46,7 +46,8 @@ final class AuthUsername: Plugin {
         guard let cache, let nobody else { throw Self.noRandomness }
         let refusesUnknown = try host.config.int("auth.username.unknown") == 1
         let check = PasswordCheck(users: users, cache: cache, stranger: refusesUnknown ? nobody : nil)
-        return { check.decide($0) }
+        // What a method asks for is not what is looked at here. [MQTT-4.12.0-1]
+        return { $0.method.isEmpty ? check.decide($0) : .ignore }
     }
 
     /// `auth.user.N.username` and `auth.user.N.password` belong together by N, in whatever order they stand.

@@ -50,11 +50,14 @@ extension Broker {
         let context = UnsafeMutableRawPointer(mutating: ctx).assumingMemoryBound(to: CallContext.self)
         return context.pointee.shard.takeUnretainedValue().makeDeferral(context, timeoutMS: timeoutMS)
     }
-    /// [any] MARTLET_E_STALE when it was answered, timed out or abandoned before. Takes over the reference all the same.
+    /// [any] MARTLET_E_STALE when it was answered, timed out or abandoned before. The reference is taken over even then.
     public func resumeHook(
         _ deferral: martlet_deferred, verdict: Int32, replacement: MessageRef?
     ) -> martlet_status {
-        guard verdict == MARTLET_NEXT || verdict == MARTLET_STOP else { return martlet_status(MARTLET_E_INVAL) }
+        guard verdict == MARTLET_NEXT || verdict == MARTLET_STOP else {
+            replacement?.release()
+            return martlet_status(MARTLET_E_INVAL)
+        }
         guard let slot = deferrals.take(deferral, kind: .hook) else {
             replacement?.release()
             return martlet_status(MARTLET_E_STALE)
@@ -169,7 +172,9 @@ extension Broker {
     public func setTopic(
         _ event: UnsafeMutablePointer<martlet_event>, _ index: Int, _ topic: martlet_bytes
     ) -> martlet_status {
-        guard let ctx = event.pointee.ctx, index < event.pointee.nsubs else { return martlet_status(MARTLET_E_INVAL) }
+        guard let ctx = event.pointee.ctx, index >= 0, index < event.pointee.nsubs else {
+            return martlet_status(MARTLET_E_INVAL)
+        }
         let context = UnsafeMutableRawPointer(mutating: ctx).assumingMemoryBound(to: CallContext.self)
         guard let topics = context.pointee.topics else { return martlet_status(MARTLET_E_STATE) }
         guard isValidFilter(topic.bytes), isValidUTF8(topic.bytes) else { return martlet_status(MARTLET_E_INVAL) }

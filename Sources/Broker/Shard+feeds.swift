@@ -32,6 +32,8 @@ extension Shard {
             s.pointee.feeds = feed
         }
         s.pointee.flags.insert(.feeding)
+        // Not from inside `next`: that would ask a feed which is about to answer, and might end it.
+        if isAskingFeed { return wantFeed(s) }
         // The first slice at once: a client that pings after subscribing gets a short answer before the PINGRESP.
         if let c = s.pointee.connection { runFeed(s, c) }
     }
@@ -59,7 +61,9 @@ extension Shard {
             guard c.pointee.transport.pointee.pending < Self.feedOutput else { return }
             guard mayTake(s, feed) else { return }
             var more = true
+            isAskingFeed = true
             let message = feed.pointee.source.next(feed.pointee.source.user, &more)
+            isAskingFeed = false
             left -= 1
             if feed.pointee.mayQueue > 0 { feed.pointee.mayQueue -= 1 }
             if let message {
@@ -142,6 +146,7 @@ extension Shard {
             }
             for i in kept.indices { kept[i].pointee.next = i + 1 < kept.count ? kept[i + 1] : nil }
             s.pointee.feeds = kept.first
+            if kept.isEmpty { s.pointee.flags.remove(.feedDoubtful) }
         }
     }
 }

@@ -12,7 +12,8 @@ extension Bytes {
 }
 
 extension martlet_bytes {
-    @inline(__always) var bytes: Bytes { Bytes(start: ptr, count: ptr == nil ? 0 : len) }
+    /// None where there is no pointer, and where the length is one that no memory has.
+    @inline(__always) var bytes: Bytes { Bytes(start: ptr, count: ptr == nil ? 0 : max(0, len)) }
 }
 
 extension Shard {
@@ -208,9 +209,9 @@ extension Shard {
     }
 
     /// A hook has put another message in place: that of the hook before it is not needed any more. `first` is the
-    /// caller's.
+    /// caller's; none: a hook of subscriptions, which is not asked about messages.
     private func settleMessage(_ event: inout martlet_event, _ before: OpaquePointer?, _ first: OpaquePointer?) {
-        if event.msg == nil {
+        if event.msg == nil || first == nil {
             event.msg = before
         } else if let before, before != first {
             MessageRef(before).release()

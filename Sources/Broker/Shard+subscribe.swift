@@ -109,6 +109,8 @@ extension Shard {
                 qos: r.code.rawValue)
         }
         var topics: [[UInt8]] = []
+        // What hooks have set points into it.
+        defer { withExtendedLifetime(topics) {} }
         let folded = subs.withUnsafeMutableBufferPointer {
             foldSubscriptions(Int(MARTLET_HOOK_CLIENT_SUBSCRIBE), c, $0, &topics)
         }
@@ -142,11 +144,12 @@ extension Shard {
         let given = ReasonCode(rawValue: sub.qos).allowed(in: .suback)
         let code = isStopped ? ReasonCode.implementationSpecificError : given
         if code.isFailure { return code }
+        // A hook may have edited it in place.
+        guard isValid(sub.topic.bytes, c) else { return .topicFilterInvalid }
         if limitReached(c, s, sub) {
             request.text = "The session has as many subscriptions as the server allows."
             return .quotaExceeded
         }
-        guard isValid(sub.topic.bytes, c) else { return .topicFilterInvalid }
         sub.is_new = withMounted(sub.topic.bytes, c) { addSubscription(s, $0, sub) }
         return code
     }
@@ -215,6 +218,8 @@ extension Shard {
             subs.append(makeSub(filter, group: group, SubOptions(rawValue: 0), 0, qos: 0))
         }
         var topics: [[UInt8]] = []
+        // What hooks have set points into it.
+        defer { withExtendedLifetime(topics) {} }
         _ = subs.withUnsafeMutableBufferPointer {
             foldSubscriptions(Int(MARTLET_HOOK_CLIENT_UNSUBSCRIBE), c, $0, &topics)
         }
@@ -228,8 +233,10 @@ extension Shard {
     }
 
     private func leave(_ c: ConnectionRef, _ s: SessionRef, _ asked: martlet_sub) -> ReasonCode {
+        // A hook may have edited it in place.
+        guard isValidFilter(asked.topic.bytes) else { return .topicFilterInvalid }
         // [MQTT-3.10.4-1] [MQTT-3.11.3-2]
-        withMounted(asked.topic.bytes, c) { topic in
+        return withMounted(asked.topic.bytes, c) { topic in
             guard let index = findSubscription(s, topic, group: asked.share_group.bytes) else {
                 return .noSubscriptionExisted
             }

@@ -122,9 +122,8 @@ extension Shard {
     }
 
     func withFilter<R>(of node: UInt32, _ body: (Bytes) -> R) -> R {
-        let room = scratch(65536)
-        let count = table.copyFilter(node, to: room, shard: number)
-        return body(Bytes(start: room, count: count))
+        let count = table.copyFilter(node, to: filterRoom, shard: number)
+        return body(Bytes(start: filterRoom, count: count))
     }
 
     private func growSubscriptions(_ s: SessionRef) {

@@ -40,6 +40,8 @@ final class Shard: EventLoop, @unchecked Sendable {
     /// Room for one encoded PUBLISH without its payload, or a topic being rewritten.
     var scratch: UnsafeMutableRawPointer
     var scratchRoom = 4096
+    /// Backs the filter that `withFilter` lends: the message of a hook that leads there may lie in `scratch`.
+    private(set) lazy var filterRoom = UnsafeMutableRawPointer.allocate(byteCount: 65536, alignment: 16)
     private var templates: InlineArray<2, UnsafeMutableRawBufferPointer> = InlineArray(
         repeating: UnsafeMutableRawBufferPointer(start: nil, count: 0))
     var aclCache: ACLCache
@@ -52,6 +54,8 @@ final class Shard: EventLoop, @unchecked Sendable {
     var persistentCount = 0
     /// Sessions with a feed that may go on.
     var feeding: [(slot: UInt32, generation: UInt32)] = []
+    /// A plugin's feed is being asked for its next message.
+    var isAskingFeed = false
     /// Sessions that hold publishers back, and the publishers they hold.
     var congested: [(session: UInt64, publisher: UInt64)] = []
     var blockedOutputs: [BlockedOutput] = []

@@ -90,6 +90,10 @@ extension PluginHost {
         let status = instance.image.entry.pointee.create(instance.abi, instance.plugin)
         guard status == statusOK else { throw refusal(instance, "create", status) }
         if let missing = cph_plugin_missing(instance.plugin) {
+            // What it has made is there all the same.
+            if isPresent(instance.plugin.pointee.destroy) {
+                instance.plugin.pointee.destroy(instance.plugin.pointee.state)
+            }
             throw PluginError(
                 .badPlugin, instance.name, "\(instance.image.path) made a plugin without a \(String(cString: missing))."
             )

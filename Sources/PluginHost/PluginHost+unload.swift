@@ -87,7 +87,7 @@ extension PluginHost {
         if settle(instance) { _ = destroy(instance) } else { _ = abandon(instance) }
     }
 
-    /// A create that failed: there is no object to destroy.
+    /// A create that failed: there is no object to destroy, or not any more.
     func discard(_ instance: PluginInstance) {
         instance.phase = .ending
         cancelRequests(of: instance)

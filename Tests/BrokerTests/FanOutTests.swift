@@ -34,6 +34,20 @@ struct FanOutTests {
         for message in kept { message.release() }
     }
 
+    @Test("Properties of a message on its way stay where they are while a hook's feed is held against the filters")
+    func scratch() {
+        let broker = Broker(settings: BrokerSettings())
+        defer { withExtendedLifetime(broker) {} }
+        let shard = broker.shards[0]
+        let s = shard.bareSession()
+        withBytes("a/b") { _ = shard.addSubscription(s, $0, martlet_sub()) }
+        let properties = shard.scratch(4)
+        properties.storeBytes(of: 7, as: UInt32.self)
+        shard.withFilter(of: s.pointee.subs![0].node) { #expect(text($0) == "a/b") }
+        #expect(shard.scratch(4) == properties)
+        #expect(properties.load(as: UInt32.self) == 7)
+    }
+
     @Test("A large message on its way to another loop counts with all its bytes, so that publishers are held back")
     func largeInInbox() {
         var settings = BrokerSettings()

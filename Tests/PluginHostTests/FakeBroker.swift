@@ -154,7 +154,8 @@ final class FakeBroker: BrokerPort, @unchecked Sendable {
     }
 
     func resumeHook(_ deferral: martlet_deferred, verdict: Int32, replacement: MessageRef?) -> martlet_status {
-        close(deferral)
+        replacement?.release()
+        return close(deferral)
     }
     func answerAuth(_ deferral: martlet_deferred, _ result: UnsafePointer<martlet_auth_result>) -> martlet_status {
         close(deferral)

@@ -38,6 +38,14 @@ extension PluginHostTests {
             #expect(refused.hasPrefix(sentence), "\(refused)")
         }
 
+        @Test func whatCreateHasMadeIsDestroyed() {
+            let rig = Rig()
+            defer { rig.close() }
+            rig.add("base", as: "base", "NO_START")
+            #expect(refusal(rig, "base") == "DIR/base.so made a plugin without a start function.")
+            #expect(rig.logLines.contains { $0.hasSuffix("destroy 1.0.0") }, "\(rig.logLines)")
+        }
+
         @Test func aMissingNeedIsNamed() {
             let rig = Rig()
             defer { rig.close() }

@@ -46,6 +46,13 @@ def test_wrong_or_no_password(b, v):
         c.expect_eof()
 
 
+def test_a_method_is_not_answered_with_a_password(b):
+    """5.0: [MQTT-4.12.0-1]: no module knows the method, whatever the password."""
+    c = b.raw(5)
+    c.hello(b.id(), props={"authentication_method": "SCRAM-SHA-1"}, **ADA)
+    c.expect_refused(0x8C)
+
+
 @versions(3, 4, 5)
 def test_password_of_any_bytes(b, v):
     """A password is binary: it is compared, not decoded."""

@@ -27,7 +27,8 @@ nonisolated(unsafe) let hooksTable = permanent(
         remove: { host, token in removeFromChain(host, "hooks.remove", token) },
         set_topic: { event, index, topic in
             guard let broker = currentBroker, isLoopThread else { return statusThread }
-            guard index < event.pointee.nsubs, let bytes = topic.buffer, isValidFilter(bytes) else {
+            // As a size_t `(size_t)-1` is large, here it is negative.
+            guard index >= 0, index < event.pointee.nsubs, let bytes = topic.buffer, isValidFilter(bytes) else {
                 return statusInvalid
             }
             return broker.setTopic(event, index, topic)
