@@ -14,9 +14,11 @@ struct ACLEpochs: Sendable {
         cells.initialize(repeating: 1, count: Self.count)
     }
 
+    /// Before the modules are asked: whoever forgets has changed what they go by before that, so a later count never goes
+    /// with an earlier answer.
     /// - Parameter connection: its handle; slots of clients that came one after the other are neighbours.
     @inline(__always)
-    subscript(connection: UInt64) -> UInt32 { cr_load_relaxed_u32(cell(connection)) }
+    subscript(connection: UInt64) -> UInt32 { cr_load_u32(cell(connection)) }
 
     func forget(_ connection: UInt64) { _ = cr_add_u32(cell(connection), 1) }
 

@@ -132,18 +132,18 @@ public struct BrokerEvents: Sendable {
     public var alarm: @Sendable (_ id: String, _ raised: Bool, _ title: String, _ summary: String) -> Void = {
         _, _, _, _ in
     }
-    /// A plugin answered something its hook does not know: owner index and hook number.
-    /// Owner, hook, and whether the module says that it could not decide.
+    /// A plugin answered something its hook does not know, or that it could not decide: owner index, hook number, and
+    /// whether it was the latter.
     public var badVerdict: @Sendable (UInt32, Int, Bool) -> Void = { _, _, _ in }
 
     public init() {}
 }
 
 extension Broker {
-    /// - Parameter hook: -1: of the ACL, -2: of authentication, where MARTLET_ERROR is none that does not exist.
-    func reportVerdict(owner: UInt32, hook: Int, _ verdict: Int32 = -1) {
-        events.badVerdict(owner, hook, verdict == MARTLET_ERROR)
-    }
+    /// - Parameters:
+    ///   - hook: -1: of the ACL, -2: of authentication.
+    ///   - isError: it was MARTLET_ERROR, which those know.
+    func reportVerdict(owner: UInt32, hook: Int, isError: Bool = false) { events.badVerdict(owner, hook, isError) }
 
     func queueAlarm(_ clientID: String, raised: Bool, length: Int, watermark: Int) {
         events.alarm(

@@ -209,6 +209,6 @@ extension Shard {
             kind == .acl
             ? chains.pointee.acl.contains { giver.isOf($0) } : chains.pointee.auth.contains { giver.isOf($0) }
         if isPresent, let cost = giver.cost { (cost + number).pointee.errors &+= 1 }
-        broker.reportVerdict(owner: giver.owner, hook: kind == .acl ? -1 : -2, Int32(MARTLET_ERROR))
+        broker.reportVerdict(owner: giver.owner, hook: kind == .acl ? -1 : -2, isError: true)
     }
 }

@@ -170,7 +170,7 @@ extension Shard {
             if verdict != MARTLET_IGNORE {
                 isForAnyTopic = false
                 (entry.pointee.cost + number).pointee.errors &+= 1
-                broker.reportVerdict(owner: entry.pointee.owner, hook: -1, verdict)
+                broker.reportVerdict(owner: entry.pointee.owner, hook: -1, isError: verdict == MARTLET_ERROR)
                 return Int32(MARTLET_ERROR)
             }
             i += 1

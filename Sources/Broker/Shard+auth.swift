@@ -123,7 +123,7 @@ extension Shard {
                 answer = AuthAnswer(result)
                 guard verdict == MARTLET_ALLOW || verdict == MARTLET_DENY || verdict == MARTLET_CONTINUE else {
                     (entry.pointee.cost + number).pointee.errors &+= 1
-                    broker.reportVerdict(owner: entry.pointee.owner, hook: -2, verdict)
+                    broker.reportVerdict(owner: entry.pointee.owner, hook: -2, isError: verdict == MARTLET_ERROR)
                     return Int32(MARTLET_DENY)
                 }
                 return verdict

@@ -28,6 +28,13 @@ def loaded(b):
             b.load(name)
 
 
+def watching(b, v):
+    """A client that sees all that gets through."""
+    watch = b.client(5, f"watch-{v}")
+    watch.subscribe([("m/#", 0), ("x/#", 0)])
+    return watch
+
+
 class Name:
     """A topic, filter or client id, and what becomes of it."""
 
@@ -117,8 +124,7 @@ def test_what_is_published(b, v):
     """Order, acknowledgements, replacements: as if everybody had answered at once."""
     loaded(b)
     r = random.Random(SEED * 1000 + v)
-    watch = b.client(5, f"watch-{v}")
-    watch.subscribe([("m/#", 0), ("x/#", 0)])
+    watch = watching(b, v)
     c = b.client(v, f"source-{v}")
     for _ in range(ROUNDS):
         answers, seen = messages(r, c, v, r.randrange(1, 9))
@@ -155,8 +161,7 @@ def test_who_comes_in_and_with_which_will(b, v):
     """Auth and the permission for the will's topic, each decided in its own way."""
     loaded(b)
     r = random.Random(SEED * 1000 + v)
-    watch = b.client(5, f"watch-{v}")
-    watch.subscribe([("m/#", 0), ("x/#", 0)])
+    watch = watching(b, v)
     before = b.metric("auth/allowed"), b.metric("auth/denied")
     allowed = 0
     for _ in range(ROUNDS):
