@@ -139,7 +139,8 @@ extension EventLoop {
 
     /// Edge-triggered as before; what is there already is reported anew, so no edge is lost.
     private func report(_ t: TransportRef, away: Bool) {
-        t.pointee.events = 0
+        // Who was there once goes there again with its next event.
+        t.pointee.events = away ? 0 : Self.eventsBeforeMove - 1
         guard t.pointee.flags.contains(.open), !t.pointee.flags.contains(.owned), let group else { return }
         let first = group._withUnsafeGuaranteedRef { $0.epoll }
         let (from, to) = away ? (epoll, first) : (first, epoll)

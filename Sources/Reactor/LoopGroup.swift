@@ -87,6 +87,7 @@ public final class LoopGroup: @unchecked Sendable {
                 load.busy &+= $0.processorTime
                 load.wakes &+= cr_load_relaxed_u64($0.wakes)
                 load.events &+= cr_load_relaxed_u64($0.wakes + 1)
+                load.packets &+= $0.packetsReceived
             }
         }
         publish(rule.gathers(load, at: now))
