@@ -65,9 +65,9 @@ struct GatherRule {
 
     /// They work side by side from now on, for whatever reason.
     mutating func spread(at now: UInt64) {
-        if isGathered {
+        if isGathered { spreads += 1 }
+        if isGathered, !trial.isForOne {
             let wasShort = gatheredAt.map { now < $0 + 10 * patience } ?? false
-            spreads += 1
             patience = wasShort ? min(patience * 2, Self.mostPatience) : Self.leastPatience
         }
         trial.interrupt(at: now)
@@ -97,7 +97,7 @@ struct GatherRule {
             trial = GatherTrial()
         } else {
             quietSince = nil
-            if trial.together(load, at: now) { (isGathered, gatheredAt) = (true, now) }
+            isGathered = trial.together(load, at: now)
         }
     }
 

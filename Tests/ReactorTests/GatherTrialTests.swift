@@ -79,6 +79,7 @@ struct GatherTrialTests {
         var machine = Machine()
         (machine.alone, machine.together) = (price, 70_000)
         machine.run(10_000)
+        #expect(machine.rule.patience == GatherRule.leastPatience, "a try is no load that goes to and fro")
         machine.gathered = 0
         machine.run(100_000)
         #expect(machine.gathered <= 6 * (GatherTrial.length + GatherTrial.settling + 100))
