@@ -3,6 +3,7 @@ import CReactor
 import Glibc
 import Reactor
 import Schedules
+import Synchronization
 import Testing
 
 @testable import Broker
@@ -88,7 +89,7 @@ private final class Race: @unchecked Sendable {
     private let ready: UnsafeMutablePointer<UInt32>
     private let ids: UnsafeMutablePointer<UInt64>
     /// A slot that was given out twice would leave somebody waiting: then the test fails, but ends.
-    private let deadline = cr_clock_ms() + 60_000
+    private let isStuck = Atomic<Bool>(false)
 
     init(deferrals: Deferrals, rounds: Int, racers: Int) {
         self.deferrals = deferrals
@@ -112,7 +113,11 @@ private final class Race: @unchecked Sendable {
     }
 
     private func wait(while condition: () -> Bool) {
-        while condition(), cr_clock_ms() < deadline { sched_yield() }
+        let deadline = cr_clock_ms() + 60_000
+        while condition(), !isStuck.load(ordering: .relaxed) {
+            if cr_clock_ms() >= deadline { isStuck.store(true, ordering: .relaxed) }
+            sched_yield()
+        }
     }
 
     func take(as racer: Int) {

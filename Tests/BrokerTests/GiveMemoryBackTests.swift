@@ -18,7 +18,8 @@ struct GiveMemoryBackTests {
         var ends: [[Int32]] = []
         for _ in 0..<2 {
             var pair: [Int32] = [0, 0]
-            try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &pair) == 0)
+            let kind = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+            try #require(socketpair(AF_UNIX, Int32(kind), 0, &pair) == 0)
             ends.append(pair)
         }
         defer { for pair in ends { close(pair[1]) } }
@@ -40,7 +41,7 @@ struct GiveMemoryBackTests {
         }
         go.signal()
         var waiting = pollfd(fd: ends[1][1], events: Int16(POLLIN), revents: 0)
-        #expect(poll(&waiting, 1, 10_000) == 1)
+        #expect(poll(&waiting, 1, 60_000) == 1)
         shard.post { cr_store_u64(rounds, 1) }
         let deadline = cr_clock_ms() + 60_000
         while cr_load_u64(rounds) == 0, cr_clock_ms() < deadline { usleep(1000) }

@@ -23,7 +23,8 @@ struct MoveTests {
 
     private func ends() throws -> (ours: Int32, theirs: Int32) {
         var pair: [Int32] = [0, 0]
-        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &pair) == 0)
+        let kind = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+        try #require(socketpair(AF_UNIX, Int32(kind), 0, &pair) == 0)
         return (pair[0], pair[1])
     }
 
@@ -45,10 +46,12 @@ struct MoveTests {
         accept(broker, 1, first.ours, listener)
         _ = Self.connect.withUnsafeBytes { write(first.theirs, $0.baseAddress!, $0.count) }
         var waiting = pollfd(fd: first.theirs, events: Int16(POLLIN), revents: 0)
-        try #require(poll(&waiting, 1, 10_000) == 1)
+        try #require(poll(&waiting, 1, 60_000) == 1)
         for _ in 0..<5 {
             let second = try ends()
             _ = Self.connect.withUnsafeBytes { write(second.theirs, $0.baseAddress!, $0.count) }
+            // A program that another test starts just now may hold a copy of it.
+            shutdown(second.theirs, Int32(SHUT_RDWR))
             close(second.theirs)
             accept(broker, 0, second.ours, listener, LayerStack([AnsweringLayer()]))
             let deadline = cr_clock_ms() + 60_000

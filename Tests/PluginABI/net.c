@@ -247,14 +247,15 @@ static martlet_status command(void *u, const martlet_bytes *a, size_t argc, mart
   char where[256] = {0};
   if (argc > 2) memcpy(where, a[2].ptr, a[2].len < 255 ? a[2].len : 255);
   if (argc >= 3 && is(a[1], "connect")) {
-    martlet_net_options options = {.size = sizeof options, .connect_timeout_ms = 300};
+    bool soon = argc > 3 && is(a[3], "soon"); /* gives up soon */
+    martlet_net_options options = {.size = sizeof options, .connect_timeout_ms = soon ? 300 : 60000};
 #ifdef PROFILE
     options.tls_profile = text(PROFILE);
     options.connect_timeout_ms = 5000;
 #endif
     STORE(m->out_why, 99);
     martlet_conn c;
-    martlet_status s = m->net->connect(m->h, argc > 3 ? "peer" : "", text(where), &options, &out_calls, m, &c);
+    martlet_status s = m->net->connect(m->h, argc > 3 && !soon ? "peer" : "", text(where), &options, &out_calls, m, &c);
     if (!s) STORE(m->out, c);
     return s;
   }

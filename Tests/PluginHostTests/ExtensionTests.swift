@@ -138,7 +138,8 @@ extension PluginHostTests {
             #expect(
                 rig.eventually {
                     let v = rig.values("exec")
-                    return v["main"] == -1 && v["polled"] == 1 && v["ticks_main"]! > 2 && v["ticks_loop"]! > 2
+                    return v["main"] == -1 && v["loop"] != -99 && v["polled"] == 1 && v["poll_where"] != -99
+                        && v["once"] == 1 && v["ticks_main"]! > 2 && v["ticks_loop"]! > 2
                 })
             let values = rig.values("exec")
             #expect(values["loop"] == 1)

@@ -7,7 +7,7 @@ import Testing
 
 /// A socket that is connected to and says nothing.
 private final class SilentServer: @unchecked Sendable {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     private(set) var port: UInt16 = 0
     private var accepted: [Int32] = []
 
@@ -98,19 +98,28 @@ extension PluginHostTests {
 
         /// What the old image asked decides about clients, so its answers are waited for; not for ever.
         @Test func aReloadLetsOpenRequestsBeAnswered() {
-            let rig = Rig { $0.requestGraceMS = 500 }
-            defer { rig.close() }
-            rig.add("httpc")
-            _ = rig.load("httpc")
-            let server = SilentServer()
-            #expect(rig.ctl("httpc send 3 GET \(server.url)") == "")
-            let old = rig.main { rig.host.running[0] }
-            startDetachedThread("server") { server.answer(3, skip: 1) }
-            #expect(rig.reload("httpc") == nil)
-            #expect(old.http.openCalls == 0)
-            let stats = rig.main { rig.host.metrics() }
-            #expect(stats.first { $0.name == "httpc/cancelled" }?.value == 1)
-            #expect(stats.first { $0.name == "httpc/responses" }?.value == 2)
+            for (graceMS, answeredBefore) in [(60_000, false), (50, true)] {
+                let rig = Rig { $0.requestGraceMS = graceMS }
+                defer { rig.close() }
+                rig.add("httpc")
+                _ = rig.load("httpc")
+                func count(_ name: String) -> Int64? {
+                    rig.main { rig.host.metrics() }.first { $0.name == "httpc/" + name }?.value
+                }
+                let server = SilentServer()
+                #expect(rig.ctl("httpc send 3 GET \(server.url)") == "")
+                let old = rig.main { rig.host.running[0] }
+                if answeredBefore {
+                    server.answer(3, skip: 1)
+                    #expect(rig.eventually { count("responses") == 2 })
+                } else {
+                    startDetachedThread("server") { server.answer(3) }
+                }
+                #expect(rig.reload("httpc") == nil)
+                #expect(old.http.openCalls == 0)
+                #expect(count("cancelled") == (answeredBefore ? 1 : 0))
+                #expect(count("responses") == (answeredBefore ? 2 : 3))
+            }
         }
 
         @Test func aLoadThatFailsTakesItsRequestsWithIt() {

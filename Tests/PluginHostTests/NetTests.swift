@@ -191,17 +191,19 @@ extension PluginHostTests {
             let rig = Rig()
             defer { rig.close() }
             _ = rig.loadNet()
-            let refused = Door().port
-            #expect(rig.ctl("net connect 127.0.0.1:\(refused)") == "")
+            let refusing = Door(listens: false)
+            #expect(rig.ctl("net connect 127.0.0.1:\(refusing.port)") == "")
             #expect(rig.becomes("out_why", Int(statusIO)))
-            #expect(rig.ctl("net connect no-such-host.invalid:1") == "")
+            // A name that cannot be: no name server is asked, whose answer may take longer than the timeout.
+            #expect(rig.ctl("net connect no-such-host..invalid:1") == "")
             #expect(rig.becomes("out_why", Int(statusNotFound)))
             // A backlog that is full answers nobody.
             let full = Door()
             listen(full.descriptor, 0)
             let waiting = (0..<4).map { _ in halfOpen(full.port) }
             defer { for fd in waiting { close(fd) } }
-            #expect(rig.ctl("net connect 127.0.0.1:\(full.port)") == "")
+            #expect(becomesWritable(waiting[0]), "it has the only place")
+            #expect(rig.ctl("net connect 127.0.0.1:\(full.port) soon") == "")
             #expect(rig.becomes("out_why", Int(statusTimeout)))
             #expect(rig.main { rig.host.instance(named: "net")!.net.dialCount } == 0)
         }
@@ -210,7 +212,7 @@ extension PluginHostTests {
 
 /// A connection that is asked for and not waited for.
 private func halfOpen(_ port: UInt16) -> Int32 {
-    let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+    let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
@@ -221,6 +223,11 @@ private func halfOpen(_ port: UInt16) -> Int32 {
         }
     }
     return fd
+}
+
+private func becomesWritable(_ fd: Int32) -> Bool {
+    var waiting = pollfd(fd: fd, events: Int16(POLLOUT), revents: 0)
+    return poll(&waiting, 1, 60_000) == 1
 }
 
 extension TCPClient {

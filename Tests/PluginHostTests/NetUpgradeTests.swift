@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Ports
 import Reactor
 import Synchronization
 import Testing
@@ -39,9 +40,7 @@ extension PluginHostTests {
             let old = rig.loadNet().tcp
             let client = TCPClient(port: old)
             #expect(client.ask("x") == "x")
-            let door = Door()
-            let fresh = door.port
-            close(door.descriptor)
+            let fresh = freePort()
             rig.add("net", as: "net", "TCP=\"127.0.0.1:\(fresh)\"")
             #expect(rig.reload("net") == nil)
             #expect(client.ask("lines") == "1.0.0 2")

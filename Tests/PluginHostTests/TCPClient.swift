@@ -7,7 +7,7 @@ final class TCPClient {
     private var buffer: [UInt8] = []
 
     init(port: UInt16, receiveBuffer: Int32 = 0) {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -68,7 +68,7 @@ final class UDPClient {
     private let descriptor: Int32
 
     init(port: UInt16) {
-        descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         _ = loopback(port) { Glibc.connect(descriptor, $0, $1) }
@@ -84,15 +84,15 @@ final class UDPClient {
     }
 }
 
-/// A listening socket whose owner decides whether and when it accepts.
+/// A listening socket whose owner decides whether and when it accepts; or one that only keeps a port from everybody.
 final class Door {
     let descriptor: Int32
     private(set) var port: UInt16 = 0
 
-    init() {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    init(listens: Bool = true) {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         _ = loopback(0) { bind(descriptor, $0, $1) }
-        listen(descriptor, 8)
+        if listens { listen(descriptor, 8) }
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         withUnsafeMutablePointer(to: &address) { pointer in

@@ -94,9 +94,15 @@ final class Peer {
 
     init(fd: Int32) { self.fd = fd }
 
-    deinit { close() }
+    deinit { closeDescriptor() }
 
+    /// The end of the stream at once: a program that another test starts just now may hold a copy of the descriptor.
     func close() {
+        if isOpen { shutdown(fd, Int32(SHUT_RDWR)) }
+        closeDescriptor()
+    }
+
+    private func closeDescriptor() {
         if isOpen { Glibc.close(fd) }
         isOpen = false
     }
@@ -144,7 +150,8 @@ final class Peer {
 func makeEnds() -> (ours: Int32, theirs: Int32) {
     var fds: (Int32, Int32) = (0, 0)
     withUnsafeMutableBytes(of: &fds) {
-        _ = socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, $0.baseAddress!.assumingMemoryBound(to: Int32.self))
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        _ = socketpair(AF_UNIX, kind, 0, $0.baseAddress!.assumingMemoryBound(to: Int32.self))
     }
     _ = fcntl(fds.0, F_SETFL, O_NONBLOCK)
     return fds
