@@ -51,6 +51,16 @@ need_packages() {
     die "apt-get could not install ${missing[*]}; its own messages are above."
 }
 
+# need_swift_packages BUILD_DIR: their sources, from the network unless they are there. A download that breaks off is no
+# reason to give up: tried three times; what the build needs and lacks then, it says itself.
+need_swift_packages() {
+  local try
+  for try in 1 2 3; do
+    swift package resolve --scratch-path "$1" >&2 && return 0
+    echo "note: try $try to get the Swift packages failed" >&2
+  done
+}
+
 # What the broker and its plugins are built from, and what the built tree needs to run. Of libcurl the broker takes the
 # headers only: it opens the library when a plugin makes HTTP requests, so that to run one libcurl4 is recommended.
 # shellcheck disable=SC2034  # used by who sources this
