@@ -223,7 +223,7 @@ def test_associations_stay_through_upgrades(b):
 
 
 def test_silence_ends_an_association(b):
-    b.configure_plugin("echo", {**ECHO, "echo.idle_timeout": "300ms"})
+    b.configure_plugin("echo", {**ECHO, "echo.idle_timeout": "2s"})
     assert b.ctl("plugins", "reload", "echo").returncode == 0
     with Client(*CERTIFICATE) as s:
         s.same(b"x")
@@ -299,7 +299,7 @@ def test_certificates_are_loaded_anew(b):
 
 def test_a_handshake_has_its_time(b):
     """options.connect_timeout_ms: who answers our cookie and hears nothing more of us is gone in time."""
-    port = dtls_net(b, "gateway", "CONNECT_TIMEOUT=700")
+    port = dtls_net(b, "gateway", "CONNECT_TIMEOUT=3000")
     before = b.ended("net:udp", "tls_handshake_timeout")
     proxy = Proxy(lambda number, from_client: not from_client and number > 1, port)
     begun = time.monotonic()
@@ -308,7 +308,7 @@ def test_a_handshake_has_its_time(b):
         try:
             until(b, lambda: b.current("net:udp") == 1)
             until(b, lambda: b.ended("net:udp", "tls_handshake_timeout") == before + 1)
-            assert time.monotonic() - begun >= 0.7
+            assert time.monotonic() - begun >= 3
         finally:
             client.process.kill()
             with client:
