@@ -54,6 +54,7 @@ def test_clients_that_are_in_are_sent_away_on_demand(b):
     result = b.ctl("clients", "redirect", "all")
     assert result.stdout == "2 clients sent away.\n", result.stdout
     other.expect("DISCONNECT", code=0x9C, has={"server_reference": ELSEWHERE})
+    other.expect_eof()
     four.expect_eof()
     last = b.client(5, "last")
     assert b.ctl("clients", "redirect", "all").stdout == "1 client sent away.\n"

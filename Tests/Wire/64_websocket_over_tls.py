@@ -24,7 +24,7 @@ CONFIG = {
     **listener("web", WEB),
     **listener("named", NAMED, verify="verify_peer", fail_if_no_peer_cert="on", cacertfile=CA["cacert.pem"],
                peer_cert_as_username="cn", proxy_address_header="X-Forwarded-For"),
-    **listener("hasty", HASTY, handshake_timeout="1s"),
+    **listener("hasty", HASTY, handshake_timeout="3s"),
     **listener("path", PATH, mqtt_path="/secret"),
     "mqtt.max_packet_size": "4MB",
 }
@@ -89,8 +89,8 @@ def test_without_tls(b):
             pass
     except ConnectionError:
         pass
-    counts = b.listener("wss:web")["shutdown_count"]
-    assert any(reason.startswith("tls_") for reason in counts), counts
+    wait_until(lambda: any(reason.startswith("tls_") for reason in b.listener("wss:web")["shutdown_count"]),
+               "its end to be counted")
 
 
 def test_application_protocol(b):

@@ -44,6 +44,8 @@ CONFIG = {
     **listener("few", FEW, max_handshakes="4", handshake_timeout="30s"),
     **listener("files", FILES, certfile=str(LIVE / "cert.pem"), keyfile=str(LIVE / "key.pem")),
     "mqtt.max_packet_size": "4MB",
+    # A flood of new keys before CONNECT takes its time on a slow machine.
+    "mqtt.idle_timeout": "2m",
 }
 FIRST, SECOND = (CA.issue(name, f"/CN={name}", hosts="DNS:localhost") for name in ("first", "second"))
 install(FIRST)
@@ -183,13 +185,13 @@ def test_handshakes_that_break_off(b):
     wait_until(lambda: b.current("ssl:plain") == 1, "their ends")
 
 
-@limit(60)
+@limit(240)
 def test_new_keys_without_end(b):
     """RFC 8446 section 4.6.3: each request is answered, so who reads none of the answers is sent away."""
     program = compile_program("tls_abuse", CA["tls_abuse"])
     for words in ([], [b.id("greedy")]):
         before, memory = b.ended("ssl:small", "tls_flood"), b.memory()
-        done = subprocess.run([program, str(SMALL), "400000", *words], capture_output=True, text=True, timeout=50)
+        done = subprocess.run([program, str(SMALL), "400000", *words], capture_output=True, text=True, timeout=100)
         assert done.returncode == 0 and int(done.stdout) < 400_000, done
         b.wait_counted("ssl:small", "tls_flood", before + 1)
         assert b.memory() - memory < 6_000_000
@@ -274,9 +276,9 @@ def test_new_certificates_under_a_thousand_clients(b):
     """None drops, and whoever comes afterwards gets the new one; what cannot be used is refused."""
     install(FIRST)
     assert b.ctl("listeners", "reload-certs", "ssl:files").returncode == 0
-    clients = [b.raw(4, f"kept{i}", port=FILES, tls=CONTEXT) for i in range(1000)]
-    for i, c in enumerate(clients):
-        c.connect(b.id(f"kept{i}"), keepalive=0)
+    # Each says CONNECT at once: a thousand handshakes may take longer than mqtt.idle_timeout.
+    clients = [b.raw(4, f"kept{i}", port=FILES, tls=CONTEXT).connect(b.id(f"kept{i}"), keepalive=0)
+               for i in range(1000)]
     assert b.listener("ssl:files")["current_clients"] == "1000"
     assert served(FILES) == "first"
     install(SECOND)
@@ -324,7 +326,9 @@ def test_a_restart_needs_certificates_first(b):
 
 def test_the_end_of_a_certificate_is_shown(b):
     """listeners tells the day."""
-    from datetime import datetime, timedelta, timezone
-    wanted = (datetime.now(timezone.utc) + timedelta(days=825)).date().isoformat()
+    # Not counted from today: it was issued before, perhaps on the day before.
+    end = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", CA["cert.pem"]], capture_output=True,
+                         text=True, check=True).stdout.strip().partition("=")[2]
+    wanted = time.strftime("%Y-%m-%d", time.gmtime(ssl.cert_time_to_seconds(end)))
     assert b.listener("ssl:plain")["cert_not_after"] == wanted
     assert "cert_not_after" not in b.ctl("listeners").stdout.split("listener on ")[1]  # tcp:test

@@ -19,7 +19,7 @@ PROXIED, SECURE, RATED = (free_port() for _ in range(3))
 CONFIG = {
     "listener.api.management": f"127.0.0.1:{PROXIED}",
     "listener.api.management.proxy_protocol": "on",
-    "listener.api.management.proxy_protocol_timeout": "500ms",
+    "listener.api.management.proxy_protocol_timeout": "3s",
     "listener.api.management.access.1": "deny 203.0.113.0/24",
     "listener.apis.management": f"127.0.0.1:{SECURE}",
     "listener.apis.management.certfile": CA["cert.pem"],
@@ -91,7 +91,7 @@ def test_without_a_header_nobody_comes_in(b):
     wait_until(lambda: b.ended("api:management", "proxy_malformed") == malformed + 2, "both are counted")
     late, begun = b.ended("api:management", "proxy_timeout"), time.monotonic()
     assert Raw(PROXIED, b"PROXY TCP4 192.0.2.7 ").eof() == b""
-    assert 0.4 < time.monotonic() - begun < 5
+    assert 2.9 < time.monotonic() - begun < DEADLINE
     wait_until(lambda: b.ended("api:management", "proxy_timeout") == late + 1, "it is counted")
     gone = b.ended("api:management", "proxy_closed")
     Raw(PROXIED, b"PROXY").close()

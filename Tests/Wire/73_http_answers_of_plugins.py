@@ -3,7 +3,7 @@
 import threading
 
 from wire import *
-from wire.cplugin import compile_plugin, quoted
+from wire.cplugin import compile_plugin, install, quoted
 from wire.http_plugin import counts, loaded
 from wire.web import *
 
@@ -44,7 +44,7 @@ def test_a_client_that_takes_nothing(b):
     loaded(b)
     r = Raw(HASTY, b"GET /flood/64 HTTP/1.1\r\nHost: a\r\n\r\n")
     wait_until(lambda: b.ended("api:mgmt", "send_timeout"), "its end")
-    assert counts(b)["timeouts"] == 1
+    wait_until(lambda: counts(b)["timeouts"] == 1, "the plugin to be told")
     assert len(r.eof()) < 64 << 20
 
 
@@ -62,7 +62,7 @@ def test_no_answer_is_504(b):
     loaded(b)
     got = curl(DOOR, "/hurry")
     assert got.status == 504 and got.json["code"] == 504, got
-    assert counts(b)["timeouts"] == 1 and counts(b)["held"] == 0
+    wait_until(lambda: counts(b)["timeouts"] == 1 and counts(b)["held"] == 0, "the plugin to be told")
     assert "answered=0" in b.ctl("http", "answer").stdout
 
 
@@ -197,6 +197,9 @@ def test_a_route_is_taken_back(b):
 def test_reload_without_a_gap(b):
     """Every request is answered by one image or the other; those the old one owed are asked again."""
     loaded(b)
+    # Made before: those that are held do not wait for a compiler.
+    images = {version: compile_plugin(b, "http", "http", ['ID="http"', quoted("VERSION", version)],
+                                      b.dir / f"http{version}.so") for version in ("2.0.0", "3.0.0", "4.0.0")}
     held = [Stream(DOOR, "/late") for _ in range(3)]
     posted = Stream(DOOR, "/late", "-d", "x")
     wait_until(lambda: counts(b)["held"] == 4, "4 requests")
@@ -215,8 +218,8 @@ def test_reload_without_a_gap(b):
     askers = [threading.Thread(target=asker) for _ in range(4)]
     for thread in askers:
         thread.start()
-    for version in ("2.0.0", "3.0.0", "4.0.0"):
-        compile_plugin(b, "http", "http", ['ID="http"', quoted("VERSION", version)])
+    for version, image in images.items():
+        install(image, b, "http")
         done = b.ctl("plugins", "reload", "http")
         assert done.returncode == 0, done
         wait_until(lambda: version.encode() in versions, "the new image answers")

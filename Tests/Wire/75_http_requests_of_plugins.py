@@ -71,12 +71,11 @@ def test_server_that_never_answers(b):
     with WebServer() as web:
         loaded(b)
         begun = time.monotonic()
-        b.ctl("httpc", "send", "1", "GET", web.url("/never"), "timeout=700")
-        assert fetch(b, web.url("/ok")).body == "hello"
-        assert time.monotonic() - begun < 0.6
+        b.ctl("httpc", "send", "1", "GET", web.url("/never"), "timeout=3000")
+        assert fetch(b, web.url("/ok")).body == "hello", "the only one that is over"
         r = collect(b, 1)[0]
-        assert 0.65 < time.monotonic() - begun < 5
-        assert (r.status, r.failure, r.http) == (-11, TIMEOUT, 0) and "no response within 700 ms" in r.error, r
+        assert 2.9 < time.monotonic() - begun < 10
+        assert (r.status, r.failure, r.http) == (-11, TIMEOUT, 0) and "no response within 3000 ms" in r.error, r
 
 
 def test_nobody_listens(b):
@@ -120,7 +119,7 @@ def test_connections_are_used_again(b):
         responses = send(b, web.url("/ok"), c, count=500)
         assert all(r.http == 200 for r in responses)
         assert len(web.requests) == 500 and 1 <= web.connections <= 8, web.connections
-        stats = shown(b, "reuse")
+        stats = wait_until(lambda: (s := shown(b, "reuse"))["open"] == 0 and s, "the end of all")
         assert stats["connections"] == web.connections and stats["responses"] == 500 and stats["open"] == 0, stats
         assert 0 < stats["p50"] <= stats["p99"], stats
 
@@ -130,7 +129,7 @@ def test_queue_is_bounded(b):
     with WebServer() as web:
         c = client(b, "name=bounded", "hosts=2", "open=10")
         before = b.ctl("httpc", "count").stdout
-        b.ctl("httpc", "send", "25", "GET", web.url("/slow/1000"), c)
+        b.ctl("httpc", "send", "25", "GET", web.url("/held"), c)
         after = b.ctl("httpc", "count").stdout
         counts = [dict(line.split("=") for line in text.splitlines()) for text in (before, after)]
         assert int(counts[1]["accepted"]) - int(counts[0]["accepted"]) == 10, counts
@@ -138,6 +137,7 @@ def test_queue_is_bounded(b):
         stats = wait_until(lambda: (s := shown(b, "bounded"))["queued"] == 8 and s)
         assert stats["open"] == 10 and stats["busy"] == 15, stats
         assert web.connections <= 2
+        web.release()
         assert {r.http for r in collect(b, 10)} == {200}
         assert fetch(b, web.url("/ok"), c).http == 200
 
@@ -146,9 +146,10 @@ def test_waiting_counts_against_the_time_limit(b):
     """A request that gets no connection in time fails as one that gets no answer does."""
     with WebServer() as web:
         c = client(b, "name=narrow", "hosts=1")
-        b.ctl("httpc", "send", "1", "GET", web.url("/slow/900"), c)
+        b.ctl("httpc", "send", "1", "GET", web.url("/held"), c)
         r = fetch(b, web.url("/ok"), c, "timeout=200")
         assert r.failure == TIMEOUT and "no free connection within 200 ms" in r.error, r
+        web.release()
         assert collect(b, 1)[0].http == 200
         assert ("GET", "/ok") not in web.requests
 
@@ -157,11 +158,12 @@ def test_cancel(b):
     """MARTLET_OK: no callback follows. A second time, or too late: MARTLET_E_STALE."""
     with WebServer() as web:
         loaded(b)
-        token = b.ctl("httpc", "one", "GET", web.url("/slow/2000")).stdout.strip().split("=")[1]
+        token = b.ctl("httpc", "one", "GET", web.url("/held")).stdout.strip().split("=")[1]
         wait_until(lambda: web.requests)
         assert b.ctl("httpc", "cancel", token).returncode == 0
         assert b.ctl("httpc", "cancel", token).returncode == 1
-        assert fetch(b, web.url("/slow/2200")).http == 200, "by now the cancelled one would have been answered"
+        web.release()
+        assert fetch(b, web.url("/slow/500")).http == 200, "by now the cancelled one would have been answered"
         token = b.ctl("httpc", "one", "GET", web.url("/ok")).stdout.strip().split("=")[1]
         collect(b, 1)
         assert b.ctl("httpc", "cancel", token).returncode == 1
@@ -281,12 +283,13 @@ def test_clients_are_bounded_and_end(b):
         made = [client(b) for _ in range(16)]
         done = b.ctl("httpc", "client")
         assert done.returncode == 1 and "16 clients are the limit" in done.stderr, done
-        b.ctl("httpc", "send", "3", "GET", web.url("/slow/1500"), made[0])
+        b.ctl("httpc", "send", "3", "GET", web.url("/held"), made[0])
         wait_until(lambda: len(web.requests) == 3)
         for one in made:
             assert b.ctl("httpc", "close", one.split("=")[1]).returncode == 0
         assert b.ctl("httpc", "close", made[0].split("=")[1]).returncode == 1
-        assert fetch(b, web.url("/slow/1700")).http == 200
+        web.release()
+        assert fetch(b, web.url("/slow/500")).http == 200
         assert "called=1\n" in b.ctl("httpc", "count").stdout
 
 
@@ -306,13 +309,15 @@ def test_unload_with_a_hundred_under_way(b):
     """At once, nothing is called any more, nothing stays mapped; the servers' answers find nobody."""
     with WebServer() as web:
         loaded(b)
-        b.ctl("httpc", "send", "100", "GET", web.url("/slow/1500"), client(b, "hosts=200"))
-        b.ctl("httpc", "send", "50", "GET", web.url("/slow/1500"), "from=0")
+        b.ctl("httpc", "send", "100", "GET", web.url("/held"), client(b, "hosts=200"))
+        b.ctl("httpc", "send", "50", "GET", web.url("/held"), "from=0")
         wait_until(lambda: len(web.requests) >= 100)
         begun = time.monotonic()
         done = b.ctl("plugins", "unload", "httpc")
-        assert done.returncode == 0 and time.monotonic() - begun < 1, done
+        # Each of them has ten seconds.
+        assert done.returncode == 0 and time.monotonic() - begun < 3, done
         assert "httpc.so" not in b.maps()
+        web.release()
         for _ in range(2):
             b.clock()
         b.client(5).quiet()

@@ -58,7 +58,7 @@ def test_service_that_moves(b):
 def test_resolver_that_does_not_answer(b):
     """The request fails when its time is over, and neither others nor the broker's end wait for the resolver."""
     resolver = b.dir / "resolv.conf"
-    resolver.write_text("nameserver 127.0.0.53\noptions timeout:8 attempts:2\n")
+    resolver.write_text("nameserver 127.0.0.53\noptions timeout:30 attempts:1\n")
     wrap = ["unshare", "-rm", "sh", "-c", f'mount --bind {resolver} /etc/resolv.conf && exec "$@"', "sh"]
     if not shutil.which("unshare") or subprocess.run([*wrap, "true"], capture_output=True).returncode:
         raise Skip("this machine allows no mount namespaces")
@@ -70,14 +70,14 @@ def test_resolver_that_does_not_answer(b):
         silent.settimeout(10)
         with another(b, wrap) as other:
             loaded(other)
-            other.ctl("httpc", "send", "5", "GET", "http://silent.example/", "timeout=300")
+            other.ctl("httpc", "send", "5", "GET", "http://silent.example/", "timeout=3000")
             silent.recv(512)
             begun = time.monotonic()
             assert fetch(other, web.url("/ok")).http == 200
             assert {r.failure for r in collect(other, 5)} == {TIMEOUT}
             assert fetch(other, web.url("/ok")).http == 200
-            assert time.monotonic() - begun < 3, "the resolver held everybody up"
-        assert time.monotonic() - begun < 7, "the resolver held up the end"
+            assert time.monotonic() - begun < 10, "the resolver held everybody up"
+        assert time.monotonic() - begun < 20, "the resolver held up the end"
 
 
 def test_name_with_several_addresses(b):

@@ -11,23 +11,31 @@ class WebServer:
     """HTTP/1.1 on a thread of its own. connections counts those accepted, requests lists (method, path).
 
     /ok /status/N /echo /chunked /big/BYTES /slow/MS /never /cut /close /silent-head /garbage /redirect /loop
-    /long-head /once (only the first request of a connection is answered) /flaky/N (closes N times, then answers)
-    /auth/USER (200; bad...: 403, slow-MS-...: later, cut...: closes)
+    /held (answered once release() was called) /long-head /once (only the first request of a connection is answered)
+    /flaky/N (closes N times, then answers)
+    /auth/USER (200; bad...: 403, slow-MS-...: later, held...: after release(), cut...: closes)
     """
 
     def __init__(self, host="127.0.0.1", port=0, context=None, name="here"):
         self.host, self.port, self.context, self.name = host, port, context, name
         self.connections, self.requests, self.flaky, self.writers = 0, [], {}, set()
-        self.loop = asyncio.new_event_loop()
+        self.loop, self.gate, self.error = asyncio.new_event_loop(), asyncio.Event(), None
         ready = threading.Event()
         self.thread = threading.Thread(target=self.run, args=(ready,), daemon=True)
         self.thread.start()
         ready.wait()
+        if self.error:
+            raise self.error
 
     def run(self, ready):
         asyncio.set_event_loop(self.loop)
         starting = asyncio.start_server(self.serve, self.host, self.port, ssl=self.context, backlog=1024)
-        self.server = self.loop.run_until_complete(starting)
+        try:
+            self.server = self.loop.run_until_complete(starting)
+        except OSError as error:
+            self.error = error
+            ready.set()
+            return
         self.port = self.server.sockets[0].getsockname()[1]
         ready.set()
         self.loop.run_forever()
@@ -40,6 +48,10 @@ class WebServer:
     def __exit__(self, *_):
         self.loop.call_soon_threadsafe(self.end)
         self.thread.join(10)
+
+    def release(self):
+        """Those that are held are answered, and those that come."""
+        self.loop.call_soon_threadsafe(self.gate.set)
 
     def end(self):
         self.server.close()
@@ -118,6 +130,10 @@ class WebServer:
         await asyncio.sleep(int(rest.split("-")[0]) / 1000)
         writer.write(self.whole(200, b"slow"))
 
+    async def say_held(self, writer, rest, request):
+        await self.gate.wait()
+        writer.write(self.whole(200, b"held"))
+
     async def say_never(self, writer, rest, request):
         await asyncio.sleep(3600)
 
@@ -156,6 +172,8 @@ class WebServer:
     async def say_auth(self, writer, rest, request):
         if rest.startswith("slow-"):
             await asyncio.sleep(int(rest.split("-")[1]) / 1000)
+        if rest.startswith("held"):
+            await self.gate.wait()
         if rest.startswith("cut"):
             return False
         writer.write(self.whole(403 if rest.startswith("bad") else 200, b""))
