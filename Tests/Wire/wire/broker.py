@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A broker of its own for each test script: a scratch directory, a free loopback port, a configuration."""
 import os
+import random
 import re
 import shutil
 import signal
@@ -18,10 +19,25 @@ from .waiting import wait_until
 CRASH = re.compile(r"Fatal error|AddressSanitizer|ThreadSanitizer|LeakSanitizer|Program crashed|panicked")
 
 
+# The kernel gives these to nobody who has not asked for them, unless it was told to.
+PORTS = range(20_000, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]))
+reserved = []  # sockets whose names tell the other test processes which ports are spoken for
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody else is given while this process lives, though nothing may listen on it for a while."""
+    while True:
+        mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.choice(PORTS) if len(PORTS) > 5000 else 0))
+                port = s.getsockname()[1]
+                mark.bind(f"\0martlet-wire-port-{port}")
+            except OSError:
+                mark.close()
+                continue
+        reserved.append(mark)
+        return port
 
 
 class Broker:
