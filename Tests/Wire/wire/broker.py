@@ -315,6 +315,16 @@ class Martlet(Broker):
 
         wait_until(counted, lambda: f"{count} {reason} of {name}: {self.ended(name, reason)}")
 
+    def wait_ctl_gone(self):
+        """Until the broker has closed its ends of martlet_ctl's connections too, after martlet_ctl has gone."""
+
+        def gone():
+            lines = Path("/proc/net/unix").read_text().splitlines()
+            # One listens.
+            return sum(line.endswith(f"{self.dir.name}/data/martlet.sock") for line in lines) == 1
+
+        wait_until(gone, "the end of martlet_ctl's connections")
+
     def ctl(self, *words, timeout=30):
         """bin/martlet_ctl WORDS: returncode, stdout, stderr."""
         return subprocess.run([str(self.dir / "bin/martlet_ctl"), *words], cwd=self.dir, capture_output=True, text=True,
