@@ -70,7 +70,7 @@ def test_bridge_does_not_get_back_what_it_brought(b, v):
     c.deliver(b.topic(), b"brought", 1)
     b.client(4, "publisher").deliver(b.topic(), b"fetched", 1, retain=1)
     c.take(b.topic(), b"fetched", qos=1, retain=1)
-    c.reset()
+    c.quiet().reset()  # which would take an acknowledgement along that was not read yet
     b.client(4, "publisher").deliver(b.topic(), b"kept", 1, retain=1)
     c = b.raw(v)
     c.send(connect(v, b.id(), clean=0, level=0x80 | v))

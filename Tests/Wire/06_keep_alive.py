@@ -9,19 +9,22 @@ from wire import *
 @not_on_mosquitto("2.0.11 closes without DISCONNECT", 5)
 def test_silence_ends_the_connection(b, v):
     """3.1.1: [MQTT-3.1.2-24]. 5.0: [MQTT-3.1.2-22] [MQTT-3.2.2-22], DISCONNECT 0x8D."""
-    begun = time.monotonic()
-    c = b.client(v, keepalive=1)
-    c.expect_closed(0x8D)
-    spent = time.monotonic() - begun
-    assert 1.4 < spent < (10 if b.kind == "mosquitto" else 3), f"after {spent:.2f} s"
+    def silence():
+        begun = time.monotonic()
+        b.client(v, keepalive=1).expect_closed(0x8D)
+        spent = time.monotonic() - begun
+        assert spent > 1.4, f"after {spent:.2f} s"
+        return "" if spent < (10 if b.kind == "mosquitto" else 3) else f"{spent:.2f} s"
+
+    in_time(silence)
 
 
 @versions(3, 4, 5)
 @not_on_mosquitto("2.0.11 looks every 5 s only")
 def test_pings_keep_it_alive(b, v):
     """3.1.1: [MQTT-3.1.2-24] [MQTT-3.12.4-1]. 5.0: [MQTT-3.1.2-22] [MQTT-3.12.4-1]."""
-    c, other = b.client(v, keepalive=2), b.client(4, "other", keepalive=1)
-    for _ in range(3):
+    c, other = b.client(v, keepalive=3), b.client(4, "other", keepalive=1)
+    for _ in range(4):
         c.quiet()
         b.clock()
     other.expect_eof()
@@ -32,21 +35,23 @@ def test_pings_keep_it_alive(b, v):
 @not_on_mosquitto("2.0.11 looks every 5 s only")
 def test_every_packet_counts(b, v):
     """Not only PINGREQ. 3.1.1: [MQTT-3.1.2-24]. 5.0: [MQTT-3.1.2-22]."""
-    c = b.client(v, keepalive=2)
-    for send in (lambda: c.publish(b.topic(), b"x"), lambda: c.deliver(b.topic(), b"x", 1), lambda: c.subscribe("s"),
-                 lambda: c.unsubscribe("s")):
-        send()
+    ways = (lambda c: c.publish(b.topic(), b"x"), lambda c: c.deliver(b.topic(), b"x", 1), lambda c: c.subscribe("s"),
+            lambda c: c.unsubscribe("s"))
+    clients = [b.client(v, f"c{i}", keepalive=3) for i in range(len(ways))]
+    for _ in range(4):
+        for c, send in zip(clients, ways):
+            send(c)
         b.clock()
-    c.quiet()
+    for c in clients:
+        c.quiet()
 
 
 @versions(4, 5)
 def test_receiving_is_no_sign_of_life(b, v):
     """Only what the client sends counts. 3.1.1: [MQTT-3.1.2-24]. 5.0: [MQTT-3.1.2-22]."""
-    c = b.client(v, keepalive=1)
-    c.subscribe(b.topic(), 0)
-    publisher = b.client(4, "publisher", keepalive=0)
+    c, publisher = b.client(v, keepalive=1), b.client(4, "publisher", keepalive=0)
     begun = time.monotonic()
+    c.subscribe(b.topic(), 0)
     while time.monotonic() < begun + 30:
         publisher.publish(b.topic(), b"x")
         publisher.quiet()
@@ -64,8 +69,8 @@ def test_receiving_is_no_sign_of_life(b, v):
 def test_a_packet_that_trickles_in_is_none(b, v):
     """Packets count, not bytes: a client that never finishes one is silent. 3.1.1: [MQTT-3.1.2-24].
     5.0: [MQTT-3.1.2-22]."""
-    c = b.client(v, keepalive=1)
     begun = time.monotonic()
+    c = b.client(v, keepalive=1)
     c.sock.settimeout(0.1)
     c.try_send(publish(v, b.topic(), b"x" * 1000)[:20])
     while time.monotonic() < begun + 30:
@@ -74,6 +79,8 @@ def test_a_packet_that_trickles_in_is_none(b, v):
                 break
         except TimeoutError:
             c.try_send(b"x")
+        except ConnectionError:
+            break  # closed while one more byte was on its way
     assert 1.4 < time.monotonic() - begun < 10
 
 

@@ -117,7 +117,7 @@ def test_sent_again_only_as_the_new_limit_allows(b):
         sub.take(name, b"small", dup=1)
         pub.deliver(name, b"next", qos)
         sub.take(name, b"next")
-        sub.close()
+        sub.quiet().close()
         b.client(5, f"sub{qos}", clean=0, session_present=1, props=keep).quiet()
 
 

@@ -132,7 +132,7 @@ def test_broker_sets_its_aliases_anew_on_a_new_connection(b):
         for i in range(3):
             pub.deliver(b.topic(), f"{round_} {i}", 1)
             sub.take(b.topic(), f"{round_} {i}")
-        sub.close()
+        sub.quiet().close()
         sub = b.client(5, session_present=1, **keep)
 
 

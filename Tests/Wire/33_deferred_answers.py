@@ -46,12 +46,18 @@ def test_denied_later(b, v):
 def test_others_do_not_wait(b):
     """While fifty clients wait, another connects, publishes and receives."""
     loaded(b)
-    waiting = [b.raw(5, f"w{i}").hello(f"after-1500-{i}") for i in range(50)]
-    begun = time.monotonic()
-    b.visits()
-    assert time.monotonic() - begun < 1.4, "they were slowed down"
-    for c in waiting:
-        c.expect("CONNACK", code=0)
+
+    def visits():
+        waiting = [b.raw(5, f"w{i}").hello(f"after-1500-{i}") for i in range(50)]
+        begun = time.monotonic()
+        b.visits()
+        spent = time.monotonic() - begun
+        for c in waiting:
+            c.expect("CONNACK", code=0)
+            c.disconnect()
+        return "" if spent < 1.4 else f"{spent:.2f} s for the others"
+
+    in_time(visits)
 
 
 def test_never_answered_ends_at_the_time_limit(b):
@@ -118,6 +124,8 @@ def test_second_answer_is_stale(b):
     before = counters(b)
     c = b.client(5, client_id="twice-50-x")
     c.quiet()
+    # The plugin's thread counts once it has answered, which the client may see first.
+    wait_until(lambda: int(counters(b)["stale"]) > int(before["stale"]), "the second answer")
     after = counters(b)
     assert int(after["taken"]) == int(before["taken"]) + 1 and int(after["stale"]) == int(before["stale"]) + 1, after
 
@@ -130,7 +138,7 @@ def test_late_answer_is_stale(b):
     c.hello("late-600-x")
     c.expect("CONNACK", code=0x88)
     c.expect_eof()
-    b.clock()
+    wait_until(lambda: counters(b)["open"] == "0", "the late answer")
     after = counters(b)
     assert int(after["stale"]) == int(before["stale"]) + 1 and after["taken"] == before["taken"], (before, after)
 
@@ -141,10 +149,9 @@ def test_client_that_leaves_before_the_answer(b):
     before = counters(b)
     for i in range(10):
         b.raw(5).hello(f"after-200-gone{i}").close()
-    b.clock()
-    after = counters(b)
-    given = [int(x["taken"]) + int(x["stale"]) for x in (before, after)]
-    assert given[1] == given[0] + 10, (before, after)
+    given = lambda said: int(said["taken"]) + int(said["stale"])
+    wait_until(lambda: given(counters(b)) >= given(before) + 10, lambda: f"ten answers: {before}, {counters(b)}")
+    assert given(counters(b)) == given(before) + 10
     b.client(5).quiet()
 
 

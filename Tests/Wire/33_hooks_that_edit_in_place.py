@@ -41,5 +41,6 @@ def test_a_feed_that_starts_another(b):
     for payload in (b"1", b"2"):
         assert c.expect("PUBLISH").payload == payload
     c.quiet()
+    wait_until(lambda: said()["ends"] >= before + 2, "the ends of both")
     after = said()
     assert after["ends"] - before == 2 and after["deepest"] == 1, after

@@ -4,7 +4,7 @@ from wire import *
 
 CONFIG = {"mqtt.max_qos_allowed": "1", "mqtt.retain_available": "off", "mqtt.wildcard_subscription": "off",
           "mqtt.shared_subscription": "off", "mqtt.subscription_ids": "off", "mqtt.max_clientid_len": "23",
-          "mqtt.max_topic_levels": "5", "mqtt.session.max_subscriptions": "3", "mqtt.idle_timeout": "1s",
+          "mqtt.max_topic_levels": "5", "mqtt.session.max_subscriptions": "3", "mqtt.idle_timeout": "2s",
           "mqtt.max_topic_alias": "0"}
 MARTLET_ONLY = True
 

@@ -116,10 +116,10 @@ def test_clients_that_just_go(b):
         sock.sendall(connect(4, "reset"))
         assert sock.recv(4) == b"\x20\x02\0\0"
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # Some of them may not even have been accepted yet.
+    b.wait_counted("tcp:full", "closed", before.get("closed", 0) + 3)
+    b.wait_counted("tcp:full", "socket_error", before.get("socket_error", 0) + 1)
     until_connected(b, "full", 0)
-    after = b.listener("tcp:full")["shutdown_count"]
-    assert after["closed"] == before.get("closed", 0) + 3, (before, after)
-    assert after["socket_error"] == before.get("socket_error", 0) + 1, (before, after)
 
 
 def test_a_place_becomes_free(b):
@@ -136,27 +136,34 @@ def test_a_place_becomes_free(b):
 def test_connection_rate_makes_the_rest_wait(b):
     """12 at once at 5 a second: the last of them wait two seconds in the backlog, none is refused."""
     before = int(b.listener("tcp:rated")["accept_pauses"])
-    begun, served = time.monotonic(), []
 
-    def come(i):
+    def come(i, begun, served):
         c = socket.create_connection(("127.0.0.1", RATED), DEADLINE)
         c.sendall(connect(4, f"rated{i}"))
         if c.recv(64) == b"\x20\x02\0\0":
             served.append(time.monotonic() - begun)
         c.close()
 
-    threads = [threading.Thread(target=come, args=(i,)) for i in range(12)]
-    for thread in threads:
-        thread.start()
-    beside = b.client(4)
-    for _ in range(20):
-        beside.quiet()
-    assert len(served) <= 5, "a client of another listener had to wait"
-    for thread in threads:
-        thread.join()
-    served.sort()
-    assert len(served) == 12, served
-    assert served[4] < 1 <= served[5] and served[9] < 2 <= served[10] and served[11] < 4, served
+    def twelve():
+        b.clock()  # whatever second had begun is over
+        begun, served = time.monotonic(), []
+        threads = [threading.Thread(target=come, args=(i, begun, served)) for i in range(12)]
+        for thread in threads:
+            thread.start()
+        beside = b.client(4, "beside")
+        for _ in range(20):
+            beside.quiet()
+        meanwhile = len(served)
+        for thread in threads:
+            thread.join()
+        served.sort()
+        assert len(served) == 12, served
+        assert served[5] > 0.95 and served[10] > 1.95, served
+        if meanwhile > 5:
+            return f"a client of another listener: {served}"
+        return "" if served[4] < 1 and served[9] < 2 and served[11] < 4 else served
+
+    in_time(twelve)
     assert int(b.listener("tcp:rated")["accept_pauses"]) > before
 
 
@@ -296,6 +303,9 @@ def cpu(b):
 
 def lowest_free_descriptor(b, inside):
     """Of the broker, once the connections of earlier tests are gone: the same for 50 round trips."""
+    names = re.findall(r"^  name *: (.*)$", b.ctl("listeners").stdout, re.M)
+    wait_until(lambda: sum(map(b.current, names)) == 1, "the ends of the connections before")
+    b.wait_ctl_gone()
     same, last = 0, None
     while same < 50:
         inside.quiet()

@@ -10,6 +10,8 @@ MARTLET_ONLY = True
 BYTES, SLOW, MINUTE, RETRY, TIGHT = (free_port() for _ in range(5))
 # How much later than on its own machine an answer may come, under a sanitizer.
 SLOWER = max(1, DEADLINE / 10)
+# What is sent again every second comes within two, or when the machine lets it; the other zones' interval is 20.
+LATE = 6 * SLOWER
 PLUGINS = ["retainer", "acl_file"]
 CONFIG = {
     "node.loops": "2",
@@ -38,14 +40,13 @@ CONFIG = {
 }
 
 
-def gently(clients, seconds):
-    """Pings to each in turn for some seconds: none waits noticeably."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for c in clients:
-            begun = time.monotonic()
-            c.quiet()
-            assert time.monotonic() - begun < 1, f"{c.label} waited {time.monotonic() - begun:.2f} s"
+def pinged(c, seconds):
+    """Pings for some seconds: the longest wait."""
+    end, longest = time.monotonic() + seconds, 0
+    while (begun := time.monotonic()) < end:
+        c.quiet()
+        longest = max(longest, time.monotonic() - begun)
+    return longest
 
 
 # -- what a client may send -------------------------------------------------------------------------------------------
@@ -57,20 +58,25 @@ def test_bytes_beyond_the_rate_wait(b, v):
     """300 KB at 100 KB a second with 100 KB saved up: two seconds; all arrive, in order, and nobody else waits."""
     sub, beside = b.client(4, "sub"), b.client(5, "beside")
     sub.subscribe(b.topic(), 0)
-    pub = b.raw(v, "pub", port=BYTES).connect(b.id("pub"))
-    before = b.metric("clients/throttled")
-    begun = time.monotonic()
     data = b"".join(publish(v, b.topic(), str(n).encode().ljust(1000, b".")) for n in range(300))
-    sender = threading.Thread(target=pub.sock.sendall, args=(data,))
-    sender.start()
-    gently([beside], 0.5)
-    for n in range(300):
-        sub.expect_publish(b.topic(), str(n).encode().ljust(1000, b"."))
-    spent = time.monotonic() - begun
-    sender.join()
-    assert 1.8 < spent < 4, f"{spent:.2f} s"
-    assert b.metric("clients/throttled") > before
-    pub.quiet().disconnect()
+
+    def sent():
+        pub = b.raw(v, "pub", port=BYTES).connect(b.id("pub"))
+        before = b.metric("clients/throttled")
+        begun = time.monotonic()
+        sender = threading.Thread(target=pub.sock.sendall, args=(data,))
+        sender.start()
+        waited = pinged(beside, 0.5)
+        for n in range(300):
+            sub.expect_publish(b.topic(), str(n).encode().ljust(1000, b"."))
+        spent = time.monotonic() - begun
+        sender.join()
+        assert spent > 1.8, f"{spent:.2f} s"
+        assert b.metric("clients/throttled") > before
+        pub.quiet().disconnect()
+        return "" if spent < 4 and waited < 1 else f"{spent:.2f} s, {waited:.2f} s for another client"
+
+    in_time(sent)
 
 
 @limit(90)
@@ -78,12 +84,20 @@ def test_bytes_are_evenly_spread(b):
     """The pause follows the rate: no second passes without a message."""
     sub = b.client(4, "sub")
     sub.subscribe(b.topic(), 0)
-    pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"))
-    sender = threading.Thread(target=pub.sock.sendall, args=(publish(4, b.topic(), bytes(1000)) * 300,))
-    sender.start()
-    for _ in range(300):
-        sub.expect_publish(b.topic(), timeout=0.5)
-    sender.join()
+
+    def sent():
+        pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"))
+        sender = threading.Thread(target=pub.sock.sendall, args=(publish(4, b.topic(), bytes(1000)) * 300,))
+        sender.start()
+        times = [time.monotonic()]
+        for _ in range(300):
+            sub.expect_publish(b.topic())
+            times.append(time.monotonic())
+        sender.join()
+        longest = max(later - earlier for earlier, later in zip(times, times[1:]))
+        return "" if longest < 0.5 else f"{longest:.2f} s without a message"
+
+    in_time(sent)
 
 
 @limit(90)
@@ -103,12 +117,17 @@ def test_below_the_rate_nothing_waits(b):
     """50 KB out of the burst go through at once."""
     sub = b.client(4, "sub")
     sub.subscribe(b.topic(), 0)
-    pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"))
-    begun = time.monotonic()
-    pub.send(publish(4, b.topic(), bytes(1000)) * 50)
-    for _ in range(50):
-        sub.expect_publish()
-    assert time.monotonic() - begun < 0.5
+
+    def sent():
+        pub = b.raw(4, "pub", port=BYTES).connect(b.id("pub"))
+        begun = time.monotonic()
+        pub.send(publish(4, b.topic(), bytes(1000)) * 50)
+        for _ in range(50):
+            sub.expect_publish()
+        spent = time.monotonic() - begun
+        return "" if spent < 0.5 else f"{spent:.2f} s"
+
+    in_time(sent)
 
 
 @limit(90)
@@ -117,7 +136,8 @@ def test_publishes_beyond_the_limit_wait(b, v):
     """10,1s: ten at once, then ten a second; in one piece or not, every QoS, nothing dropped."""
     sub = b.client(4, "sub")
     sub.subscribe(b.topic(), 0)
-    for piece in (30, 1):
+
+    def sent(piece):
         pub = b.raw(v, "pub", port=SLOW).connect(b.id("pub"))
         begun, times = time.monotonic(), []
         packets = [publish(v, b.topic(), str(n), n % 2, pid=n + 1 if n % 2 else None) for n in range(30)]
@@ -126,10 +146,14 @@ def test_publishes_beyond_the_limit_wait(b, v):
         for n in range(30):
             sub.expect_publish(b.topic(), str(n))
             times.append(time.monotonic() - begun)
-        assert times[9] < 0.5 * SLOWER and times[10] < SLOWER and 1.8 < times[29] < 3.5 * SLOWER, times
+        assert times[29] > 1.8, times
         for n in range(1, 30, 2):
             pub.expect("PUBACK", pid=n + 1)
         pub.quiet().disconnect()
+        return "" if times[9] < 0.5 * SLOWER and times[10] < SLOWER and times[29] < 3.5 * SLOWER else times
+
+    for piece in (30, 1):
+        in_time(lambda: sent(piece))
 
 
 @limit(90)
@@ -137,12 +161,18 @@ def test_limit_of_the_zone_comes_from_mqtt_publish_limit(b):
     """zone.NAME.publish_limit that is not set: 20,1s here."""
     sub = b.client(4, "sub")
     sub.subscribe(b.topic(), 0)
-    pub = b.raw(4, "pub", port=TIGHT).connect(b.id("pub"))
-    begun = time.monotonic()
-    pub.send(publish(4, b.topic(), b"x") * 40)
-    for _ in range(40):
-        sub.expect_publish()
-    assert 0.8 < time.monotonic() - begun < 2
+
+    def sent():
+        pub = b.raw(4, "pub", port=TIGHT).connect(b.id("pub"))
+        begun = time.monotonic()
+        pub.send(publish(4, b.topic(), b"x") * 40)
+        for _ in range(40):
+            sub.expect_publish()
+        spent = time.monotonic() - begun
+        assert spent > 0.8, f"{spent:.2f} s"
+        return "" if spent < 2 else f"{spent:.2f} s"
+
+    in_time(sent)
 
 
 def test_over_the_limit_other_packets_pass_until_a_publish_waits(b):
@@ -155,7 +185,7 @@ def test_over_the_limit_other_packets_pass_until_a_publish_waits(b):
     begun = time.monotonic()
     c.quiet().quiet()
     c.subscribe(b.topic("other"), 0)
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 5  # the next message is earned after twenty
     c.publish(b.topic(), b"late")
     c.send(pingreq())
     c.sock.settimeout(1)
@@ -167,18 +197,23 @@ def test_over_the_limit_other_packets_pass_until_a_publish_waits(b):
 
 def test_publish_limit_and_a_large_packet_in_pieces(b):
     """A packet that arrives in pieces counts once."""
-    c = b.raw(4, "c", port=SLOW).connect(b.id("c"))
-    c.subscribe(b.topic(), 0)
-    for n in range(5):
-        data = publish(4, b.topic(), bytes([n]) * 100_000)
-        for at in range(0, len(data), 30_000):
-            c.sock.sendall(data[at:at + 30_000])
-        c.expect_publish(b.topic(), bytes([n]) * 100_000)
-    begun = time.monotonic()
-    for n in range(5):
-        c.publish(b.topic(), str(n))
-        c.expect_publish(b.topic(), str(n))
-    assert time.monotonic() - begun < 0.5
+
+    def sent():
+        c = b.raw(4, "c", port=SLOW).connect(b.id("c"))
+        c.subscribe(b.topic(), 0)
+        for n in range(5):
+            data = publish(4, b.topic(), bytes([n]) * 100_000)
+            for at in range(0, len(data), 30_000):
+                c.sock.sendall(data[at:at + 30_000])
+            c.expect_publish(b.topic(), bytes([n]) * 100_000)
+        begun = time.monotonic()
+        for n in range(5):
+            c.publish(b.topic(), str(n))
+            c.expect_publish(b.topic(), str(n))
+        spent = time.monotonic() - begun
+        return "" if spent < 0.5 else f"{spent:.2f} s"
+
+    in_time(sent)
 
 
 def test_limited_client_whose_session_is_on_another_loop(b):
@@ -215,28 +250,43 @@ def test_unacknowledged_message_is_sent_again(b, v):
     begun = time.monotonic()
     for n in range(3):
         pub.deliver(b.topic(), str(n), 1 if n < 2 else 2)
-    first = [sub.expect_publish(b.topic(), str(n), dup=0) for n in range(3)]
     # On a busy machine one of them may be due before another that was sent a moment later.
-    came = {p.pid: [begun] for p in first}
-    while min(map(len, came.values())) < 3:
-        p = sub.packet()
+    first, came = [], {}
+
+    def take(p):
+        if p.pid not in came:
+            assert (p.name, p.payload, p.dup) == ("PUBLISH", b"%d" % len(first), 0), p
+            first.append(p)
+            came[p.pid] = [begun]
+            return
         n = next(n for n in range(3) if first[n].pid == p.pid)
         assert (p.name, p.payload, p.dup, p.qos) == ("PUBLISH", b"%d" % n, 1, first[n].qos), p
         came[p.pid].append(time.monotonic())
+
+    while len(first) < 3 or min(map(len, came.values())) < 3:
+        take(sub.packet())
     for times in came.values():
         # One that was read late makes the next one seem early: at most so many by then.
         assert all(later - begun >= 0.9 * n for n, later in enumerate(times)), times
-        assert all(later - earlier < 2.6 * SLOWER for earlier, later in zip(times, times[1:])), times
-    assert b.metric("messages/retried") == before + sum(len(times) - 1 for times in came.values())
+        assert all(later - earlier < LATE for earlier, later in zip(times, times[1:])), times
+    again = lambda: sum(len(times) - 1 for times in came.values())
+    seen, counted = again(), b.metric("messages/retried") - before
+    sub.send(pingreq())
+    while (p := sub.packet()).name != "PINGRESP":
+        take(p)  # sent again since
+    assert seen <= counted <= again(), (seen, counted, again())
     sub.ack(first[0])
     sub.ack(first[1])
-    sub.send(ack(PUBREC, v, first[2].pid))
-    sub.expect("PUBREL", pid=first[2].pid)
-    # The PUBREL is what is sent again now. [MQTT-4.3.3-1]
     begun = time.monotonic()
-    sub.expect("PUBREL", pid=first[2].pid)
-    assert 0.9 < time.monotonic() - begun < 2.6
-    sub.send(ack(PUBCOMP, v, first[2].pid))
+    sub.send(ack(PUBREC, v, first[2].pid))
+    # The PUBREL is what is sent again now. [MQTT-4.3.3-1]
+    for _ in range(2):
+        sub.expect_ack("PUBREL", first[2].pid)
+    assert 0.9 < time.monotonic() - begun < LATE
+    sub.send(ack(PUBCOMP, v, first[2].pid), pingreq())
+    sub.early.clear()
+    while (p := sub.packet()).name != "PINGRESP":
+        assert p.name in ("PUBLISH", "PUBREL"), p  # sent before the broker had the last acknowledgements
     b.clock(), b.clock()
     sub.quiet()
 
@@ -275,11 +325,16 @@ def test_deaf_client_is_sent_nothing_twice(b):
     pub = b.client(4, "pub")
     for n in range(20):
         pub.deliver(b.topic(), bytes(400_000), 1)
-    shown = b.ctl("clients", "show", b.id("sub")).stdout
-    pending = int(re.search(r"output_pending +: (\d+)", shown)[1])
+
+    def shown():
+        text = b.ctl("clients", "show", b.id("sub")).stdout
+        return [int(re.search(rf"{name} +: (\d+)", text)[1]) for name in ("output_pending", "inflight", "mqueue_len")]
+
+    # The publisher may hear of the last one before the subscriber's loop has it.
+    wait_until(lambda: sum(shown()[1:]) == 20, lambda: f"20 messages: {shown()}")
+    pending = shown()[0]
     b.clock(), b.clock()
-    shown = b.ctl("clients", "show", b.id("sub")).stdout
-    assert int(re.search(r"output_pending +: (\d+)", shown)[1]) <= pending > 0, shown
+    assert shown()[0] <= pending > 0, (pending, shown())
 
 
 # -- remembered answers -----------------------------------------------------------------------------------------------

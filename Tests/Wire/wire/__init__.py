@@ -8,4 +8,4 @@ from .client import DEADLINE, Client, Closed
 from .marks import Skip, limit, martlet_only, measures, not_on_mosquitto, room_for, versions
 from .parse import Violation, parse
 from .props import encode, utf8, varint
-from .waiting import wait_listening, wait_until
+from .waiting import in_time, wait_listening, wait_until

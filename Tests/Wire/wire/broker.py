@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A broker of its own for each test script: a scratch directory, a free loopback port, a configuration."""
 import os
+import random
 import re
 import shutil
 import signal
@@ -18,10 +19,25 @@ from .waiting import wait_until
 CRASH = re.compile(r"Fatal error|AddressSanitizer|ThreadSanitizer|LeakSanitizer|Program crashed|panicked")
 
 
+# The kernel gives these to nobody who has not asked for them, unless it was told to.
+PORTS = range(20_000, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]))
+reserved = []  # sockets whose names tell the other test processes which ports are spoken for
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody else is given while this process lives, though nothing may listen on it for a while."""
+    while True:
+        mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.choice(PORTS) if len(PORTS) > 5000 else 0))
+                port = s.getsockname()[1]
+                mark.bind(f"\0martlet-wire-port-{port}")
+            except OSError:
+                mark.close()
+                continue
+        reserved.append(mark)
+        return port
 
 
 class Broker:
@@ -298,6 +314,16 @@ class Martlet(Broker):
             return got == count
 
         wait_until(counted, lambda: f"{count} {reason} of {name}: {self.ended(name, reason)}")
+
+    def wait_ctl_gone(self):
+        """Until the broker has closed its ends of martlet_ctl's connections too, after martlet_ctl has gone."""
+
+        def gone():
+            lines = Path("/proc/net/unix").read_text().splitlines()
+            # One listens.
+            return sum(line.endswith(f"{self.dir.name}/data/martlet.sock") for line in lines) == 1
+
+        wait_until(gone, "the end of martlet_ctl's connections")
 
     def ctl(self, *words, timeout=30):
         """bin/martlet_ctl WORDS: returncode, stdout, stderr."""

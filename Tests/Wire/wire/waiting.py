@@ -17,6 +17,15 @@ def wait_until(check, what="it", seconds=None):
     return value
 
 
+def in_time(attempt, tries=3):
+    """attempt() says what came too late, or nothing. A core that is taken away makes anything late, but not three times
+    in a row; whatever must not come too early is asserted in attempt itself."""
+    for _ in range(tries):
+        if not (late := attempt()):
+            return
+    raise AssertionError(f"{tries} times too late, at last {late}")
+
+
 def wait_listening(process, port):
     """Until a program of the test's own listens; it is not connected to, for some take one client only."""
 
