@@ -91,21 +91,10 @@ def shipped(b):
     return core, {name: keys for name, keys in plugins.items() if name in LOADED}
 
 
-def free_ports(*names):
-    """name → port, no two the same."""
-    sockets = [socket.socket() for _ in names]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return dict(zip(names, ports))
-
-
 @contextmanager
 def broker(b, core, plugins=None):
     """A broker, not running yet, with a listener of every family and these values beside its own."""
-    ports = free_ports("tcp", "ssl", "ws", "wss", "api", "apis")
+    ports = {family: free_port() for family in ("tcp", "ssl", "ws", "wss", "api", "apis")}
     config = {f"listener.{family}.test": f"127.0.0.1:{port}" for family, port in ports.items()}
     for family in ("ssl", "wss", "apis"):
         config |= {f"listener.{family}.test.certfile": CA["cert.pem"], f"listener.{family}.test.keyfile": CA["key.pem"]}

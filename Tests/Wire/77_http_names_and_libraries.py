@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 from wire import *
 from wire.broker import Martlet
@@ -120,21 +119,13 @@ def test_library_is_there_from_the_first_request_on(b):
         assert "libcurl.so.4" in other.maps()
 
 
-def ctl_connections(b):
-    """Of martlet_ctl, as the kernel sees it: the broker closes its end after martlet_ctl has gone."""
-    flags = [line.split()[3] for line in Path("/proc/net/unix").read_text().splitlines()
-             if line.endswith(f"{b.dir.name}/data/martlet.sock")]
-    flags.remove("00010000")  # SO_ACCEPTCON: the one that listens
-    return len(flags)
-
-
 def test_no_descriptor_for_the_client(b):
     """The first plugin to want HTTP while clients have all descriptors is told so, and gets it once some are free."""
     with WebServer() as web, another(b, []) as other:
         loaded(other)
         pid = other.process.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        wait_until(lambda: not ctl_connections(other), "the end of martlet_ctl's connections")
+        other.wait_ctl_gone()
         used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
         free = [n for n in range(len(used) + 4) if n not in used]
         # One is martlet_ctl's. With none left the library cannot be read, with one a loop lacks half of what it needs.
@@ -142,7 +133,7 @@ def test_no_descriptor_for_the_client(b):
             try:
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[room], hard))
                 done = other.ctl("httpc", "client")
-                wait_until(lambda: not ctl_connections(other), "the end of martlet_ctl's connection")
+                other.wait_ctl_gone()
                 assert done.returncode and "there are no HTTP requests here" in done.stderr, (room, done)
             finally:
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
