@@ -7,7 +7,6 @@ without being named here. WIRE_EACH=1 tries each value by itself, too, which tak
 import http.client
 import os
 import re
-import socket
 from contextlib import contextmanager, suppress
 
 from wire import *
