@@ -246,7 +246,7 @@ open class EventLoop: @unchecked Sendable {
         readAgain()
         runTasks()
         _ = takeInbox()
-        timers.advance(to: now) { node in
+        timers.advance(to: now, limit: Self.timersAtOnce) { node in
             if let fire = node.pointee.fire, let context = node.pointee.context { fire(context) }
         }
         finishTick()
@@ -270,6 +270,9 @@ open class EventLoop: @unchecked Sendable {
 
     /// Bytes that are received before they are passed on.
     static let batch = 262_144
+    /// Timers that fire in one tick: a hundred thousand sessions may expire in the same millisecond, and other clients
+    /// are not to wait for the last of them.
+    static let timersAtOnce = 256
 
     private func waitForEvents(_ events: UnsafeMutablePointer<cr_event>, _ capacity: Int) -> Int32 {
         if !again.isEmpty { return lookForEvents(events, capacity) }

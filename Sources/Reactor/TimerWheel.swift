@@ -76,14 +76,21 @@ public struct TimerWheel: ~Copyable {
         state.pointee.armed -= 1
     }
 
-    /// Fires everything due at `now`, oldest slot first.
-    public func advance(to now: UInt64, _ fire: (UnsafeMutablePointer<TimerNode>) -> Void) {
+    /// Fires what is due at `now`, oldest slot first. With more than `limit` timers due, the next advance fires the rest.
+    public func advance(to now: UInt64, limit: Int = .max, _ fire: (UnsafeMutablePointer<TimerNode>) -> Void) {
         let target = now / Self.resolution
+        var room = limit
         while let stop = nextStop(), stop <= target {
             state.pointee.tick = stop
             cascade()
             let head = heads + Int(stop & 255)
             while let node = head.pointee.next, node != head {
+                guard room > 0 else {
+                    // The slot is looked at once more.
+                    state.pointee.tick = stop - 1
+                    return
+                }
+                room -= 1
                 unlink(node)
                 state.pointee.armed -= 1
                 fire(node)
