@@ -7,7 +7,7 @@ import Sessions
 /// Messages that were sent to a 3.x client and not acknowledged are sent again on the same connection.
 /// `mqtt.session.retry_interval`
 extension Shard {
-    /// Nothing of this costs a message anything: once a second all sessions are looked at.
+    /// Nothing of this costs a message anything: once a second all sessions are looked at, some thousand a tick.
     func startSweeping() {
         let isRetrying = broker.settings.zones.contains { $0.retryInterval > 0 }
         _ = after(1000, every: 1000) { [unowned self] in
@@ -16,8 +16,10 @@ extension Shard {
         }
     }
 
-    private func sweepInflight() {
-        forEachSession { s in
+    private func sweepInflight(from slot: Int = 0) {
+        let next = slot + Broker.countsAtOnce
+        if next < sessions.capacity { post { [self] in sweepInflight(from: next) } }
+        forEachSession(in: slot..<next) { s in
             guard let outbound = s.pointee.outbound, outbound.pointee.inflight.count > 0,
                 let c = s.pointee.connection, c.pointee.phase == .connected
             else { return }

@@ -51,7 +51,6 @@ final class Shard: EventLoop, @unchecked Sendable {
     var certifiedNames: [UInt32: Bytes] = [:]
     var onlineCount = 0
     var offlineCount = 0
-    var persistentCount = 0
     /// Sessions with a feed that may go on.
     var feeding: [(slot: UInt32, generation: UInt32)] = []
     /// A plugin's feed is being asked for its next message.
@@ -273,15 +272,15 @@ final class Shard: EventLoop, @unchecked Sendable {
         cr_load_ptr(chainCell)!.assumingMemoryBound(to: ChainSet.self)
     }
 
-    func forEachSession(_ body: (SessionRef) -> Void) {
-        for slot in 0..<UInt32(sessions.capacity) {
-            if let s = sessions.find(slot), s.pointee.generation & 1 == 1 { body(s) }
+    func forEachSession(in slots: Range<Int> = 0..<Int.max, _ body: (SessionRef) -> Void) {
+        for slot in slots.clamped(to: 0..<sessions.capacity) {
+            if let s = sessions.find(UInt32(slot)), s.pointee.generation & 1 == 1 { body(s) }
         }
     }
 
-    func forEachConnection(_ body: (ConnectionRef) -> Void) {
-        for slot in 0..<UInt32(connections.capacity) {
-            if let c = connections.find(slot), c.pointee.generation & 1 == 1 { body(c) }
+    func forEachConnection(in slots: Range<Int> = 0..<Int.max, _ body: (ConnectionRef) -> Void) {
+        for slot in slots.clamped(to: 0..<connections.capacity) {
+            if let c = connections.find(UInt32(slot)), c.pointee.generation & 1 == 1 { body(c) }
         }
     }
 

@@ -25,7 +25,7 @@ extension Control {
         ]
         register("clients", usage) { call throws(CommandFailure) in
             switch (call.words.first, call.words.count) {
-            case ("list", 1): for client in broker.clients() { call.print(line(client)) }
+            case ("list", 1): broker.forEachClient { call.prints(line($0)) }
             case ("show", 2):
                 guard let client = broker.client(call.words[1]) else { throw notFound("client", call.words[1]) }
                 call.print(line(client) + details(client, broker.session(client.clientID)))
@@ -50,11 +50,11 @@ extension Control {
         ]
         register("sessions", usage) { call throws(CommandFailure) in
             switch call.words {
-            case ["list"]: for session in broker.sessions() { call.print(line(session)) }
+            case ["list"]: broker.forEachSession { call.prints(line($0)) }
             case ["list", "persistent"]:
-                for session in broker.sessions() where session.expiryInterval > 0 { call.print(line(session)) }
+                broker.forEachSession { $0.expiryInterval == 0 || call.prints(line($0)) }
             case ["list", "transient"]:
-                for session in broker.sessions() where session.expiryInterval == 0 { call.print(line(session)) }
+                broker.forEachSession { $0.expiryInterval > 0 || call.prints(line($0)) }
             default:
                 guard call.words.count == 2, call.words[0] == "show" else { throw .usage }
                 guard let session = broker.session(call.words[1]) else { throw notFound("session", call.words[1]) }
@@ -71,11 +71,11 @@ extension Control {
         register("subscriptions", usage) { call throws(CommandFailure) in
             switch (call.words.first, call.words.count) {
             case ("list", 1):
-                for sub in broker.subscriptions() { call.print("\(sub.clientID) -> \(sub.topic)\n") }
+                broker.forEachSubscription { call.prints("\($0.clientID) -> \($0.topic)\n") }
             case ("show", 2):
                 guard broker.session(call.words[1]) != nil else { throw notFound("session", call.words[1]) }
-                for sub in broker.subscriptions(of: call.words[1]) {
-                    call.print("\(sub.clientID) -> \(sub.topic)\n  qos     : \(sub.qos)\n")
+                broker.forEachSubscription(of: call.words[1]) {
+                    call.prints("\($0.clientID) -> \($0.topic)\n  qos     : \($0.qos)\n")
                 }
             default: throw .usage
             }
@@ -92,11 +92,11 @@ extension Control {
             register(name, usage) { call throws(CommandFailure) in
                 switch (call.words.first, call.words.count) {
                 case ("list", 1):
-                    for topic in broker.topics() {
+                    for topic in topics(broker, bytes: call.limit) {
                         call.print(name == "routes" ? "\(topic) -> \(node)\n" : "\(topic)\n")
                     }
                 case ("show", 2):
-                    guard broker.topics().contains(call.words[1]) else { throw notFound(what, call.words[1]) }
+                    guard broker.hasTopic(call.words[1]) else { throw notFound(what, call.words[1]) }
                     call.print("\(call.words[1]) -> \(node)\n")
                 default: throw .usage
                 }
@@ -106,9 +106,14 @@ extension Control {
 
     private func addBrokerNumbers(_ broker: Broker) {
         var peaks: [String: Int] = [:]
+        // Bytes of a connection that closes while all are asked may count twice, once: a counter never falls.
+        var counted: [String: UInt64] = [:]
         addNumbers {
-            var rows: [ControlMetric.Row] = broker.metrics().map {
-                ControlMetric.make($0.name, .counter, Int64($0.value))
+            var rows: [ControlMetric.Row] = []
+            for counter in broker.metrics() {
+                let value = max(counted[counter.name] ?? 0, counter.value)
+                counted[counter.name] = value
+                rows.append(ControlMetric.make(counter.name, .counter, Int64(value)))
             }
             for stat in broker.stats() {
                 rows.append(ControlMetric.make(stat.name, .gauge, Int64(stat.value)))
@@ -120,6 +125,18 @@ extension Control {
             return rows
         }
     }
+}
+
+/// All topics in their order, or as many as an output of so many bytes can hold.
+private func topics(_ broker: Broker, bytes: Int) -> [String] {
+    var topics: [String] = []
+    var room = bytes
+    broker.forEachTopic {
+        topics.append($0)
+        room -= $0.utf8.count + 1
+        return room >= 0
+    }
+    return topics.sorted()
 }
 
 func notFound(_ what: String, _ who: String) -> CommandFailure {

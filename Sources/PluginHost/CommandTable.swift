@@ -25,7 +25,7 @@ public final class CommandCall {
     public let arguments: [[UInt8]]
     public private(set) var output: [UInt8] = []
     /// Output beyond this is cut: a client that does not read must not fill memory.
-    let limit: Int
+    public let limit: Int
     public private(set) var isCut = false
 
     public init(_ arguments: [[UInt8]], limit: Int = 16 << 20) {
@@ -41,6 +41,12 @@ public final class CommandCall {
     public var words: [String] { arguments.dropFirst().map { String(decoding: $0, as: UTF8.self) } }
 
     public func print(_ text: String) { write(text.utf8) }
+
+    /// False when there was no room, nor will be for more.
+    public func prints(_ text: String) -> Bool {
+        print(text)
+        return !isCut
+    }
 
     public func write(_ bytes: some Collection<UInt8>) {
         guard !isCut, output.count + bytes.count <= limit else {

@@ -97,16 +97,23 @@ struct NodeStore: ~Copyable {
         if spare >= 0, mappedCount * NodeStore.chunkNodes - count > NodeStore.chunkNodes * 3 / 2 { unmap(spare) }
     }
 
-    func forEach(_ body: (UInt32) -> Void) {
-        for index in 0..<chunkCount {
-            guard let map = chunks[index].free else { continue }
-            for wordIndex in 0..<NodeStore.mapWords {
-                var taken = ~map[wordIndex]
-                while taken != 0 {
-                    body(UInt32(index << Int(NodeStore.chunkBits) | wordIndex << 6 | taken.trailingZeroBitCount))
-                    taken &= taken &- 1
-                }
+    func forEach(_ body: (UInt32) -> Void) { forEach(in: 0..<Int.max, body) }
+
+    /// Of each 64 ids that begin in `ids`; whole chunks without nodes cost nothing.
+    func forEach(in ids: Range<Int>, _ body: (UInt32) -> Void) {
+        var at = ids.lowerBound & ~63
+        while at < min(ids.upperBound, chunkCount << Int(NodeStore.chunkBits)) {
+            let index = at >> Int(NodeStore.chunkBits)
+            guard let map = chunks[index].free else {
+                at = (index + 1) << Int(NodeStore.chunkBits)
+                continue
             }
+            var taken = ~map[at >> 6 & (NodeStore.mapWords - 1)]
+            while taken != 0 {
+                body(UInt32(at | taken.trailingZeroBitCount))
+                taken &= taken &- 1
+            }
+            at += 64
         }
     }
 
