@@ -53,7 +53,8 @@ struct Session: SlabSlot {
         static let queueAlarm = Flags(rawValue: 4)
         static let feeding = Flags(rawValue: 8)
         static let hasShares = Flags(rawValue: 16)
-        static let dead = Flags(rawValue: 32)
+        /// Its end has come; what is left of it is in the table.
+        static let ended = Flags(rawValue: 32)
         /// It unsubscribed while stored messages were on their way: each is looked at again before it is sent.
         static let feedDoubtful = Flags(rawValue: 64)
     }

@@ -151,6 +151,7 @@ extension Shard {
     // MARK: - Waiting
 
     private func enqueueOffline(_ message: MessageRef, _ s: SessionRef, _ terms: Terms) {
+        guard !s.pointee.flags.contains(.ended) else { return }
         if terms.qos == 0 && !s.pointee.zone.pointee.queue.storeQoS0 {
             return drop(message, .qos0Queue, for: s)
         }

@@ -17,10 +17,9 @@ extension Shard {
         if s.pointee.connection != nil { return }
         // [MQTT-3.1.2-8]: a will that still waits goes out with the session.
         fireWill(s)
-        while s.pointee.subCount > 0 { removeSubscription(s, Int(s.pointee.subCount) - 1) }
-        s.pointee.subs?.deallocate()
-        s.pointee.subs = nil
-        s.pointee.subRoom = 0
+        giveUpShares(s)
+        giveUpFilters(s)
+        s.pointee.flags.insert(.ended)
         endFeeds(s)
         if s.pointee.flags.contains(.queueAlarm) {
             broker.queueAlarm(
@@ -37,8 +36,40 @@ extension Shard {
         terminatedHook(s, reason)
         freeBytes(s.pointee.clientID)
         freeBytes(s.pointee.username)
+        // Even: nobody finds it any more. Its slot is free only when the table does not lead to it.
         s.pointee.generation &+= 1
-        sessions.give(s.pointee.slot)
+        leaveTable(s)
+    }
+
+    /// Filters of a session that are taken out of the table in one go: at most a millisecond.
+    private static let filtersAtOnce = 1000
+
+    /// A bridge may have a million filters: the rest goes in the ticks that follow, and messages that still find the
+    /// session pass it by.
+    private func leaveTable(_ s: SessionRef) {
+        guard s.pointee.subCount > 0 else {
+            s.pointee.subs?.deallocate()
+            return sessions.give(s.pointee.slot)
+        }
+        nonisolated(unsafe) let s = s
+        post { [self] in
+            giveUpFilters(s)
+            leaveTable(s)
+        }
+    }
+
+    private func giveUpFilters(_ s: SessionRef) {
+        for _ in 0..<min(Self.filtersAtOnce, Int(s.pointee.subCount)) {
+            removeSubscription(s, Int(s.pointee.subCount) - 1)
+        }
+    }
+
+    /// All at once: a group finds its members by their handles.
+    private func giveUpShares(_ s: SessionRef) {
+        guard s.pointee.flags.contains(.hasShares) else { return }
+        for i in (0..<Int(s.pointee.subCount)).reversed() where s.pointee.subs![i].group != 0 {
+            removeSubscription(s, i)
+        }
     }
 
     private func terminatedHook(_ s: SessionRef, _ reason: DropReason) {
