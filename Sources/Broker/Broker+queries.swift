@@ -30,17 +30,13 @@ extension Broker {
 
     /// Sends every client away as `redirect` does one. Returns how many.
     public func redirectAll() -> Int {
-        var count = 0
-        inParts(of: Self.rowsAtOnce) { shard, slots in
+        let parts = parts(of: Self.rowsAtOnce) { shard, slots in
             var leaving: [ConnectionRef] = []
             shard.forEachConnection(in: slots) { c in if c.pointee.phase == .connected { leaving.append(c) } }
             for c in leaving { shard.close(c, Refusal(.useAnotherServer), counted: "redirected") }
             return leaving.count
-        } then: {
-            count += $0
-            return true
         }
-        return count
+        return parts.reduce(0, +)
     }
 
     /// A message of the broker's own under `$SYS`: not counted, not retained, no hooks.
@@ -99,13 +95,10 @@ extension Broker {
     /// All counters, in `$SYS` order. Bytes include connections that are still open.
     public func metrics() -> [(name: String, value: UInt64)] {
         var open: (received: UInt64, sent: UInt64) = (0, 0)
-        inParts(
-            of: Self.countsAtOnce, { $0.openBytes(in: $1) },
-            then: { part in
-                open.received += part.received
-                open.sent += part.sent
-                return true
-            })
+        for part in parts(of: Self.countsAtOnce, { $0.openBytes(in: $1) }) {
+            open.received += part.received
+            open.sent += part.sent
+        }
         return Metric.allCases.map { m in
             var value = metric(m)
             if m == .bytesReceived { value += open.received }
@@ -119,14 +112,14 @@ extension Broker {
     /// Gauges by `$SYS` name.
     public func stats() -> [(name: String, value: Int)] {
         var (clients, offline, persistent) = (0, 0, 0)
-        inParts(of: Self.countsAtOnce) { shard, slots in
+        let parts = parts(of: Self.countsAtOnce) { shard, slots in
             let isFirst = slots.lowerBound == 0
             return (isFirst ? shard.onlineCount : 0, isFirst ? shard.offlineCount : 0, shard.persistent(in: slots))
-        } then: { part in
+        }
+        for part in parts {
             clients += part.0
             offline += part.1
             persistent += part.2
-            return true
         }
         let t = table.count()
         return [

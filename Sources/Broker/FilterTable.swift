@@ -50,7 +50,7 @@ final class FilterTable: @unchecked Sendable {
     /// Where the epoch of all filters is.
     static let all = buckets + 1
     static let epochCount = buckets + 2
-    /// For how many nodes of the trie `forEachFilter` holds the locks: 0.1 ms.
+    /// For how many nodes of the trie `forEachFilter` holds the locks.
     private static let nodesAtOnce = 1024
 
     /// A cache line: a loop takes its own for every topic it does not know.

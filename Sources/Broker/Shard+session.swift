@@ -41,7 +41,7 @@ extension Shard {
         leaveTable(s)
     }
 
-    /// Filters of a session that are taken out of the table in one go: at most a millisecond.
+    /// Filters of a session that are taken out of the table in one go.
     private static let filtersAtOnce = 1000
 
     /// A bridge may have a million filters: the rest goes in the ticks that follow, and messages that still find the

@@ -25,7 +25,7 @@ extension Control {
         ]
         register("clients", usage) { call throws(CommandFailure) in
             switch (call.words.first, call.words.count) {
-            case ("list", 1): broker.forEachClient { call.prints(line($0)) }
+            case ("list", 1): broker.forEachClient { call.print(line($0)) }
             case ("show", 2):
                 guard let client = broker.client(call.words[1]) else { throw notFound("client", call.words[1]) }
                 call.print(line(client) + details(client, broker.session(client.clientID)))
@@ -50,11 +50,11 @@ extension Control {
         ]
         register("sessions", usage) { call throws(CommandFailure) in
             switch call.words {
-            case ["list"]: broker.forEachSession { call.prints(line($0)) }
+            case ["list"]: broker.forEachSession { call.print(line($0)) }
             case ["list", "persistent"]:
-                broker.forEachSession { $0.expiryInterval == 0 || call.prints(line($0)) }
+                broker.forEachSession { $0.expiryInterval == 0 || call.print(line($0)) }
             case ["list", "transient"]:
-                broker.forEachSession { $0.expiryInterval > 0 || call.prints(line($0)) }
+                broker.forEachSession { $0.expiryInterval > 0 || call.print(line($0)) }
             default:
                 guard call.words.count == 2, call.words[0] == "show" else { throw .usage }
                 guard let session = broker.session(call.words[1]) else { throw notFound("session", call.words[1]) }
@@ -71,11 +71,11 @@ extension Control {
         register("subscriptions", usage) { call throws(CommandFailure) in
             switch (call.words.first, call.words.count) {
             case ("list", 1):
-                broker.forEachSubscription { call.prints("\($0.clientID) -> \($0.topic)\n") }
+                broker.forEachSubscription { call.print("\($0.clientID) -> \($0.topic)\n") }
             case ("show", 2):
                 guard broker.session(call.words[1]) != nil else { throw notFound("session", call.words[1]) }
                 broker.forEachSubscription(of: call.words[1]) {
-                    call.prints("\($0.clientID) -> \($0.topic)\n  qos     : \($0.qos)\n")
+                    call.print("\($0.clientID) -> \($0.topic)\n  qos     : \($0.qos)\n")
                 }
             default: throw .usage
             }

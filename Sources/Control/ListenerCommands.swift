@@ -65,7 +65,10 @@ extension Control {
             CommandUsage("listeners reload-certs [<Type>:<Name>]", "Read certificates again, clients stay"),
         ]
         register("listeners", usage) { call throws(CommandFailure) in
-            guard let verb = call.words.first else { return call.print(listeners.infos.map(block).joined()) }
+            guard let verb = call.words.first else {
+                call.print(listeners.infos.map(block).joined())
+                return
+            }
             if verb == "reload-certs", call.words.count <= 2 {
                 return try reloadCertificates(call, listeners, call.words.dropFirst().first)
             }

@@ -40,11 +40,10 @@ public final class CommandCall {
     /// The arguments after the command's name.
     public var words: [String] { arguments.dropFirst().map { String(decoding: $0, as: UTF8.self) } }
 
-    public func print(_ text: String) { write(text.utf8) }
-
     /// False when there was no room, nor will be for more.
-    public func prints(_ text: String) -> Bool {
-        print(text)
+    @discardableResult
+    public func print(_ text: String) -> Bool {
+        write(text.utf8)
         return !isCut
     }
 
