@@ -14,12 +14,15 @@ private struct Machine {
     var together: UInt64 = 45_000
     var sums = GatherRule.Load()
     var now: UInt64 = 1_000
-    /// Milliseconds by one thread.
-    var gathered: UInt64 = 0
+    /// Milliseconds by one thread, since the beginning.
+    private var gathered: UInt64 = 0
 
     init() { _ = rule.gathers(sums, at: now) }
 
-    mutating func run(_ milliseconds: UInt64) {
+    /// So many milliseconds pass; returns during how many of them one thread was at work.
+    @discardableResult
+    mutating func run(_ milliseconds: UInt64) -> UInt64 {
+        let before = gathered
         let end = now + milliseconds
         while now < end {
             let step = rule.step
@@ -32,6 +35,12 @@ private struct Machine {
             if rule.isGathered { gathered += step }
             _ = rule.gathers(sums, at: now)
         }
+        return gathered - before
+    }
+
+    /// What so many tries of one thread take at most.
+    static func tries(_ count: UInt64) -> UInt64 {
+        count * (GatherTrial.length + GatherTrial.settling + GatherRule.longStep)
     }
 }
 
@@ -42,12 +51,10 @@ struct GatherTrialTests {
         var machine = Machine()
         machine.run(1_000)
         #expect(machine.rule.spreads == 1)
-        machine.gathered = 0
-        machine.run(100_000)
-        #expect(machine.gathered > 93_000)
-        machine.gathered = 0
-        machine.run(1_000_000)
-        #expect(machine.gathered > 990_000, "and is asked again ever more rarely")
+        let gathered = machine.run(100_000)
+        #expect(gathered > 93_000)
+        let later = machine.run(1_000_000)
+        #expect(later > 990_000, "and is asked again ever more rarely")
     }
 
     @Test("Where it is cheap, they work side by side, but for tries that grow rare")
@@ -55,12 +62,10 @@ struct GatherTrialTests {
         var machine = Machine()
         machine.together = 33_000
         machine.run(1_000)
-        machine.gathered = 0
-        machine.run(100_000)
-        #expect(machine.gathered > 0 && machine.gathered <= 6 * (GatherTrial.length + GatherTrial.settling + 100))
-        machine.gathered = 0
-        machine.run(1_000_000)
-        #expect(machine.gathered <= 10 * (GatherTrial.length + GatherTrial.settling + 100))
+        let gathered = machine.run(100_000)
+        #expect(gathered > 0 && gathered <= Machine.tries(6))
+        let later = machine.run(1_000_000)
+        #expect(later <= Machine.tries(10))
     }
 
     @Test("A dear price of little is no waste")
@@ -69,9 +74,8 @@ struct GatherTrialTests {
         (machine.alone, machine.together) = (14_000, 22_000)
         machine.run(100_000)
         #expect(machine.rule.spreads >= 1)
-        machine.gathered = 0
-        machine.run(100_000)
-        #expect(machine.gathered <= 2 * (GatherTrial.length + GatherTrial.settling + 100))
+        let gathered = machine.run(100_000)
+        #expect(gathered <= Machine.tries(2))
     }
 
     @Test("What one thread cannot do it is not given, or soon rid of", arguments: [44_000, 60_000] as [UInt64])
@@ -80,9 +84,8 @@ struct GatherTrialTests {
         (machine.alone, machine.together) = (price, 70_000)
         machine.run(10_000)
         #expect(machine.rule.patience == GatherRule.leastPatience, "a try is no load that goes to and fro")
-        machine.gathered = 0
-        machine.run(100_000)
-        #expect(machine.gathered <= 6 * (GatherTrial.length + GatherTrial.settling + 100))
+        let gathered = machine.run(100_000)
+        #expect(gathered <= Machine.tries(6))
     }
 
     @Test("More to do ends the verdict at once; less, and it is tried again")
@@ -115,8 +118,8 @@ struct GatherTrialTests {
     func lateAnswers() {
         var machine = Machine()
         (machine.together, machine.rateAlone) = (50_000, 18)
-        machine.run(100_000)
-        #expect(machine.gathered <= 6 * (GatherTrial.length + GatherTrial.settling + 100))
+        let gathered = machine.run(100_000)
+        #expect(gathered <= Machine.tries(6))
     }
 
     @Test("Few packets tell nothing")
@@ -126,8 +129,7 @@ struct GatherTrialTests {
         (machine.alone, machine.together) = (750_000, 1_200_000)
         machine.run(1_000)
         #expect(!machine.rule.isGathered)
-        machine.gathered = 0
-        machine.run(100_000)
-        #expect(machine.gathered == 0)
+        let gathered = machine.run(100_000)
+        #expect(gathered == 0)
     }
 }

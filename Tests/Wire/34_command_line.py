@@ -13,22 +13,16 @@ MARTLET_ONLY = True
 CONFIG = {"broker.sys_heartbeat": "200ms"}
 
 
-def lines(b, *words):
-    done = b.ctl(*words)
-    assert done.returncode == 0, f"{words}: {done}"
-    return done.stdout.splitlines()
-
-
 def test_status(b):
     """Two lines: the node is started, the broker is running."""
-    first, second = lines(b, "status")[:2]
+    first, second = b.lines("status")[:2]
     assert re.fullmatch(r"Node '?martlet@127\.0\.0\.1'? is started", first), first
     assert re.fullmatch(r"martlet \S+ is running", second), second
 
 
 def test_broker(b):
     """sysdescr, version, uptime, datetime."""
-    names = [line.split(":")[0].strip() for line in lines(b, "broker")]
+    names = [line.split(":")[0].strip() for line in b.lines("broker")]
     assert [n for n in ("sysdescr", "version", "uptime", "datetime") if n in names] == ["sysdescr", "version", "uptime",
                                                                                        "datetime"], names
 
@@ -36,9 +30,9 @@ def test_broker(b):
 def test_clients_list_show_kick(b):
     """A kicked MQTT 5 client is told 0x98; who is not there is Not Found."""
     c = b.client(5, username="ada")
-    assert any(line.startswith(f"Client({b.id()},") and "username=ada" in line for line in lines(b, "clients", "list"))
-    assert lines(b, "clients", "show", b.id())[0].startswith(f"Client({b.id()},")
-    lines(b, "clients", "kick", b.id())
+    assert any(line.startswith(f"Client({b.id()},") and "username=ada" in line for line in b.lines("clients", "list"))
+    assert b.lines("clients", "show", b.id())[0].startswith(f"Client({b.id()},")
+    b.lines("clients", "kick", b.id())
     c.expect_closed(0x98)
     done = b.ctl("clients", "show", "nobody-here")
     assert done.returncode == 1 and "Not Found" in done.stderr + done.stdout, done
@@ -48,8 +42,8 @@ def test_clients_list_show_kick(b):
 def test_subscriptions(b):
     """Client and filter in one line."""
     b.client(4).subscribe(b.topic("+/x"), 1)
-    assert any(b.id() in line and b.topic("+/x") in line for line in lines(b, "subscriptions", "list"))
-    assert any(b.topic("+/x") in line for line in lines(b, "subscriptions", "show", b.id()))
+    assert any(b.id() in line and b.topic("+/x") in line for line in b.lines("subscriptions", "list"))
+    assert any(b.topic("+/x") in line for line in b.lines("subscriptions", "show", b.id()))
     assert b.ctl("subscriptions", "show", "nobody-here").returncode == 1
 
 
@@ -58,11 +52,11 @@ def test_retainer(b):
     pub = b.client(4)
     for i in range(3):
         pub.deliver(b.topic(str(i)), b"x", 1, retain=1)
-    assert re.fullmatch(r"retained/total: \d+", lines(b, "retainer", "info")[0])
-    topics = lines(b, "retainer", "topics")
+    assert re.fullmatch(r"retained/total: \d+", b.lines("retainer", "info")[0])
+    topics = b.lines("retainer", "topics")
     assert {b.topic(str(i)) for i in range(3)} <= set(topics), topics
-    assert re.match(r"Cleaned \d+ retained messages", lines(b, "retainer", "clean")[0])
-    assert lines(b, "retainer", "topics") == []
+    assert re.match(r"Cleaned \d+ retained messages", b.lines("retainer", "clean")[0])
+    assert b.lines("retainer", "topics") == []
 
 
 def test_options_of_the_broker(b):
@@ -80,7 +74,7 @@ def test_options_of_the_broker(b):
 
 def test_help_and_unknown_commands(b):
     """help shows every command; an unknown one fails in a sentence."""
-    shown = "\n".join(lines(b, "help"))
+    shown = "\n".join(b.lines("help"))
     for word in ("status", "plugins load", "clients kick", "subscriptions list", "retainer info"):
         assert word in shown, f"{word} is not in help"
     done = b.ctl("no_such_command")
@@ -100,7 +94,7 @@ def test_words_too_many(b):
 def test_asked_for_help(b):
     """--help and -h are no mistakes, in either program."""
     for word in ("--help", "-h"):
-        assert lines(b, word) == lines(b, "help")
+        assert b.lines(word) == b.lines("help")
         done = subprocess.run([b.dir / "bin/martlet", word], capture_output=True, text=True, timeout=20)
         assert done.returncode == 0 and done.stdout.startswith("Usage: martlet COMMAND") and not done.stderr, done
     done = subprocess.run([b.dir / "bin/martlet", "dance"], capture_output=True, text=True, timeout=20)
@@ -108,17 +102,17 @@ def test_asked_for_help(b):
 
 
 def metric(b, name):
-    return next(int(line.split(":")[1]) for line in lines(b, "broker", "metrics") if line.split(":")[0].strip() == name)
+    return next(int(line.split(":")[1]) for line in b.lines("broker", "metrics") if line.split(":")[0].strip() == name)
 
 
 def test_retained_messages_among_the_metrics(b):
     """messages/retained is the number of retained messages, as in EMQ."""
     pub = b.client(4)
-    lines(b, "retainer", "clean")
+    b.lines("retainer", "clean")
     for i in range(3):
         pub.deliver(b.topic(str(i)), b"x", 1, retain=1)
     wait_until(lambda: metric(b, "messages/retained") == 3, "three to be counted")
-    lines(b, "retainer", "clean")
+    b.lines("retainer", "clean")
     wait_until(lambda: metric(b, "messages/retained") == 0, "none to be left")
 
 
@@ -180,7 +174,7 @@ def test_documented_commands_exist(b):
         if f"Plugin({image.stem}, " in b.ctl("plugins", "list").stdout:
             b.ctl("plugins", "load", image.stem)
     commands = []
-    for line in lines(b, "help"):
+    for line in b.lines("help"):
         literal = re.match(r"[a-z][\w-]*(?: +[a-z][\w-]*)*(?= |$)", line.split("#")[0])
         commands += [literal[0].split()] if literal else []
     assert len(commands) > 40, commands
@@ -197,7 +191,7 @@ def test_first_start_with_other_folders(b):
         shutil.rmtree(b.dir / "data")
         b.config = {**before, **more}
         b.start()
-        assert any("Plugin(retainer," in line and "active=true" in line for line in lines(b, "plugins", "list")), more
+        assert any("Plugin(retainer," in line and "active=true" in line for line in b.lines("plugins", "list")), more
         said = (b.dir / "output").read_text()
         assert ("no/such/folder/loaded_plugins cannot be written" in said) == ("plugins.loaded_file" in more), said
     assert b.stop() == ""

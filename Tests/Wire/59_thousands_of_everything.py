@@ -10,14 +10,8 @@ SESSIONS = 4500  # more than the sweeps look at in one tick
 CONFIG = {"node.loops": "1", "mqtt.session.retry_interval": "1s", "mqtt.max_packet_size": "1MB"}
 
 
-def lines(b, *words):
-    done = b.ctl(*words)
-    assert done.returncode == 0, f"{words}: {done}"
-    return done.stdout.splitlines()
-
-
 def stat(b, name):
-    return next(int(line.split(":")[1]) for line in lines(b, "broker", "stats") if line.split(":")[0].strip() == name)
+    return next(int(line.split(":")[1]) for line in b.lines("broker", "stats") if line.split(":")[0].strip() == name)
 
 
 def test_lists_are_whole(b):
@@ -27,15 +21,15 @@ def test_lists_are_whole(b):
     filters = [f"{b.topic()}/{n}" for n in range(3000)]
     c.subscribe([(f, 1) for f in filters])
     c.subscribe(f"$share/g/{b.topic()}/0")
-    assert [t for t in lines(b, "topics", "list") if t.startswith(b.topic())] == sorted(filters)
-    assert [r for r in lines(b, "routes", "list") if r.startswith(b.topic())] == [
+    assert [t for t in b.lines("topics", "list") if t.startswith(b.topic())] == sorted(filters)
+    assert [r for r in b.lines("routes", "list") if r.startswith(b.topic())] == [
         f"{t} -> martlet@127.0.0.1" for t in sorted(filters)]
     whole = {f"{name} -> {f}" for f in [*filters, f"$share/g/{b.topic()}/0"]}
-    listed = [s for s in lines(b, "subscriptions", "list") if s.startswith(name)]
+    listed = [s for s in b.lines("subscriptions", "list") if s.startswith(name)]
     assert len(listed) == len(whole) and set(listed) == whole
-    shown = [s for s in lines(b, "subscriptions", "show", name) if " -> " in s]
+    shown = [s for s in b.lines("subscriptions", "show", name) if " -> " in s]
     assert len(shown) == len(whole) and set(shown) == whole
-    assert lines(b, "topics", "show", filters[7]) == [f"{filters[7]} -> martlet@127.0.0.1"]
+    assert b.lines("topics", "show", filters[7]) == [f"{filters[7]} -> martlet@127.0.0.1"]
     nobody = b.ctl("topics", "show", b.topic())
     assert (nobody.returncode, nobody.stderr) == (1, f'Not Found: there is no topic "{b.topic()}".\n')
 
@@ -52,7 +46,7 @@ def test_nothing_comes_after_the_end(b, v):
         publisher.deliver(f"{b.topic()}/{n}", str(n), 1)
     new.take(f"{b.topic()}/1", "1", qos=1)
     b.nothing_for(new, publisher)
-    left = lambda: [t for t in lines(b, "topics", "list") if t.startswith(b.topic())]
+    left = lambda: [t for t in b.lines("topics", "list") if t.startswith(b.topic())]
     wait_until(lambda: len(left()) == 1, "the filters to leave the table")
     assert left() == [f"{b.topic()}/1"]
 
@@ -70,6 +64,6 @@ def test_every_session_is_listed_and_looked_at(b):
     assert (first.pid, first.payload, first.dup, again.pid, again.payload, again.dup) == (
         first.pid, b"x", 0, first.pid, b"x", 1), (first, again)
     assert stat(b, "sessions/persistent/count") == before + SESSIONS
-    kept = [re.match(r"Session\((.*?),", line)[1] for line in lines(b, "sessions", "list", "persistent")]
+    kept = [re.match(r"Session\((.*?),", line)[1] for line in b.lines("sessions", "list", "persistent")]
     assert sorted(k for k in kept if k.startswith("kept-")) == sorted(b.id(f"kept-{n}") for n in range(SESSIONS))
-    assert sum(b.id("last") in line for line in lines(b, "clients", "list")) == 1
+    assert sum(b.id("last") in line for line in b.lines("clients", "list")) == 1

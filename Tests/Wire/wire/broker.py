@@ -292,6 +292,12 @@ class Martlet(Broker):
                 return {**rows, "shutdown_count": {reason: int(n) for reason, n in counts}}
         raise AssertionError(f"no listener {name} in {text}")
 
+    def lines(self, *words):
+        """What a command of martlet_ctl that succeeds prints."""
+        done = self.ctl(*words)
+        assert done.returncode == 0, f"{words}: {done}"
+        return done.stdout.splitlines()
+
     def metric(self, name):
         """A counter of `broker metrics`."""
         return int(re.search(rf"^{name} *: (\d+)$", self.ctl("broker", "metrics").stdout, re.M)[1])
