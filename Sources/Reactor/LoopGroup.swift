@@ -22,6 +22,7 @@ public final class LoopGroup: @unchecked Sendable {
     private let looking: UnsafeMutablePointer<UInt32>
     private var rule = GatherRule()
     private var lastLook = Look()
+    private var strain = 0
 
     /// The loops, in the order of their indices, which begin with 0 and are below 64. They live as long as the group.
     /// - Returns: nil when there are not two of them at least.
@@ -109,32 +110,70 @@ public final class LoopGroup: @unchecked Sendable {
 
     /// From a thread that is not one of the loops', every 10 ms or so: when the first loop has been at the same work
     /// since the last call, because a plugin holds it up, the others wait for their own sockets, beginning with what
-    /// has been reported to the first by now.
-    public func relieve() {
-        let look = loops[0]._withUnsafeGuaranteedRef { Look($0) }
-        let isStuck = look.isAtWork && look == lastLook
+    /// has been reported to the first by now. One that merely has much to do, or no core, has only that taken from it
+    /// for the first hundredths of a second: it will be back, and is as cheap as before.
+    ///
+    /// - Parameters:
+    ///   - time: what a thread has had of the processor.
+    ///   - isReady: whether it runs or waits for a core.
+    public func relieve(
+        time: (Int32) -> ThreadTime? = ThreadTime.init(of:), isReady: (Int32) -> Bool = ThreadTime.isReady
+    ) {
+        let look = loops[0]._withUnsafeGuaranteedRef { Look($0, time) }
+        let before = lastLook
         lastLook = look
-        guard isStuck else { return }
-        var nobody: UInt32 = 0
-        guard cr_cas_u32(looking, &nobody, 1) else { return }
+        guard look.isStuck(since: before) else { return strain = 0 }
+        strain += look.strain(since: before, isReady)
         let wasGathered = isGathered
-        // For as long as it lasts, however little there is to do: who waits here is not busy.
-        rule.spread(at: cr_clock_ms())
-        publish(false)
-        cr_store_u32(looking, 0)
+        if strain > Strain.most, !spreadNow() { return }
         if wasGathered || awayCount > 0 { takeEvents() }
         takeWork()
     }
 
+    /// What the calls of `relieve` that find the first loop at the same work add up to, before they are spread: at once,
+    /// 20 to 30 ms or 100 ms after the first, as the loop waits, works or would if it had a core.
+    private enum Strain {
+        static let most = 10
+        static let waits = most + 1
+        static let works = 4
+        static let isKept = 1
+    }
+
+    /// - Returns: false when somebody else decides about that just now.
+    private func spreadNow() -> Bool {
+        var nobody: UInt32 = 0
+        guard cr_cas_u32(looking, &nobody, 1) else { return false }
+        // For as long as it lasts, however little there is to do: who waits here is not busy.
+        rule.spread(at: cr_clock_ms())
+        publish(false)
+        cr_store_u32(looking, 0)
+        return true
+    }
+
     /// What the first loop is at: its own thread, or a visitor that its thread would have to wait for.
-    private struct Look: Equatable {
+    private struct Look {
         var wakes: UInt64 = 0
         var visits: UInt32 = 0
         var isAtWork = false
+        var thread: Int32 = 0
+        var time: ThreadTime?
 
         init() {}
 
-        init(_ loop: EventLoop) {
+        func isStuck(since before: Look) -> Bool {
+            isAtWork && before.isAtWork && wakes == before.wakes && visits == before.visits
+        }
+
+        func strain(since before: Look, _ isReady: (Int32) -> Bool) -> Int {
+            guard thread == before.thread, let time, let last = before.time, isReady(thread) else {
+                return Strain.waits
+            }
+            return time.wasKept(since: last, isReady: true) ? Strain.isKept : Strain.works
+        }
+
+        init(_ loop: EventLoop, _ time: (Int32) -> ThreadTime?) {
+            thread = loop.threadID
+            self.time = time(thread)
             wakes = cr_load_relaxed_u64(loop.wakes)
             visits = cr_load_relaxed_u32(loop.visits)
             isAtWork = cr_load_seq_u32(loop.sleeping) == 0 || cr_load_seq_u32(loop.gate) == Gate.visitor

@@ -6,7 +6,7 @@ import Reactor
 
 /// Looks at what each loop is doing: a plugin call that is still the same one at a third look, 20 ms after the first,
 /// has blocked its loop, and log and `$SYS/brokers/NODE/sysmon/long_schedule` say whose it is, while it is still under
-/// way. One whose thread spent that time waiting for a core is not to blame.
+/// way. One whose thread was kept from its core in that time is not to blame.
 ///
 /// After a second in which nothing happened it rests until something does, so that an idle broker costs nothing.
 /// All of it is the control thread's.
@@ -72,20 +72,11 @@ final class Watchdog: @unchecked Sendable {
 
     /// True once for each call.
     private func isBlocked(_ i: Int, _ broker: Broker) -> Bool {
-        looks[i].look(broker.runningCall(loop: i)) { Self.waited(broker.loop(i).threadID) }
-    }
-
-    /// Nanoseconds this thread has been ready to run without a core: the second number of its schedstat; nil when that
-    /// cannot be read.
-    private static func waited(_ thread: Int32) -> UInt64? {
-        let file = open("/proc/self/task/\(thread)/schedstat", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
-            let count = read(file, buffer.baseAddress, 128)
-            guard count > 0 else { return nil }
-            let fields = String(decoding: buffer[..<count], as: UTF8.self).split(separator: " ")
-            return fields.count > 1 ? UInt64(fields[1]) : nil
+        let thread = broker.loop(i).threadID
+        return looks[i].look(broker.runningCall(loop: i)) {
+            ThreadTime(of: thread)
+        } isReady: {
+            ThreadTime.isReady(thread)
         }
     }
 }

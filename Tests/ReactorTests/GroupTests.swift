@@ -133,6 +133,9 @@ private final class Members {
         return true
     }
 
+    /// Whoever is held up waits for something: a trap has sprung, though its prey may not have gone to sleep yet.
+    func relieve() { group.relieve(isReady: { _ in false }) }
+
     func isAway(_ i: Int) -> Bool {
         nonisolated(unsafe) var isAway = false
         let loop = loops[i]
@@ -252,9 +255,9 @@ struct GroupTests {
         members.peers[0].send([200])
         #expect(isIn.wait(milliseconds: 60_000))
         members.peers[1].send([1])
-        members.group.relieve()
+        members.relieve()
         #expect(members.group.isGathered)
-        members.group.relieve()
+        members.relieve()
         #expect(!members.group.isGathered)
         #expect(members.peers[1].receive(1) == [1])
         #expect(members.pass(20, from: 1, to: 1))
@@ -264,10 +267,42 @@ struct GroupTests {
         // It runs again: nothing is taken from it.
         #expect(members.pass(2, from: 0, to: 0))
         members.group.hold(gathered: true)
-        members.group.relieve()
+        members.relieve()
         #expect(members.pass(2, from: 0, to: 0))
-        members.group.relieve()
+        members.relieve()
         #expect(members.group.isGathered)
+        members.expectOneAtATime()
+        members.end()
+    }
+
+    @Test(
+        "While the first loop has much to do, or no core, the others serve what waits for it, and share its thread",
+        arguments: [(used: 10, calls: 2), (used: 5, calls: 2), (used: 4, calls: 10), (used: 0, calls: 10)])
+    func relievedForAMoment(_ used: UInt64, _ calls: UInt8) {
+        let members = Members(2, gathered: true)
+        #expect(members.pass(40, from: 1, to: 1) && members.isAway(1))
+        let trap = Trap()
+        members.loops[0].onByte = { if $0 == 200 { trap.enter() } }
+        trap.set()
+        members.peers[0].send([200])
+        #expect(trap.waitForPrey())
+        var time = ThreadTime(used: 1, at: 0)
+        func relieve() {
+            time.at += 10_000_000
+            time.used += used * 1_000_000
+            members.group.relieve(time: { _ in time }, isReady: { _ in true })
+        }
+        relieve()
+        for _ in 0..<calls {
+            members.peers[1].send([1])
+            relieve()
+            #expect(members.peers[1].receive(1) == [1])
+            #expect(members.group.isGathered && members.isAway(1))
+        }
+        relieve()
+        #expect(!members.group.isGathered)
+        trap.open()
+        #expect(members.peers[0].receive(1) == [200])
         members.expectOneAtATime()
         members.end()
     }
@@ -288,8 +323,8 @@ struct GroupTests {
         members.peers[1].send([1])
         task.open()
         #expect(byte.waitForPrey())
-        members.group.relieve()
-        members.group.relieve()
+        members.relieve()
+        members.relieve()
         #expect(members.peers[1].receive(1) == [1])
         byte.open()
         #expect(members.peers[0].receive(1) == [200])
@@ -306,8 +341,8 @@ struct GroupTests {
         trap.set()
         members.peers[0].send([1, 2])
         #expect(trap.waitForPrey())
-        members.group.relieve()
-        members.group.relieve()
+        members.relieve()
+        members.relieve()
         #expect(members.peers[2].receive(1) == [2])
         trap.open()
         #expect(members.peers[1].receive(1) == [1])
@@ -332,12 +367,12 @@ struct GroupTests {
         } while members.peers[0].receives(1, within: 100) && tries < 10
         #expect(trap.waitForPrey())
         members.peers[2].send([2])
-        members.group.relieve()
-        members.group.relieve()
+        members.relieve()
+        members.relieve()
         #expect(!members.group.isGathered)
         // Its thread may take the event only now.
         let isServed = (0..<1000).contains { _ in
-            members.group.relieve()
+            members.relieve()
             return members.peers[2].receives(1, within: 10)
         }
         #expect(isServed)
@@ -401,7 +436,7 @@ struct GroupTests {
         }
         for n in 0..<200 {
             members.group.hold(gathered: n % 2 == 1)
-            if n % 5 == 0 { members.group.relieve() }
+            if n % 5 == 0 { members.relieve() }
             members.loops[n & 3].sync {}
         }
         for thread in threads + receivers { pthread_join(thread, nil) }
