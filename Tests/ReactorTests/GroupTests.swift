@@ -307,6 +307,35 @@ struct GroupTests {
         members.end()
     }
 
+    @Test("A first loop that is held up for a moment again and again is not shared for long", arguments: [0, 40])
+    func relievedTooOften(_ calmLooks: Int) {
+        let members = Members(2, gathered: true)
+        let trap = Trap()
+        members.loops[0].onByte = { if $0 == 200 { trap.enter() } }
+        var time = ThreadTime(used: 1, at: 0)
+        func relieve() {
+            time.at += 10_000_000
+            time.used += 10_000_000
+            members.group.relieve(time: { _ in time }, isReady: { _ in true })
+        }
+        for turn in 1...3 {
+            trap.set()
+            members.peers[0].send([200])
+            #expect(trap.waitForPrey())
+            relieve()
+            relieve()
+            #expect(members.group.isGathered == (turn < 3 || calmLooks > 0))
+            trap.open()
+            #expect(members.peers[0].receive(1) == [200])
+            for _ in 0..<calmLooks {
+                #expect(members.pass(1, from: 0, to: 0))
+                relieve()
+            }
+        }
+        members.expectOneAtATime()
+        members.end()
+    }
+
     @Test("What the first loop's thread has in hand for others when it is held up, they get all the same")
     func relievedOfGuests() {
         let members = Members(2, gathered: true)
