@@ -36,7 +36,7 @@ public struct CallWatch: Sendable {
             state = .seen(time())
             return false
         case .seen(let before):
-            if let before, let now = time(), now.wasKept(since: before, isReady: isReady()) {
+            if let before, let now = time(), now.wasKept(since: before), isReady() {
                 state = .seen(now)
                 return false
             }

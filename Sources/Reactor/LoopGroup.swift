@@ -22,7 +22,7 @@ public final class LoopGroup: @unchecked Sendable {
     private let looking: UnsafeMutablePointer<UInt32>
     private var rule = GatherRule()
     private var lastLook = Look()
-    private var strain = Strain()
+    private var strain = 0
 
     /// The loops, in the order of their indices, which begin with 0 and are below 64. They live as long as the group.
     /// - Returns: nil when there are not two of them at least.
@@ -122,36 +122,22 @@ public final class LoopGroup: @unchecked Sendable {
         let look = loops[0]._withUnsafeGuaranteedRef { Look($0, time) }
         let before = lastLook
         lastLook = look
-        guard look.isStuck(since: before) else { return strain.relax() }
-        strain.add(look.strain(since: before, isReady))
+        guard look.isStuck(since: before) else { return strain = max(0, strain - 1) }
+        strain = min(strain + look.strain(since: before, isReady), Strain.tooMuch)
         let wasGathered = isGathered
-        if strain.isTooMuch, !spreadNow() { return }
+        if strain == Strain.tooMuch, !spreadNow() { return }
         if wasGathered || awayCount > 0 { takeEvents() }
         takeWork()
     }
 
-    /// What the calls of `relieve` that find the first loop at the same work add up to. They are spread at once, 20 to
-    /// 30 ms or 100 ms after the first, as the loop waits, works or would if it had a core; or for many short ones.
-    private struct Strain {
-        static let waits = most + 1
-        static let works = 4
-        static let isKept = 1
-        private static let most = 10
-        /// Calls that find it well for each point that is forgotten.
-        private static let relief = 10
-
-        private var sum = 0
-        private var calm = 0
-
-        var isTooMuch: Bool { sum > Self.most }
-
-        mutating func add(_ points: Int) { sum = min(sum + points, Self.most + 1) }
-
-        mutating func relax() {
-            guard sum > 0 else { return }
-            calm += 1
-            if calm % Self.relief == 0 { sum -= 1 }
-        }
+    /// What the calls of `relieve` that find the first loop at the same work add up to; the others take one away each.
+    /// They are spread at once, 20 to 30 ms or 100 ms after the first, as the loop waits, works or would if it had a
+    /// core; or for many short ones.
+    private enum Strain {
+        static let tooMuch = 101
+        static let waits = tooMuch
+        static let works = 40
+        static let isKept = 10
     }
 
     /// - Returns: false when somebody else decides about that just now.
@@ -183,15 +169,16 @@ public final class LoopGroup: @unchecked Sendable {
             guard thread == before.thread, let time, let last = before.time, isReady(thread) else {
                 return Strain.waits
             }
-            return time.wasKept(since: last, isReady: true) ? Strain.isKept : Strain.works
+            return time.wasKept(since: last) ? Strain.isKept : Strain.works
         }
 
         init(_ loop: EventLoop, _ time: (Int32) -> ThreadTime?) {
-            thread = loop.threadID
-            self.time = time(thread)
             wakes = cr_load_relaxed_u64(loop.wakes)
             visits = cr_load_relaxed_u32(loop.visits)
             isAtWork = cr_load_seq_u32(loop.sleeping) == 0 || cr_load_seq_u32(loop.gate) == Gate.visitor
+            guard isAtWork else { return }
+            thread = loop.threadID
+            self.time = time(thread)
         }
     }
 

@@ -4,7 +4,7 @@ import Glibc
 
 /// What a thread of this process has had of the processor by some moment. Between two moments it shows who is to blame
 /// for a thread that does not get on: what it does, or a core that others have, on this machine or on its host.
-public struct ThreadTime: Equatable, Sendable {
+public struct ThreadTime: Sendable {
     /// Nanoseconds of processor time.
     public var used: UInt64
     /// Nanoseconds of the monotonic clock.
@@ -22,11 +22,9 @@ public struct ThreadTime: Equatable, Sendable {
         self.init(used: used, at: cr_clock_ns())
     }
 
-    /// It would have run, and was not let for more than half of the time since `before`.
-    /// - Parameter isReady: whether it would run now. What waits for something else is not kept from its core.
-    public func wasKept(since before: ThreadTime, isReady: @autoclosure () -> Bool) -> Bool {
-        guard at >= before.at + Self.least, used >= before.used else { return false }
-        return used - before.used < (at - before.at) / 2 && isReady()
+    /// It ran for less than half of the time since `before`: if it is ready all the same, it was kept from its core.
+    public func wasKept(since before: ThreadTime) -> Bool {
+        at >= before.at + Self.least && used >= before.used && used - before.used < (at - before.at) / 2
     }
 
     /// With less time in between nobody can tell.

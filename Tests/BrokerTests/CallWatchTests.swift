@@ -5,16 +5,23 @@ import Testing
 @testable import Broker
 
 @Suite struct CallWatchTests {
-    /// Looks at these calls, 10 ms apart; between two of them the thread gets `used` milliseconds, 10 if it says nothing.
-    private func look(_ calls: [UInt64], used: [UInt64] = [], isReady: Bool = true) -> [Bool] {
-        let ms: UInt64 = 1_000_000
+    /// Looks at these calls, 10 ms apart, by which time the thread has had so much; nil: nobody knows.
+    private func look(_ calls: [UInt64], _ had: [UInt64?], isReady: Bool = true) -> [Bool] {
         var watch = CallWatch()
-        var time = ThreadTime(used: 100 * ms, at: 0)
-        return calls.enumerated().map { i, call in
-            time.at += CallWatch.step * ms
-            time.used += (i < used.count ? used[i] : CallWatch.step) * ms
-            return watch.look(call, time: { time }, isReady: { isReady })
+        return zip(calls, had).enumerated().map { i, look in
+            let time = look.1.map { ThreadTime(used: $0 * 1_000_000, at: UInt64(i) * CallWatch.step * 1_000_000) }
+            return watch.look(look.0, time: { time }, isReady: { isReady })
         }
+    }
+
+    /// The thread gets so many milliseconds from look to look, 10 if it says nothing.
+    private func look(_ calls: [UInt64], used: [UInt64] = [], isReady: Bool = true) -> [Bool] {
+        var had: UInt64 = 100
+        let all = calls.indices.map { i in
+            had += i < used.count ? used[i] : CallWatch.step
+            return Optional(had)
+        }
+        return look(calls, all, isReady: isReady)
     }
 
     @Test func aCallThatIsStillThereAtTheThirdLookIsToldOnce() {
@@ -39,17 +46,7 @@ import Testing
 
     /// The kernel's file cannot be read while clients have all descriptors, and may say 0 where it did not before.
     @Test(arguments: [[nil, nil], [100, nil], [nil, 100], [100, 0]] as [[UInt64?]])
-    func aCallIsToldWhenNobodyKnowsWhatItsThreadHad(_ used: [UInt64?]) {
-        var watch = CallWatch()
-        var (used, at) = (used.makeIterator(), UInt64(0))
-        let told = [7, 7, 7].map { call in
-            watch.look(
-                call,
-                time: {
-                    at += 10_000_000
-                    return used.next().flatMap { $0 }.map { ThreadTime(used: $0, at: at) }
-                }, isReady: { true })
-        }
-        #expect(told == [false, false, true])
+    func aCallIsToldWhenNobodyKnowsWhatItsThreadHad(_ had: [UInt64?]) {
+        #expect(look([7, 7, 7], [100] + had) == [false, false, true])
     }
 }

@@ -103,6 +103,7 @@ private final class Members {
     let loops: [Member]
     let group: LoopGroup
     let peers: [Peer]
+    private var time = ThreadTime(used: 1, at: 0)
 
     init(_ count: Int, gathered: Bool) {
         loops = (0..<count).map { Member(index: Int32($0)) }
@@ -135,6 +136,13 @@ private final class Members {
 
     /// Whoever is held up waits for something: a trap has sprung, though its prey may not have gone to sleep yet.
     func relieve() { group.relieve(isReady: { _ in false }) }
+
+    /// Whoever is held up works, or would: it has had so many of the 10 ms that have passed.
+    func relieve(after used: UInt64) {
+        time.used += used * 1_000_000
+        time.at += 10_000_000
+        group.relieve(time: { [time] _ in time }, isReady: { _ in true })
+    }
 
     func isAway(_ i: Int) -> Bool {
         nonisolated(unsafe) var isAway = false
@@ -278,7 +286,7 @@ struct GroupTests {
     @Test(
         "While the first loop has much to do, or no core, the others serve what waits for it, and share its thread",
         arguments: [(used: 10, calls: 2), (used: 5, calls: 2), (used: 4, calls: 10), (used: 0, calls: 10)])
-    func relievedForAMoment(_ used: UInt64, _ calls: UInt8) {
+    func relievedForAMoment(_ used: UInt64, _ calls: Int) {
         let members = Members(2, gathered: true)
         #expect(members.pass(40, from: 1, to: 1) && members.isAway(1))
         let trap = Trap()
@@ -286,20 +294,14 @@ struct GroupTests {
         trap.set()
         members.peers[0].send([200])
         #expect(trap.waitForPrey())
-        var time = ThreadTime(used: 1, at: 0)
-        func relieve() {
-            time.at += 10_000_000
-            time.used += used * 1_000_000
-            members.group.relieve(time: { _ in time }, isReady: { _ in true })
-        }
-        relieve()
+        members.relieve(after: used)
         for _ in 0..<calls {
             members.peers[1].send([1])
-            relieve()
+            members.relieve(after: used)
             #expect(members.peers[1].receive(1) == [1])
             #expect(members.group.isGathered && members.isAway(1))
         }
-        relieve()
+        members.relieve(after: used)
         #expect(!members.group.isGathered)
         trap.open()
         #expect(members.peers[0].receive(1) == [200])
@@ -312,24 +314,18 @@ struct GroupTests {
         let members = Members(2, gathered: true)
         let trap = Trap()
         members.loops[0].onByte = { if $0 == 200 { trap.enter() } }
-        var time = ThreadTime(used: 1, at: 0)
-        func relieve() {
-            time.at += 10_000_000
-            time.used += 10_000_000
-            members.group.relieve(time: { _ in time }, isReady: { _ in true })
-        }
         for turn in 1...3 {
             trap.set()
             members.peers[0].send([200])
             #expect(trap.waitForPrey())
-            relieve()
-            relieve()
+            members.relieve(after: 10)
+            members.relieve(after: 10)
             #expect(members.group.isGathered == (turn < 3 || calmLooks > 0))
             trap.open()
             #expect(members.peers[0].receive(1) == [200])
             for _ in 0..<calmLooks {
                 #expect(members.pass(1, from: 0, to: 0))
-                relieve()
+                members.relieve(after: 10)
             }
         }
         members.expectOneAtATime()

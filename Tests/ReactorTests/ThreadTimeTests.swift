@@ -10,16 +10,15 @@ import Testing
     private let ms: UInt64 = 1_000_000
 
     @Test(arguments: [(0, 10, true), (4, 10, true), (5, 10, false), (10, 10, false), (30, 100, true), (0, 4, false)])
-    func aReadyThreadWithLessThanHalfOfTheTimeWasKept(_ used: UInt64, _ elapsed: UInt64, _ wasKept: Bool) {
+    func aThreadWithLessThanHalfOfTheTimeWasKept(_ used: UInt64, _ elapsed: UInt64, _ wasKept: Bool) {
         let before = ThreadTime(used: 700 * ms, at: 9_000 * ms)
         let now = ThreadTime(used: (700 + used) * ms, at: (9_000 + elapsed) * ms)
-        #expect(now.wasKept(since: before, isReady: true) == wasKept)
-        #expect(!now.wasKept(since: before, isReady: false))
+        #expect(now.wasKept(since: before) == wasKept)
     }
 
     @Test func anotherThreadOfTheSameNumberTellsNothing() {
         let before = ThreadTime(used: 700 * ms, at: 9_000 * ms)
-        #expect(!ThreadTime(used: 0, at: 9_010 * ms).wasKept(since: before, isReady: true))
+        #expect(!ThreadTime(used: 0, at: 9_010 * ms).wasKept(since: before))
     }
 
     @Test func whatThreadsDoCanBeSeen() {
