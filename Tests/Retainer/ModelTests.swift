@@ -83,14 +83,16 @@ import Testing
 }
 
 @Suite struct CursorTests {
-    @Test("A walk visits what stays exactly once and nothing twice, whatever comes and goes", arguments: 1...20)
-    func mutation(seed: Int) {
+    @Test(
+        "A walk visits what stays exactly once and nothing twice, whatever comes and goes",
+        arguments: 1...20, ["k/+/#", "k/+/+/s"])
+    func mutation(seed: Int, filter: String) {
         var dice = Dice(UInt64(seed))
         let store = Store.make(.ram, messages: FakeHost.calls)
         defer { store.destroy() }
         let stable = Set((0..<3_000).map { "k/\($0 % 37)/\($0)/s" })
         for topic in stable { store.put(topic, "s") }
-        var cursor = "k/+/#".asKey { Cursor(filter: $0) }!
+        var cursor = filter.asKey { Cursor(filter: $0) }!
         var slice = Slice(keepsKeys: false)
         defer {
             cursor.free()

@@ -13,6 +13,7 @@ struct Cursor {
     private(set) var isFinished = false
     private var position = ByteBuffer()
     private var target = ByteBuffer()
+    private var behind = ByteBuffer()
 
     /// Work of one slice, in visited topics; a seek counts as `seekCost` of them.
     static let workLimit = 1024
@@ -37,6 +38,7 @@ struct Cursor {
         filter.free()
         position.free()
         target.free()
+        behind.free()
     }
 
     /// Goes back, or on, to `key`: the next slice begins with it if it is still there.
@@ -48,10 +50,10 @@ struct Cursor {
 
     /// Calls `body` for each item that matches, until it returns false or the slice has cost its work. The caller holds
     /// the lock; `body` must not change the tree. The item refused by `body` comes first in the next slice.
-    mutating func walk(_ tree: borrowing TopicTree, _ body: (ItemRef) -> Bool) {
+    mutating func walk(_ tree: borrowing TopicTree, _ index: TopicIndex, _ body: (ItemRef) -> Bool) {
         if isExact {
             isFinished = true
-            guard let item = tree.find(filter.bytes), !body(item) else { return }
+            guard let item = index.find(filter.bytes, index.hash(filter.bytes)), !body(item) else { return }
             isFinished = false
             return
         }
@@ -72,6 +74,15 @@ struct Cursor {
             case .seek:
                 work += Cursor.seekCost
                 if !tree.advance(&place, to: target.bytes) { return isFinished = true }
+            case .probe(let branch):
+                work += Cursor.seekCost
+                // One look instead of a second way down the tree, and what it looks at arrives on the first.
+                let hash = index.hash(target.bytes)
+                index.prefetch(hash)
+                FilterStep.behind(UnsafeRawBufferPointer(rebasing: item.key[..<branch]), &behind)
+                let goesOn = tree.advance(&place, to: behind.bytes)
+                if let found = index.find(target.bytes, hash), !body(found) { return move(to: found.key) }
+                if !goesOn { return isFinished = true }
             case .end:
                 return isFinished = true
             }

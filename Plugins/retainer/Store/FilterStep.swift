@@ -6,6 +6,9 @@ enum FilterStep {
     case match
     /// Nothing before the key in the target buffer matches; the target is above the key that was asked about.
     case seek
+    /// In the branch that the first `leaving` bytes of this key name nothing behind it matches but the key in the target
+    /// buffer, if there is such a topic.
+    case probe(leaving: Int)
     /// Nothing after this key matches.
     case end
 
@@ -38,14 +41,13 @@ enum FilterStep {
                 if order < 0 {
                     target.removeAll()
                     target.append(slice(key, 0, k))
-                    target.append(slice(filter, f, filterEnd))
-                    return .seek
+                    return find(filter, f, filterEnd, accepted, &target)
                 }
             }
             if filterEnd == filter.count {
                 return keyEnd == key.count ? .match : leave(key, accepted, &target)
             }
-            if keyEnd == key.count { return descend(key, filter, filterEnd + 1, &target) }
+            if keyEnd == key.count { return descend(key, filter, filterEnd + 1, accepted, &target) }
             k = keyEnd + 1
             f = filterEnd + 1
         }
@@ -54,7 +56,8 @@ enum FilterStep {
     /// The key has ended and the filter goes on at `f`: only `#` accepts that (MQTT 5
     /// §4.7.1.2), anything else is below.
     private static func descend(
-        _ key: UnsafeRawBufferPointer, _ filter: UnsafeRawBufferPointer, _ f: Int, _ target: inout ByteBuffer
+        _ key: UnsafeRawBufferPointer, _ filter: UnsafeRawBufferPointer, _ f: Int, _ accepted: Int,
+        _ target: inout ByteBuffer
     ) -> FilterStep {
         let filterEnd = levelEnd(filter, f)
         let wildcard = isWildcard(filter, f, filterEnd)
@@ -62,8 +65,20 @@ enum FilterStep {
         target.removeAll()
         target.append(key)
         target.append(TopicKey.separator)
-        if !wildcard { target.append(slice(filter, f, filterEnd)) }
-        return .seek
+        return wildcard ? .seek : find(filter, f, filterEnd, accepted, &target)
+    }
+
+    /// Appends to the target the level of the filter from `f` to `end`, a name, or all that follows when it is names.
+    private static func find(
+        _ filter: UnsafeRawBufferPointer, _ f: Int, _ end: Int, _ accepted: Int, _ target: inout ByteBuffer
+    ) -> FilterStep {
+        let rest = slice(filter, f, filter.count)
+        guard accepted >= 0, !TopicKey.hasWildcard(rest) else {
+            target.append(slice(filter, f, end))
+            return .seek
+        }
+        target.append(rest)
+        return .probe(leaving: accepted)
     }
 
     /// Skips everything below the level that ends at `accepted`.
@@ -71,10 +86,15 @@ enum FilterStep {
         _ key: UnsafeRawBufferPointer, _ accepted: Int, _ target: inout ByteBuffer
     ) -> FilterStep {
         guard accepted >= 0 else { return .end }
-        target.removeAll()
-        target.append(slice(key, 0, accepted))
-        target.append(TopicKey.separator + 1)
+        behind(slice(key, 0, accepted), &target)
         return .seek
+    }
+
+    /// The lowest key behind a branch.
+    static func behind(_ branch: UnsafeRawBufferPointer, _ target: inout ByteBuffer) {
+        target.removeAll()
+        target.append(branch)
+        target.append(TopicKey.separator + 1)
     }
 
     private static func isWildcard(_ filter: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> Bool {

@@ -75,7 +75,7 @@ extension Store {
         reading { state in
             slice.changes = state.pointee.changes.load(ordering: .relaxed)
             slice.commits = state.pointee.commits.load(ordering: .relaxed)
-            cursor.walk(state.pointee.tree) { item in
+            cursor.walk(state.pointee.tree, state.pointee.index) { item in
                 guard slice.count < limit else { return false }
                 switch item.body(at: now, messages) {
                 case .none: break
@@ -110,7 +110,7 @@ extension Store {
     func appendTopics(to lines: inout ByteBuffer, from cursor: inout Cursor, now: Int64) {
         var count = 0
         reading { state in
-            cursor.walk(state.pointee.tree) { item in
+            cursor.walk(state.pointee.tree, state.pointee.index) { item in
                 guard item.isAlive(at: now) else { return true }
                 guard count < Store.sliceLimit else { return false }
                 lines.appendTopic(item.key)

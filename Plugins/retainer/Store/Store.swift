@@ -169,7 +169,7 @@ struct Store {
         withUnsafeTemporaryAllocation(of: ItemRef.self, capacity: Store.sliceLimit) { found in
             removeSlice { surplus in
                 var count = 0
-                cursor.walk(state.pointee.tree) { item in
+                cursor.walk(state.pointee.tree, state.pointee.index) { item in
                     guard item.isLive else { return true }
                     guard count < Store.sliceLimit else { return false }
                     found[count] = item

@@ -32,11 +32,6 @@ struct TopicTree {
         }
     }
 
-    func find(_ key: UnsafeRawBufferPointer) -> ItemRef? {
-        guard let position = lowerBound(key), let item = position.item else { return nil }
-        return TopicKey.compare(item.key, key) == 0 ? item : nil
-    }
-
     /// The first item whose key is not below `key`; the position may be the end of its leaf. Nil: the tree is empty.
     func lowerBound(_ key: UnsafeRawBufferPointer) -> Position? {
         guard var node = root else { return nil }
