@@ -63,10 +63,8 @@ public final class Broker: @unchecked Sendable {
         group = LoopGroup(shards)
     }
 
-    /// Loops that a broker has which is told so many; 0: one for each core.
-    public static func loopCount(_ wanted: Int) -> Int {
-        max(1, min(63, wanted > 0 ? wanted : sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-    }
+    /// Loops that a broker has which is told so many; 0: one for each core that it may use.
+    public static func loopCount(_ wanted: Int) -> Int { min(63, wanted > 0 ? wanted : Processors.available) }
 
     /// Starts the loops' threads.
     public func start() {

@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,13 @@ uint64_t cr_thread_cpu_ns(int32_t thread) {
   struct timespec t;
   if (clock_gettime(clock, &t) != 0) return 0;
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int32_t cr_processors(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  long all = sysconf(_SC_NPROCESSORS_ONLN); /* More than a set holds, 1,024. */
+  return all > 0 ? (int32_t)all : 1;
 }
 
 int cr_accept(int fd, void *address, uint32_t *length) {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugins without which the broker shall not run, and signals it has no use for."""
+"""Plugins without which the broker shall not run, how many loops it has, and signals it has no use for."""
 import os
 import signal
+from pathlib import Path
 
 from wire import *
 from wire.place import Place
@@ -43,4 +44,14 @@ def test_signals_of_other_brokers(b):
         for number in (signal.SIGUSR1, signal.SIGUSR2):
             os.kill(p.process.pid, number)
         p.serves()
+        assert p.end() == 0
+
+
+def test_a_loop_for_each_core_it_may_run_on(b):
+    """node.loops = auto: one for a broker that is bound to one core, however many the machine has."""
+    core = str(min(os.sched_getaffinity(0)))
+    with Place(b) as p:
+        p.start(command=["taskset", "-c", core, b.dir / "bin/martlet-broker"]).ready()
+        threads = [one.read_text().strip() for one in Path(f"/proc/{p.process.pid}/task").glob("*/comm")]
+        assert [name for name in threads if name.startswith("loop-")] == ["loop-0"], threads
         assert p.end() == 0

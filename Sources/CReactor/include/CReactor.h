@@ -65,6 +65,8 @@ void cr_name_thread(const char *name);
 int32_t cr_thread_id(void);
 /* Nanoseconds of processor time that a thread of this process has used; 0 when there is no such thread. */
 uint64_t cr_thread_cpu_ns(int32_t thread);
+/* How many processors this process may run on. */
+int32_t cr_processors(void);
 /* accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC. */
 int cr_accept(int fd, void *address, uint32_t *length);
 static inline uint64_t cr_clock_ms(void) {

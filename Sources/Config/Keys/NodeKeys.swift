@@ -10,7 +10,7 @@ extension CoreKeys {
         core(
             section, "node.loops", .int(0...63), default: "auto", words: ["auto": "0"], range: "auto | 1..63",
             "Event loops, each a thread with its own connections and sessions; auto takes one for each processor "
-                + "core."),
+                + "core that this process may use, of a machine or a container."),
         core(
             section, "node.blocking_threads", .int(1...64), default: "4",
             "Threads for plugin work that may wait, such as a database call."),
