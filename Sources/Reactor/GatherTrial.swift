@@ -16,7 +16,7 @@ struct GatherTrial {
     /// send less to one who is late),
     static let oneThread = (cores: 0.85, share: 0.95)
     /// and they would take so many cores more, and so many times as much.
-    static let waste = (cores: 0.1, times: 1.25)
+    static let waste = (cores: 0.08, times: 1.1)
     /// Packets, or the prices mean little.
     static let leastPackets: UInt64 = 1_000
     /// Milliseconds that a verdict holds, for them together and for one thread.
