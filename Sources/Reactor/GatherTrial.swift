@@ -15,8 +15,10 @@ struct GatherTrial {
     /// One thread wins if it is not busier than that, passes on this share of what they did (clients that wait for answers
     /// send less to one who is late),
     static let oneThread = (cores: 0.85, share: 0.95)
-    /// and they would take so many cores more, and so many times as much.
+    /// and they would take so many cores more, and so many times as much; more times where it is so busy that messages
+    /// which come by chance would often wait for each other.
     static let waste = (cores: 0.08, times: 1.1)
+    static let wasteWhenBusy = (cores: 0.65, times: 1.25)
     /// Packets, or the prices mean little.
     static let leastPackets: UInt64 = 1_000
     /// Milliseconds that a verdict holds, for them together and for one thread.
@@ -103,8 +105,9 @@ struct GatherTrial {
     }
 
     private func isBetter(_ alone: Figures, than before: Figures) -> Bool {
-        alone.packets >= Self.leastPackets && alone.cores <= Self.oneThread.cores
-            && alone.rate >= before.rate * Self.oneThread.share && before.price >= alone.price * Self.waste.times
+        let times = alone.cores > Self.wasteWhenBusy.cores ? Self.wasteWhenBusy.times : Self.waste.times
+        return alone.packets >= Self.leastPackets && alone.cores <= Self.oneThread.cores
+            && alone.rate >= before.rate * Self.oneThread.share && before.price >= alone.price * times
             && alone.cores * (before.price / alone.price - 1) >= Self.waste.cores
     }
 

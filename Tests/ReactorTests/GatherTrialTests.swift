@@ -61,10 +61,12 @@ struct GatherTrialTests {
         #expect(later > 990_000, "and is asked again ever more rarely")
     }
 
-    @Test("Where it is cheap, they work side by side, but for tries that grow rare")
-    func cheap() {
+    @Test(
+        "Where it is cheap, they work side by side, but for tries that grow rare",
+        arguments: [(30_000, 33_000), (35_000, 42_000)] as [(UInt64, UInt64)])
+    func cheap(alone: UInt64, together: UInt64) {
         var machine = Machine()
-        machine.together = 33_000
+        (machine.alone, machine.together) = (alone, together)
         machine.run(1_000)
         let gathered = machine.run(100_000)
         #expect(gathered > 0 && gathered <= Machine.tries(6))
