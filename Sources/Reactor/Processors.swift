@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
-import Glibc
 
 /// How many cores this process may use: in a container, or under `taskset` or systemd's `CPUAffinity`, fewer than the
 /// machine has. Threads beyond them only wait for each other; under a quota they use it up together and then all stand
@@ -8,7 +7,10 @@ import Glibc
 public enum Processors {
     /// Those this process may run on, and of them no more than the quota of its control groups allows, rounded up. At
     /// least 1.
-    public static var available: Int { min(Int(cr_processors()), quota(of: read) ?? .max) }
+    public static var available: Int {
+        let quota = Self.quota { file in withStart(of: file, most: 16_384) { String(decoding: $0, as: UTF8.self) } }
+        return min(Int(cr_processors()), quota ?? .max)
+    }
 
     /// What the control groups of this process allow, the outer ones too, which hold for all within.
     ///
@@ -46,15 +48,5 @@ public enum Processors {
         let numbers = (text ?? "").split { $0 == " " || $0 == "\n" }.map { Int($0) ?? -1 }
         guard numbers.count == 2, numbers[0] > 0, numbers[1] > 0 else { return nil }
         return (numbers[0] - 1) / numbers[1] + 1
-    }
-
-    private static func read(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
-            let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-            return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
-        }
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
-import Glibc
 
 /// What a thread of this process has had of the processor by some moment. Between two moments it shows who is to blame
 /// for a thread that does not get on: what it does, or a core that others have, on this machine or on its host.
@@ -33,14 +32,10 @@ public struct ThreadTime: Sendable {
     /// Whether a thread of this process runs or waits for a core: the third field of its `stat`. False also when that
     /// cannot be read, as while clients have all descriptors.
     public static func isReady(_ thread: Int32) -> Bool {
-        let file = open("/proc/self/task/\(thread)/stat", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return false }
-        defer { close(file) }
-        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
-            let text = buffer[..<max(0, read(file, buffer.baseAddress, 128))]
+        withStart(of: "/proc/self/task/\(thread)/stat", most: 128) { text in
             // The second field is a name in parentheses, which may hold anything.
             guard let name = text.lastIndex(of: UInt8(ascii: ")")), name + 2 < text.endIndex else { return false }
             return text[name + 2] == UInt8(ascii: "R")
-        }
+        } ?? false
     }
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plugin that blocks an event loop is named while it does so, in the log and under $SYS."""
+"""A plugin that blocks an event loop is named meanwhile, in the log and under $SYS, and holds no other loop up."""
 import re
 import select
 import time

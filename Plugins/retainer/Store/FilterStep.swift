@@ -16,7 +16,7 @@ enum FilterStep {
     private static let plus = UInt8(ascii: "+")
     private static let dollar = UInt8(ascii: "$")
 
-    /// Compares level by level. `filter` is a filter's key; on `.seek` the target replaces what `target` holds.
+    /// Compares level by level. `filter` is a filter's key; on `.seek` and `.probe` the target replaces what `target` holds.
     static func take(
         _ key: UnsafeRawBufferPointer, filter: UnsafeRawBufferPointer, target: inout ByteBuffer
     ) -> FilterStep {
