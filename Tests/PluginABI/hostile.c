@@ -4,7 +4,6 @@
  *   FORGETS      registers one of everything and removes nothing
  *   WRONG_THREAD calls control-thread functions from a loop and from a thread of its own
  *   BLOCKS       sleeps on a loop
- *   COMPUTES     100 ms on a loop for each message
  *   NEVER_RESTS  stop says busy and stopped() never comes
  *   RESTS_LATE   stop says busy; a thread calls stopped() after its own control-thread task has run
  *   OUTLIVES     resident, and a thread of it calls the host after destroy; reports through a pipe
@@ -23,12 +22,6 @@ static int32_t hook(void *u, martlet_event *ev) {
 #ifdef BLOCKS
   struct timespec t = {0, 30000000};
   nanosleep(&t, NULL);
-#endif
-#ifdef COMPUTES
-  struct timespec begun, now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
-  do clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  while ((now.tv_sec - begun.tv_sec) * 1000000000L + now.tv_nsec - begun.tv_nsec < 100000000L);
 #endif
 #ifdef BAD_VERDICT
   return 99;
@@ -106,7 +99,7 @@ static martlet_status start(void *state) {
   GET(m->h, exec, MARTLET_EXT_EXEC)->on_loop(m->h, 0, trespass_on_loop, m);
   pthread_create(&m->thread, NULL, trespass_on_thread, m);
 #endif
-#if defined(BLOCKS) || defined(COMPUTES) || defined(BAD_VERDICT)
+#if defined(BLOCKS) || defined(BAD_VERDICT)
   GET(m->h, hooks, MARTLET_EXT_HOOKS)->add(m->h, MARTLET_HOOK_MESSAGE_PUBLISH, 1, hook, text(""), m, NULL);
 #endif
 #ifndef FORGETS

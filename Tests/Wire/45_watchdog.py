@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plugin that blocks an event loop is named meanwhile, in the log and under $SYS, and holds no other loop up."""
+"""A plugin that blocks an event loop is named while it does so, in the log and under $SYS."""
 import re
-import select
 import time
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from wire.cplugin import compile_plugin, quoted
 
 MARTLET_ONLY = True
 PLUGINS = []
-CONFIG = {"node.loops": "4"}
 
 
 def test_the_plugin_that_blocks_is_named(b):
@@ -23,37 +21,6 @@ def test_the_plugin_that_blocks_is_named(b):
 def test_an_idle_broker_sleeps(b):
     """Its threads wake up less than twenty times a second in all; the plugin that blocks then is named all the same."""
     is_named(b, lambda: wait_until(sleeping(b), "the broker to sleep", 60))
-
-
-@measures
-@limit(240)
-def test_a_plugin_that_computes_does_not_hold_everybody_up(b):
-    """Its publish hook takes 100 ms of processor time while one thread serves all loops: before it is done they are
-    spread, and a client of another loop has its answers."""
-    compile_plugin(b, "hostile", "hostile", ["COMPUTES", quoted("ID", "hostile")])
-    b.load("hostile")
-    publisher, others = b.client(4, "publisher"), [b.client(4, f"other{i}") for i in range(20)]
-    for other in others:
-        wait_until(sleeping(b), "the broker to sleep", 60)
-        for _ in range(100):  # Who has much to say is served by the thread that serves all.
-            publisher.quiet()
-            other.quiet()
-        before = b.metric("loops/spread")
-        if answers_during(publisher, other) > 2 and b.metric("loops/spread") > before:
-            break
-    else:
-        raise AssertionError("nobody else was answered in 20 calls of 100 ms")
-    assert b.ctl("plugins", "unload", "hostile").returncode == 0
-
-
-def answers_during(publisher, other):
-    """How many answers the other gets while the plugin is at a message."""
-    count, pid = 0, publisher.publish("x", b"x", 1)
-    while not select.select([publisher.sock], [], [], 0)[0]:
-        other.quiet()
-        count += 1
-    publisher.expect_ack("PUBACK", pid)
-    return count
 
 
 def is_named(b, before=lambda: None):
