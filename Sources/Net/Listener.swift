@@ -182,15 +182,19 @@ public final class Listener: @unchecked Sendable {
     /// out to both. A socket without it is refused as soon as anybody listens there.
     private func probe(_ address: SocketAddress) throws(ListenerError) {
         let fd = socket(address.family, Self.streamSocket, 0)
-        guard fd >= 0 else { throw failure("no socket could be made") }
+        guard fd >= 0 else { throw failure("no socket could be made", errno) }
         defer { close(fd) }
         if options.reuseAddress { set(fd, SOL_SOCKET, SO_REUSEADDR, 1) }
-        guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0 else { throw failure("it could not be bound") }
+        guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0 else {
+            let error = errno
+            if error == EADDRINUSE, options.reuseAddress, !PortUse.isListenedOn(options.port) { return }
+            throw failure("it could not be bound", error)
+        }
     }
 
     private func bind(_ address: SocketAddress) throws(ListenerError) -> Int32 {
         let fd = socket(address.family, Self.streamSocket | Int32(SOCK_NONBLOCK.rawValue), 0)
-        guard fd >= 0 else { throw failure("no socket could be made") }
+        guard fd >= 0 else { throw failure("no socket could be made", errno) }
         set(fd, SOL_SOCKET, SO_REUSEPORT, 1)
         if options.reuseAddress { set(fd, SOL_SOCKET, SO_REUSEADDR, 1) }
         // Inherited by what is accepted: no call per connection.
@@ -198,7 +202,7 @@ public final class Listener: @unchecked Sendable {
         if options.receiveBuffer > 0 { set(fd, SOL_SOCKET, SO_RCVBUF, options.receiveBuffer) }
         if options.sendBuffer > 0 { set(fd, SOL_SOCKET, SO_SNDBUF, options.sendBuffer) }
         guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0, listen(fd, options.backlog) == 0 else {
-            let error = failure("it could not be bound")
+            let error = failure("it could not be bound", errno)
             close(fd)
             throw error
         }
@@ -213,11 +217,10 @@ public final class Listener: @unchecked Sendable {
         setsockopt(fd, level, option, &value, 4)
     }
 
-    private func failure(_ what: String) -> ListenerError {
-        var reason = String(cString: strerror(errno))
-        if errno == EADDRINUSE {
-            reason = "another program uses this address"
-            if !options.reuseAddress { reason += ", or connections of before do and reuseaddr is off" }
+    private func failure(_ what: String, _ error: Int32) -> ListenerError {
+        var reason = String(cString: strerror(error))
+        if error == EADDRINUSE {
+            reason = PortUse.reason(options.port, shared: options.reuseAddress)
         }
         return ListenerError(description: "Listener \(options.name) on \(options.address): \(what): \(reason).")
     }

@@ -31,7 +31,11 @@ public enum BoundSockets {
         let fd = try make(address, kind)
         defer { close(fd) }
         if case .tcp = kind { set(fd, SOL_SOCKET, SO_REUSEADDR, 1) }
-        guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0 else { throw refusal(address) }
+        guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0 else {
+            let code = errno
+            if code == EADDRINUSE, case .tcp = kind, !PortUse.isListenedOn(address.port) { return }
+            throw refusal(address, kind, code)
+        }
     }
 
     private static func bind(_ address: SocketAddress, _ kind: Kind) throws(SocketError) -> Int32 {
@@ -49,7 +53,7 @@ public enum BoundSockets {
             set(fd, SOL_SOCKET, 40 /* SO_RXQ_OVFL */, 1)
         }
         guard address.withPointer({ Glibc.bind(fd, $0, $1) }) == 0, backlog.map({ listen(fd, $0) == 0 }) ?? true else {
-            let error = refusal(address)
+            let error = refusal(address, kind, errno)
             close(fd)
             throw error
         }
@@ -74,9 +78,12 @@ public enum BoundSockets {
         setsockopt(fd, level, option, &value, 4)
     }
 
-    private static func refusal(_ address: SocketAddress) -> SocketError {
-        let code = errno
-        let reason = code == EADDRINUSE ? "another program uses this address" : String(cString: strerror(code))
+    private static func refusal(_ address: SocketAddress, _ kind: Kind, _ code: Int32) -> SocketError {
+        var reason = String(cString: strerror(code))
+        if code == EADDRINUSE {
+            reason = PortUse.anotherProgram
+            if case .tcp = kind { reason = PortUse.reason(address.port) }
+        }
         return SocketError("\(address.text) cannot be bound: \(reason)", code: code)
     }
 }

@@ -259,6 +259,32 @@ def test_what_cannot_be_done_is_said(b):
     assert said(b, "stop")[0] == 1 and said(b, "dance", "tcp:stopped")[0] == 1
 
 
+def leave_a_connection_of_before(*options):
+    """Of a broker with these options that has ended: TIME_WAIT is at its side."""
+    with socket.socket() as other:
+        for option in options:
+            other.setsockopt(socket.SOL_SOCKET, option, 1)
+        other.bind(("127.0.0.1", STOPPED))
+        other.listen()
+        with socket.create_connection(("127.0.0.1", STOPPED)) as client:
+            other.accept()[0].close()
+            assert client.recv(1) == b""
+
+
+def test_after_a_broker_that_shares_its_port_in_another_way(b):
+    """SO_REUSEPORT alone, as FlashMQ. Whoever still listens keeps the port."""
+    said(b, "stop", "tcp:stopped")
+    leave_a_connection_of_before(socket.SO_REUSEPORT)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", STOPPED))
+        other.listen()
+        code, text = said(b, "start", "tcp:stopped")
+        assert code == 1 and "another program uses this address" in text, text
+    assert said(b, "start", "tcp:stopped")[0] == 0
+    b.raw(4, "new", port=STOPPED).connect(b.id("new")).quiet()
+
+
 @limit(90)
 def test_restart_loses_nobody_who_is_being_accepted(b):
     """A connection that the kernel completed is served, not reset."""
