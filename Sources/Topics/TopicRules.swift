@@ -41,9 +41,23 @@ public func hasWildcard(_ filter: Bytes) -> Bool {
 
 /// Levels between slashes; empty ones count: `/` has two.
 public func levelCount(_ topic: Bytes) -> Int {
-    var count = 1
-    for byte in topic where byte == TopicByte.slash { count += 1 }
-    return count
+    guard var at = topic.baseAddress else { return 1 }
+    var (count, rest) = (1, topic.count)
+    while rest >= 8 {
+        count &+= slashes(word(at))
+        at += 8
+        rest -= 8
+    }
+    return count &+ slashes(partialWord(at, rest))
+}
+
+/// How many of the eight bytes are slashes.
+@inline(__always)
+private func slashes(_ word: UInt64) -> Int {
+    let (ones, low): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x7f7f_7f7f_7f7f_7f7f)
+    let others = word ^ (ones &* UInt64(TopicByte.slash))
+    // The high bit of each byte that is not zero; no carry leaves a byte.
+    return (~((others & low) &+ low | others | low)).nonzeroBitCount
 }
 
 /// Whether one valid filter matches one topic; for many filters there is ``FilterTrie``.

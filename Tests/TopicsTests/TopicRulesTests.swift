@@ -62,6 +62,12 @@ struct TopicRulesTests {
         #expect(withBytes("/", levelCount) == 2)
         #expect(withBytes("a//b", levelCount) == 3)
         #expect(withBytes(String(repeating: "/", count: 65_535), levelCount) == 65_536)
+        // Bytes that differ from a slash by one bit or one in value, and of every length beside whole words.
+        let neighbours: [UInt8] = [0x2F, 0x2E, 0x30, 0xAF, 0x00, 0x2F, 0x6F, 0xFF, 0x2F, 0x2F, 0x0F]
+        for count in 0..<64 {
+            let bytes = (0..<count).map { neighbours[($0 &* $0 &+ count) % neighbours.count] }
+            #expect(bytes.withUnsafeBytes(levelCount) == 1 + bytes.count { $0 == 0x2F }, "\(bytes)")
+        }
     }
 
     @Test("Wildcards are seen wherever they stand")
