@@ -285,6 +285,28 @@ extension Shard {
         _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, packetID: UInt16,
         dup: Bool
     ) {
+        guard isPlain(message, c, terms) else {
+            return writeAny(message, hash, c, terms, packetID: packetID, dup: dup, s)
+        }
+        let packet = PlainPublish(
+            version: c.pointee.version, topic: message.pointee.topic, payload: message.pointee.payload, qos: terms.qos,
+            retain: terms.retain, dup: dup, packetID: packetID)
+        packet.encode(into: reserve(c.pointee.transport, packet.size))
+    }
+
+    /// It has no properties for this receiver, who takes it whatever its size, and its name is the client's.
+    @inline(__always)
+    private func isPlain(_ message: MessageRef, _ c: ConnectionRef, _ terms: Terms) -> Bool {
+        terms.identifier == 0 && terms.moreIDs == nil && c.pointee.aliasesOut == nil && c.pointee.mountpoint.count == 0
+            && c.pointee.maxPacketOut == .max && message.pointee.payload.count < Shard.lendFrom
+            && (!c.pointee.isV5 || message.pointee.properties.count == 0 && !message.pointee.flags.contains(.expires))
+    }
+
+    @inline(never)
+    private func writeAny(
+        _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ terms: Terms, packetID: UInt16, dup: Bool,
+        _ s: SessionRef
+    ) {
         withHeader(message, c, terms, packetID: packetID, dup: dup) { h in
             if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash, limit: c.pointee.maxPacketOut) }
             let size = h.packetSize

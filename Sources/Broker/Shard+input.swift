@@ -89,6 +89,11 @@ extension Shard {
             return counted(.packetsPublishReceived, handlePublish(c, header.flags, body))
         }
         do {
+            if header.type.isAcknowledgement && c.pointee.phase == .connected {
+                let packet = try AckPacket.decode(
+                    body, type: header.type, flags: header.flags, version: c.pointee.version)
+                return handleAck(c, header.type, packet)
+            }
             return try dispatchRare(c, header, body, packet)
         } catch {
             refuse(c, error)
@@ -103,10 +108,6 @@ extension Shard {
         let version = c.pointee.version
         switch header.type {
         case .publish: return handlePublish(c, header.flags, body)
-        case .puback, .pubrec, .pubrel, .pubcomp:
-            return handleAck(
-                c, header.type,
-                try AckPacket.decode(body, type: header.type, flags: header.flags, version: version))
         case .subscribe:
             let packet = try SubscribePacket.decode(body, flags: header.flags, version: version)
             return counted(.packetsSubscribe, handleSubscribe(c, packet, body))

@@ -8,12 +8,31 @@ public struct AckPacket: Equatable, Sendable {
     public var properties: ByteRange
 
     /// - Parameter type: which of the four it is, from the fixed header.
+    @inlinable @inline(__always)
     public static func decode(
         _ body: RawSpan, type: PacketType, flags: UInt8, version: ProtocolVersion
     ) throws(DecodeError) -> AckPacket {
+        // Nearly all are nothing but an identifier.
+        if body.byteCount == 2 {
+            let id = UInt16(bigEndian: body.unsafeLoadUnaligned(as: UInt16.self))
+            if id != 0 { return AckPacket(packetID: id) }
+        }
+        return try decodeAny(body, type, version)
+    }
+
+    @inlinable
+    init(packetID: UInt16) {
+        self.packetID = packetID
+        reason = .success
+        properties = ByteRange()
+    }
+
+    @usableFromInline
+    static func decodeAny(
+        _ body: RawSpan, _ type: PacketType, _ version: ProtocolVersion
+    ) throws(DecodeError) -> AckPacket {
         var cursor = Cursor(body)
-        var packet = AckPacket(
-            packetID: try cursor.packetID(body), reason: .success, properties: ByteRange())
+        var packet = AckPacket(packetID: try cursor.packetID(body))
         if version == .v5, cursor.remaining > 0 {
             try packet.readReason(&cursor, body, type)
         }
@@ -21,6 +40,7 @@ public struct AckPacket: Equatable, Sendable {
         return packet
     }
 
+    @inlinable @inline(__always)
     public static func decode(
         _ body: UnsafeRawBufferPointer, type: PacketType, flags: UInt8, version: ProtocolVersion
     ) throws(DecodeError) -> AckPacket {

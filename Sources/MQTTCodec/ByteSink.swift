@@ -9,13 +9,13 @@ struct ByteSink {
     @inlinable
     init(_ base: UnsafeMutableRawPointer) { self.base = base }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func byte(_ value: UInt8) {
         base.storeBytes(of: value, toByteOffset: count, as: UInt8.self)
         count &+= 1
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func uint16(_ value: UInt16) {
         base.storeBytes(of: value.bigEndian, toByteOffset: count, as: UInt16.self)
         count &+= 2
@@ -30,7 +30,7 @@ struct ByteSink {
     @inlinable
     mutating func varInt(_ value: Int) { count &+= encodeVarInt(value, into: base + count) }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func bytes(_ source: UnsafeRawBufferPointer) {
         guard let start = source.baseAddress, source.count > 0 else { return }
         (base + count).copyMemory(from: start, byteCount: source.count)

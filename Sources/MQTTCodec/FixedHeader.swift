@@ -32,9 +32,32 @@ public struct FixedHeader: Equatable, Sendable {
 ///   - maxPacketSize: in bytes, header included; a larger packet is refused with 0x95 before its body arrives
 ///     [MQTT-3.1.2-24].
 ///   - version: what CONNECT announced; nil before that, when the rules that differ between versions wait.
-@inlinable
+@inlinable @inline(__always)
 public func readFixedHeader(
     _ bytes: RawSpan, maxPacketSize: Int, version: ProtocolVersion? = nil
+) throws(DecodeError) -> FixedHeader? {
+    if bytes.byteCount > 1, bytes.byte(1) < 0x80, isUsual(bytes.byte(0)) {
+        let header = FixedHeader(
+            type: PacketType(rawValue: bytes.byte(0) >> 4)!, flags: bytes.byte(0) & 0x0F, headerLength: 2,
+            remainingLength: Int(bytes.byte(1)))
+        if header.packetLength <= maxPacketSize { return header }
+    }
+    return try readAnyFixedHeader(bytes, maxPacketSize, version)
+}
+
+/// The first byte of those packets that come in numbers, with flags that are right in every version.
+@inlinable @inline(__always)
+func isUsual(_ first: UInt8) -> Bool {
+    switch first {
+    case 0x30...0x35, 0x38...0x3D: true
+    case 0x40, 0x50, 0x62, 0x70: true
+    default: false
+    }
+}
+
+@usableFromInline
+func readAnyFixedHeader(
+    _ bytes: RawSpan, _ maxPacketSize: Int, _ version: ProtocolVersion?
 ) throws(DecodeError) -> FixedHeader? {
     guard bytes.byteCount > 0 else { return nil }
     let first = bytes.byte(0)
@@ -58,7 +81,7 @@ public func readFixedHeader(
 }
 
 /// As ``readFixedHeader(_:maxPacketSize:version:)``, for bytes that stay unchanged during the call.
-@inlinable
+@inlinable @inline(__always)
 public func readFixedHeader(
     _ bytes: UnsafeRawBufferPointer, maxPacketSize: Int, version: ProtocolVersion? = nil
 ) throws(DecodeError) -> FixedHeader? {

@@ -28,6 +28,9 @@ public enum PacketType: UInt8, Sendable {
     case pingresp = 13
     case disconnect = 14
     case auth = 15
+
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    @inlinable public var isAcknowledgement: Bool { (Self.puback.rawValue...Self.pubcomp.rawValue).contains(rawValue) }
 }
 
 /// Which end of the connection sent a packet: some reason codes and properties belong to one end only.

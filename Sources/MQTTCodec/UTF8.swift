@@ -34,7 +34,7 @@ public func isValidTopicName(_ bytes: UnsafeRawBufferPointer) -> Bool {
 /// Eight bytes at a time while all are ASCII, else byte by byte; the last, partial word overlaps the one before.
 @inlinable
 func scanText(_ bytes: RawSpan, _ start: Int, _ count: Int, isTopicName: Bool) -> TextVerdict {
-    guard count >= 8 else { return scanTextSlowly(bytes, start, start &+ count, isTopicName) }
+    guard count >= 8 else { return scanShortText(bytes, start, count, isTopicName) }
     let last = start &+ count &- 8
     var offset = start
     while true {
@@ -45,6 +45,17 @@ func scanText(_ bytes: RawSpan, _ start: Int, _ count: Int, isTopicName: Bool) -
         if offset == last { return .valid }
         offset = min(offset &+ 8, last)
     }
+}
+
+/// Four to seven bytes as two words of four that overlap.
+@inlinable @inline(__always)
+func scanShortText(_ bytes: RawSpan, _ start: Int, _ count: Int, _ isTopicName: Bool) -> TextVerdict {
+    if count >= 4 {
+        let low = bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt32.self)
+        let high = bytes.unsafeLoadUnaligned(fromByteOffset: start &+ count &- 4, as: UInt32.self)
+        if !needsCloserLook(UInt64(high) << 32 | UInt64(low), isTopicName) { return .valid }
+    }
+    return scanTextSlowly(bytes, start, start &+ count, isTopicName)
 }
 
 /// True when one of the eight bytes is not ASCII, is zero, or (in a topic name) is `+`, `#` or a control character.

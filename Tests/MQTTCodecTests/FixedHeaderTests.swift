@@ -61,6 +61,29 @@ struct FixedHeaderTests {
         #expect(try read([0x30, 0x80, 0x80, 0x80], maximum: 10) == nil)
     }
 
+    @Test(
+        "[MQTT-2.1.3-1] [MQTT-3.3.1-4] type and flags are judged alike, whether the packet is short or long",
+        arguments: [nil, .v31, .v311, .v5] as [ProtocolVersion?])
+    func firstByte(version: ProtocolVersion?) throws {
+        for first in UInt8.min...UInt8.max {
+            let (short, long) = (judge([first, 0x7F], version), judge([first, 0x80, 0x01], version))
+            #expect(short == long, "\(first)")
+        }
+        // A short one is refused where it is too large, too.
+        #expect(throws: DecodeError.self) { try read([0x30, 0x7F], maximum: 128) }
+        #expect(try read([0x30, 0x7F], maximum: 129)?.packetLength == 129)
+    }
+
+    /// What is said of a first byte.
+    private func judge(_ bytes: [UInt8], _ version: ProtocolVersion?) -> String {
+        do {
+            let header = try readFixedHeader(bytes.span.bytes, maxPacketSize: .max, version: version)
+            return header.map { "\($0.type) \($0.flags) \($0.headerLength == bytes.count)" } ?? "more"
+        } catch {
+            return "\(error)"
+        }
+    }
+
     private func read(_ bytes: [UInt8], maximum: Int) throws(DecodeError) -> FixedHeader? {
         try readFixedHeader(bytes.span.bytes, maxPacketSize: maximum)
     }

@@ -80,6 +80,24 @@ struct UTF8Tests {
         }
     }
 
+    @Test("[MQTT-4.7.0-1] [MQTT-1.5.4-1] in a short topic name each byte is looked at")
+    func shortTopicNames() {
+        for count in 1...17 {
+            let good = [UInt8](repeating: 0x7E, count: count)
+            #expect(good.withUnsafeBytes(isValidTopicName))
+            for place in 0..<count {
+                for bad: UInt8 in [0x00, 0x1F, 0x23, 0x2B, 0x7F, 0x80, 0xFF] {
+                    var bytes = good
+                    bytes[place] = bad
+                    #expect(!bytes.withUnsafeBytes(isValidTopicName), "\(bytes)")
+                }
+                var bytes = good
+                bytes[place] = 0x20
+                #expect(bytes.withUnsafeBytes(isValidTopicName), "\(bytes)")
+            }
+        }
+    }
+
     @Test("[MQTT-4.7.3-1] [MQTT-4.7.3-3] a topic name has 1 to 65,535 bytes")
     func boundsTopicNames() {
         #expect(isValidUTF8(UnsafeRawBufferPointer(start: nil, count: 0)))
