@@ -5,33 +5,32 @@ import Reactor
 import Sessions
 import Topics
 
-/// A message on its way to another shard, laid out in a chunk: this header, then topic, properties, client id, user
-/// name and payload. A payload over `inlineLimit` stays where it is and travels as a counted reference. Of a message that
-/// was just received topic and payload may stay in the input; then three words say where.
+/// A message on its way to another shard, laid out in a chunk: this header, the message and the bytes it refers to, ready
+/// to be delivered where it lies. A payload over `inlineLimit` stays where it is, and the message travels as a counted
+/// reference. Of one that was just received topic and payload may stay in the input.
 struct Parcel {
     var size: UInt32
-    var topicCount: UInt32
-    var propertiesCount: UInt32
-    var payloadCount: UInt32
-    var clientIDCount: UInt32
-    var usernameCount: UInt32
-    var expiry: UInt32
-    var qos: UInt8
-    var flags: Message.Flags
     var kind: Kind
-    var options: UInt8
-    var identifier: UInt32
+    var options: UInt8 = 0
+    var identifier: UInt32 = 0
     /// Serial of the share group, 0: none.
-    var group: UInt32
+    var group: UInt32 = 0
+    /// Of a `directed` one, else a `TopicClue`.
     var session: UInt64
     /// Of the topic; 0: not computed.
     var hash: UInt64
-    var id: UInt64
-    var timestamp: Int64
     /// Handle of the connection that published, to hold it back when a receiver cannot keep up; 0: none.
     var publisher: UInt64
-    /// Large message, one reference; then no bytes follow.
+    /// Large message, one reference; then nothing follows.
     var shared: MessageRef?
+    /// Of a `lent` one: where its topic and payload are. The chunk has a reference to it.
+    var block: InputRef?
+
+    /// For one session: which, its options and subscription identifier, and the share group.
+    typealias Direction = (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)
+
+    /// With a message of that many bytes behind the header.
+    static func bytes(for message: Int) -> Int { (MemoryLayout<Parcel>.stride &+ message &+ 15) & ~15 }
 
     /// Of the payload, of the topic and of all the rest, each: a parcel fits an empty chunk whatever it holds.
     static let inlineLimit = 4096
@@ -40,7 +39,7 @@ struct Parcel {
         let rawValue: UInt8
         /// For one session only: a share group's choice. Then `session`, `options` and `identifier` say how.
         static let directed = Kind(rawValue: 1)
-        /// A `Loan` follows, then the properties, client id and user name.
+        /// Topic and payload are in `block`.
         static let lent = Kind(rawValue: 2)
         /// The publisher's topics differ from message to message.
         static let topicsDiffer = Kind(rawValue: 4)
@@ -87,18 +86,17 @@ struct TopicClue: BitwiseCopyable {
     static let greatestNode = UInt32.max >> 1
 }
 
-/// Where topic and payload of a message lie that was not copied. The chunk has a reference to the block.
-struct Loan {
-    var block: InputRef
-    var topic: UnsafeRawPointer?
-    var payload: UnsafeRawPointer?
+extension UnsafeMutablePointer where Pointee == Parcel {
+    /// What follows the header of one that is not `shared`.
+    @inline(__always)
+    var message: MessageRef { UnsafeMutableRawPointer(self + 1).assumingMemoryBound(to: Message.self) }
 }
 
 extension Message {
-    /// Whether it travels between loops as a counted reference.
-    var isLarge: Bool {
-        payload.count > Parcel.inlineLimit || topic.count > Parcel.inlineLimit
-            || properties.count + clientID.count + username.count > Parcel.inlineLimit
+    /// Between loops, as a counted reference.
+    @inline(__always)
+    var travelsUncopied: Bool {
+        payloadSize > Parcel.inlineLimit || topicSize > Parcel.inlineLimit || restSize > Parcel.inlineLimit
     }
 }
 
@@ -145,6 +143,31 @@ struct Chunk {
         let chunk = raw.bindMemory(to: Chunk.self, capacity: 1)
         chunk.initialize(to: Chunk(next: nil, used: 0, count: 0, room: bytes - MemoryLayout<Chunk>.stride))
         return chunk
+    }
+}
+
+extension UnsafeMutablePointer where Pointee == Chunk {
+    /// Adds a parcel of `size` bytes, for which there is room, and fills in its header.
+    @inline(__always)
+    func add(
+        _ size: Int, _ hash: UInt64, publisher: UInt64, clue: TopicClue, directed: Parcel.Direction?
+    ) -> UnsafeMutablePointer<Parcel> {
+        let at = UnsafeMutableRawPointer(self + 1) + pointee.used
+        pointee.used &+= size
+        pointee.count &+= 1
+        let parcel = at.bindMemory(to: Parcel.self, capacity: 1)
+        parcel.initialize(
+            to: Parcel(
+                size: UInt32(truncatingIfNeeded: size), kind: clue.kind, session: clue.inParcel, hash: hash,
+                publisher: publisher))
+        if let directed {
+            parcel.pointee.kind = .directed
+            parcel.pointee.options = directed.options
+            parcel.pointee.identifier = directed.identifier
+            parcel.pointee.group = directed.group
+            parcel.pointee.session = directed.session
+        }
+        return parcel
     }
 }
 

@@ -37,34 +37,19 @@ extension Shard {
     /// False when the chunk cannot take it; it is copied then.
     @inline(never)
     func sendLent(
-        _ m: Message, _ block: InputRef, _ hash: UInt64, to target: Int, publisher: UInt64,
-        clue: TopicClue, directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)?
+        _ message: MessageRef, _ block: InputRef, _ hash: UInt64, to target: Int, publisher: UInt64,
+        clue: TopicClue, directed: Parcel.Direction?
     ) -> Bool {
-        let rest = m.properties.count + m.clientID.count + m.username.count
+        let rest = message.pointee.restSize
         guard rest <= Parcel.inlineLimit else { return false }
-        let size = (MemoryLayout<Parcel>.stride + MemoryLayout<Loan>.stride + rest + 15) & ~15
+        let size = Parcel.bytes(for: MemoryLayout<Message>.stride + rest)
         let chunk = chunk(for: target, size)
         guard chunk.pointee.refer(to: block) else { return false }
-        let at = UnsafeMutableRawPointer(chunk) + MemoryLayout<Chunk>.stride + chunk.pointee.used
-        chunk.pointee.used += size
-        chunk.pointee.count += 1
-        chunk.pointee.referred += m.payload.count
-        at.storeBytes(
-            of: Parcel(
-                size: UInt32(size), topicCount: UInt32(m.topic.count), propertiesCount: UInt32(m.properties.count),
-                payloadCount: UInt32(m.payload.count), clientIDCount: UInt32(m.clientID.count),
-                usernameCount: UInt32(m.username.count), expiry: m.expiry, qos: m.qos, flags: m.flags,
-                kind: (directed != nil ? .directed : clue.kind).union(.lent), options: directed?.options ?? 0,
-                identifier: directed?.identifier ?? 0, group: directed?.group ?? 0,
-                session: directed?.session ?? clue.inParcel,
-                hash: hash, id: m.id, timestamp: m.timestamp, publisher: publisher, shared: nil), as: Parcel.self)
-        var p = at + MemoryLayout<Parcel>.stride
-        p.storeBytes(
-            of: Loan(block: block, topic: m.topic.baseAddress, payload: m.payload.baseAddress), as: Loan.self)
-        p += MemoryLayout<Loan>.stride
-        append(m.properties, &p)
-        append(m.clientID, &p)
-        append(m.username, &p)
+        let parcel = chunk.add(size, hash, publisher: publisher, clue: clue, directed: directed)
+        parcel.pointee.kind.insert(.lent)
+        parcel.pointee.block = block
+        _ = message.placedWithoutBody(at: parcel.message)
+        chunk.pointee.referred += message.pointee.payloadSize
         if chunk.pointee.referred > Chunk.referredLimit { pushOutgoing(target) }
         if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit { holdForInbox(publisher) }
         return true
@@ -73,10 +58,8 @@ extension Shard {
     /// A parcel whose message lies in the input of the loop that sent it.
     @inline(never)
     func receiveLent(_ parcel: UnsafeMutablePointer<Parcel>) {
-        let loan = (UnsafeRawPointer(parcel) + MemoryLayout<Parcel>.stride).load(as: Loan.self)
-        var message = unpack(parcel, lent: loan)
-        input = loan.block
-        withUnsafeMutablePointer(to: &message) { deliver($0, parcel) }
+        input = parcel.pointee.block
+        deliver(parcel.message, parcel)
         input = nil
     }
 

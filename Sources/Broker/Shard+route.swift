@@ -34,7 +34,7 @@ extension Shard {
             return false
         }
         let own = own ?? c?.pointee.session
-        if r.pointee.remote != 0, message.pointee.isLarge, !maySendLent(message, r) {
+        if r.pointee.remote != 0, message.pointee.travelsUncopied, !maySendLent(message, r) {
             // One copy for all loops.
             let kept = message.own()
             send(kept, hash, r, from: c, own: own, publisher: publisher, clue: clue)
@@ -165,37 +165,23 @@ extension Shard {
     func send(
         _ message: MessageRef, _ hash: UInt64, to target: Int, publisher: UInt64,
         clue: TopicClue = .none,
-        directed: (session: UInt64, options: UInt8, identifier: UInt32, group: UInt32)? = nil
+        directed: Parcel.Direction? = nil
     ) {
-        let m = message.pointee
-        if m.payload.count >= Shard.lendFrom, let block = lender(m),
-            sendLent(m, block, hash, to: target, publisher: publisher, clue: clue, directed: directed)
+        if message.pointee.payloadSize >= Shard.lendFrom, let block = lender(message.pointee),
+            sendLent(message, block, hash, to: target, publisher: publisher, clue: clue, directed: directed)
         {
             return
         }
-        let isLarge = m.isLarge
-        let body =
-            isLarge ? 0 : m.topic.count + m.properties.count + m.clientID.count + m.username.count + m.payload.count
-        let size = (MemoryLayout<Parcel>.stride + body + 15) & ~15
+        let isUncopied = message.pointee.travelsUncopied
+        let size = Parcel.bytes(for: isUncopied ? 0 : message.pointee.footprint)
         let chunk = chunk(for: target, size)
-        let at = UnsafeMutableRawPointer(chunk) + MemoryLayout<Chunk>.stride + chunk.pointee.used
-        chunk.pointee.used += size
-        chunk.pointee.count += 1
-        var parcel = Parcel(
-            size: UInt32(size), topicCount: UInt32(m.topic.count), propertiesCount: UInt32(m.properties.count),
-            payloadCount: UInt32(m.payload.count), clientIDCount: UInt32(m.clientID.count),
-            usernameCount: UInt32(m.username.count), expiry: m.expiry, qos: m.qos, flags: m.flags,
-            kind: directed != nil ? .directed : clue.kind, options: directed?.options ?? 0,
-            identifier: directed?.identifier ?? 0, group: directed?.group ?? 0,
-            session: directed?.session ?? clue.inParcel, hash: hash, id: m.id, timestamp: m.timestamp,
-            publisher: publisher, shared: nil)
-        if isLarge {
-            parcel.shared = message.own()
-            chunk.pointee.referred += m.footprint
+        let parcel = chunk.add(size, hash, publisher: publisher, clue: clue, directed: directed)
+        if isUncopied {
+            parcel.pointee.shared = message.own()
+            chunk.pointee.referred += message.pointee.footprint
         } else {
-            pack(m, at + MemoryLayout<Parcel>.stride)
+            _ = message.placed(at: parcel.message)
         }
-        at.storeBytes(of: parcel, as: Parcel.self)
         if chunk.pointee.referred > Chunk.referredLimit { pushOutgoing(target) }
         if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit {
             holdForInbox(publisher)
@@ -215,24 +201,6 @@ extension Shard {
         return chunk
     }
 
-    /// What `unpack` reads again.
-    @inline(__always)
-    private func pack(_ m: Message, _ room: UnsafeMutableRawPointer) {
-        var p = room
-        append(m.topic, &p)
-        append(m.properties, &p)
-        append(m.clientID, &p)
-        append(m.username, &p)
-        append(m.payload, &p)
-    }
-
-    @inline(__always)
-    func append(_ bytes: Bytes, _ p: inout UnsafeMutableRawPointer) {
-        guard bytes.count > 0 else { return }
-        p.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
-        p += bytes.count
-    }
-
     /// Every parcel of a chunk, in order.
     func receive(_ chunk: UnsafeMutablePointer<Chunk>) {
         // In the order they were sent in. [MQTT-4.6.0-5]
@@ -250,8 +218,7 @@ extension Shard {
             } else if parcel.pointee.kind.contains(.lent) {
                 receiveLent(parcel)
             } else {
-                var message = unpack(parcel)
-                withUnsafeMutablePointer(to: &message) { deliver($0, parcel) }
+                deliver(parcel.message, parcel)
             }
             at += Int(parcel.pointee.size)
         }
@@ -259,30 +226,6 @@ extension Shard {
         chunk.pointee.letGo()
         inbox.done(chunk.pointee.referred)
         chunk.pointee.referred = 0
-    }
-
-    /// The message, whose bytes are the parcel's. Of a `lent` one topic and payload are in the sender's input.
-    @inline(__always)
-    func unpack(_ parcel: UnsafeMutablePointer<Parcel>, lent loan: Loan? = nil) -> Message {
-        var p = UnsafeRawPointer(parcel) + MemoryLayout<Parcel>.stride
-        if loan != nil { p += MemoryLayout<Loan>.stride }
-        func next(_ count: UInt32) -> Bytes {
-            defer { p += Int(count) }
-            return Bytes(start: count == 0 ? nil : p, count: Int(count))
-        }
-        let topic =
-            loan.map { Bytes(start: $0.topic, count: Int(parcel.pointee.topicCount)) }
-            ?? next(parcel.pointee.topicCount)
-        let properties = next(parcel.pointee.propertiesCount)
-        let clientID = next(parcel.pointee.clientIDCount)
-        let username = next(parcel.pointee.usernameCount)
-        let payload =
-            loan.map { Bytes(start: $0.payload, count: Int(parcel.pointee.payloadCount)) }
-            ?? next(parcel.pointee.payloadCount)
-        return Message(
-            topic: topic, payload: payload, properties: properties, qos: parcel.pointee.qos,
-            flags: parcel.pointee.flags, expiry: parcel.pointee.expiry, timestamp: parcel.pointee.timestamp,
-            id: parcel.pointee.id, clientID: clientID, username: username)
     }
 
     func deliver(_ message: MessageRef, _ parcel: UnsafeMutablePointer<Parcel>) {

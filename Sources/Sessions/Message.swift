@@ -102,13 +102,41 @@ public struct Message {
         self.username = username
     }
 
+    @inlinable @inline(__always)
+    public var topicSize: Int { Int(topicCount) }
+
+    @inlinable @inline(__always)
+    public var payloadSize: Int { Int(payloadCount) }
+
+    /// Bytes of properties, client id and user name.
+    @inlinable @inline(__always)
+    public var restSize: Int { Int(propertiesCount) &+ Int(clientIDCount) &+ Int(usernameCount) }
+
     /// Bytes of a copy in memory.
-    @inlinable public var footprint: Int {
-        MemoryLayout<Message>.stride + topic.count + payload.count + properties.count + clientID.count + username.count
+    @inlinable @inline(__always)
+    public var footprint: Int {
+        MemoryLayout<Message>.stride &+ Int(topicCount) &+ Int(payloadCount) &+ restSize
     }
 
     /// Of a size for which the allocator turns to the system.
-    @inlinable public var isLarge: Bool { payload.count >= 128 << 10 }
+    @inlinable @inline(__always)
+    public var isLarge: Bool { payloadCount >= 128 << 10 }
+
+    @inlinable @inline(__always)
+    mutating func moveRest(to end: inout UnsafeMutableRawPointer) {
+        Message.move(&propertiesStart, propertiesCount, to: &end)
+        Message.move(&clientIDStart, clientIDCount, to: &end)
+        Message.move(&usernameStart, usernameCount, to: &end)
+    }
+
+    /// Copies these bytes to `end`, refers to them there, and puts `end` behind them.
+    @inlinable @inline(__always)
+    static func move(_ start: inout UnsafeRawPointer?, _ count: UInt32, to end: inout UnsafeMutableRawPointer) {
+        guard count > 0, let from = start else { return start = nil }
+        end.copyMemory(from: from, byteCount: Int(count))
+        start = UnsafeRawPointer(end)
+        end += Int(count)
+    }
 
     /// Unix milliseconds after which it must not be delivered; nil: never expires.
     @inlinable public var deadline: Int64? {
@@ -147,24 +175,34 @@ extension UnsafeMutablePointer where Pointee == Message {
 
     /// A counted copy of everything, with one reference.
     public func copied() -> MessageRef {
-        let raw = pointee.isLarge ? cr_block_take(pointee.footprint)! : malloc(pointee.footprint)!
-        let copy = raw.bindMemory(to: Message.self, capacity: 1)
-        copy.initialize(to: pointee)
+        let room = pointee.isLarge ? cr_block_take(pointee.footprint)! : malloc(pointee.footprint)!
+        let copy = placed(at: room)
         copy.pointee.references = 1
-        var at = raw + MemoryLayout<Message>.stride
-        copy.pointee.topic = place(pointee.topic, &at)
-        copy.pointee.payload = place(pointee.payload, &at)
-        copy.pointee.properties = place(pointee.properties, &at)
-        copy.pointee.clientID = place(pointee.clientID, &at)
-        copy.pointee.username = place(pointee.username, &at)
         return copy
     }
 
-    private func place(_ bytes: Bytes, _ at: inout UnsafeMutableRawPointer) -> Bytes {
-        guard let base = bytes.baseAddress, bytes.count > 0 else { return Bytes(start: nil, count: 0) }
-        at.copyMemory(from: base, byteCount: bytes.count)
-        defer { at += bytes.count }
-        return Bytes(start: at, count: bytes.count)
+    /// A copy of everything at `room`, `footprint` bytes. It is borrowed: from whoever owns the room.
+    @inlinable @inline(__always)
+    public func placed(at room: UnsafeMutableRawPointer) -> MessageRef {
+        let copy = room.bindMemory(to: Message.self, capacity: 1)
+        copy.initialize(to: pointee)
+        copy.pointee.references = 0
+        var end = room + MemoryLayout<Message>.stride
+        Message.move(&copy.pointee.topicStart, copy.pointee.topicCount, to: &end)
+        Message.move(&copy.pointee.payloadStart, copy.pointee.payloadCount, to: &end)
+        copy.pointee.moveRest(to: &end)
+        return copy
+    }
+
+    /// As ``placed(at:)``, but topic and payload stay where they are: `room` is of a message's stride and `restSize`.
+    @inlinable
+    public func placedWithoutBody(at room: UnsafeMutableRawPointer) -> MessageRef {
+        let copy = room.bindMemory(to: Message.self, capacity: 1)
+        copy.initialize(to: pointee)
+        copy.pointee.references = 0
+        var end = room + MemoryLayout<Message>.stride
+        copy.pointee.moveRest(to: &end)
+        return copy
     }
 
     @inlinable public func retain() { _ = cr_add_relaxed_u32(&pointee.references, 1) }
