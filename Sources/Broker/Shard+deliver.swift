@@ -256,9 +256,14 @@ extension Shard {
         return Bytes(rebasing: topic[mount.count...])
     }
 
+    @inline(__always)
     private func fits(_ message: MessageRef, _ c: ConnectionRef, _ terms: Terms) -> Bool {
-        guard c.pointee.maxPacketOut != .max else { return true }
-        return withHeader(message, c, terms, packetID: 1, dup: false) { $0.packetSize } <= Int(c.pointee.maxPacketOut)
+        c.pointee.maxPacketOut == .max || fitsLimit(message, c, terms)
+    }
+
+    @inline(never)
+    private func fitsLimit(_ message: MessageRef, _ c: ConnectionRef, _ terms: Terms) -> Bool {
+        withHeader(message, c, terms, packetID: 1, dup: false) { $0.packetSize } <= Int(c.pointee.maxPacketOut)
     }
 
     @inline(__always)

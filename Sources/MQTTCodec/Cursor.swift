@@ -35,7 +35,7 @@ struct Cursor {
         body.byte(try advance(1))
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func uint16(_ body: RawSpan) throws(DecodeError) -> UInt16 {
         UInt16(bigEndian: body.unsafeLoadUnaligned(fromByteOffset: try advance(2), as: UInt16.self))
     }
@@ -70,7 +70,7 @@ struct Cursor {
     }
 
     /// Two bytes of length and as many bytes: binary data, or a string that is still to be scanned.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func binary(_ body: RawSpan) throws(DecodeError) -> ByteRange {
         let count = Int(try uint16(body))
         return ByteRange(try advance(count), count)
@@ -101,7 +101,7 @@ struct Cursor {
     }
 
     /// A packet identifier, which is never zero [MQTT-2.2.1-3] [MQTT-2.2.1-4] [MQTT311-2.3.1-1].
-    @inlinable
+    @inlinable @inline(__always)
     mutating func packetID(_ body: RawSpan) throws(DecodeError) -> UInt16 {
         let id = try uint16(body)
         if id == 0 { throw .zeroPacketID }

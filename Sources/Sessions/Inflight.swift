@@ -211,7 +211,15 @@ public struct Inflight: ~Copyable {
         return head < previousLap || ring[head & (room - 1)].packetID <= id
     }
 
+    @inline(__always)
     private func find(_ id: UInt16) -> Int? {
+        // Clients answer in the order they were asked. [MQTT-4.6.0-2]
+        let oldest = head & (room - 1)
+        if head < tail, ring[oldest].packetID == id, ring[oldest].state != .hole { return oldest }
+        return search(id)
+    }
+
+    private func search(_ id: UInt16) -> Int? {
         let newest = max(head, lap)
         let older = max(head, previousLap)
         if let at = find(id, newest, tail) ?? find(id, older, newest) { return at }

@@ -32,7 +32,8 @@ public struct Outbound: ~Copyable {
     /// The next queued message that may be sent now. QoS 0 needs no window: it passes those that wait for one, and no
     /// other QoS 0. MQTT 5 §4.9.
     public mutating func next(limits: QueueLimits) -> Delivery? {
-        maySendQueued ? queue.pop(limits: limits) : queue.popQoS0(limits: limits)
+        if queue.isEmpty { return nil }
+        return maySendQueued ? queue.pop(limits: limits) : queue.popQoS0(limits: limits)
     }
 
     private var maySendQueued: Bool { inflight.parked == 0 && hasRoom }
