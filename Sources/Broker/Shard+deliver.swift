@@ -291,7 +291,7 @@ extension Shard {
         dup: Bool
     ) {
         guard isPlain(message, c, terms) else {
-            return writeAny(message, hash, c, terms, packetID: packetID, dup: dup, s)
+            return writeAny(message, hash, c, s, terms, packetID: packetID, dup: dup)
         }
         let packet = PlainPublish(
             version: c.pointee.version, topic: message.pointee.topic, payload: message.pointee.payload, qos: terms.qos,
@@ -303,14 +303,14 @@ extension Shard {
     @inline(__always)
     private func isPlain(_ message: MessageRef, _ c: ConnectionRef, _ terms: Terms) -> Bool {
         terms.identifier == 0 && terms.moreIDs == nil && c.pointee.aliasesOut == nil && c.pointee.mountpoint.count == 0
-            && c.pointee.maxPacketOut == .max && message.pointee.payload.count < Shard.lendFrom
+            && c.pointee.maxPacketOut == .max && message.pointee.payloadSize < Shard.lendFrom
             && (!c.pointee.isV5 || message.pointee.properties.count == 0 && !message.pointee.flags.contains(.expires))
     }
 
     @inline(never)
     private func writeAny(
-        _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ terms: Terms, packetID: UInt16, dup: Bool,
-        _ s: SessionRef
+        _ message: MessageRef, _ hash: UInt64, _ c: ConnectionRef, _ s: SessionRef, _ terms: Terms, packetID: UInt16,
+        dup: Bool
     ) {
         withHeader(message, c, terms, packetID: packetID, dup: dup) { h in
             if let aliases = c.pointee.aliasesOut { useAlias(aliases, &h, hash, limit: c.pointee.maxPacketOut) }

@@ -48,7 +48,7 @@ extension Shard {
         let parcel = chunk.add(size, hash, publisher: publisher, clue: clue, directed: directed)
         parcel.pointee.kind.insert(.lent)
         parcel.pointee.block = block
-        _ = message.placedWithoutBody(at: parcel.message)
+        message.placed(at: parcel.message, keepsBody: true)
         chunk.pointee.referred += message.pointee.payloadSize
         if chunk.pointee.referred > Chunk.referredLimit { pushOutgoing(target) }
         if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit { holdForInbox(publisher) }

@@ -180,7 +180,7 @@ extension Shard {
             parcel.pointee.shared = message.own()
             chunk.pointee.referred += message.pointee.footprint
         } else {
-            _ = message.placed(at: parcel.message)
+            message.placed(at: parcel.message)
         }
         if chunk.pointee.referred > Chunk.referredLimit { pushOutgoing(target) }
         if cr_load_relaxed_i64(peers[target].waiting) > inboxLimit {

@@ -122,13 +122,6 @@ public struct Message {
     @inlinable @inline(__always)
     public var isLarge: Bool { payloadCount >= 128 << 10 }
 
-    @inlinable @inline(__always)
-    mutating func moveRest(to end: inout UnsafeMutableRawPointer) {
-        Message.move(&propertiesStart, propertiesCount, to: &end)
-        Message.move(&clientIDStart, clientIDCount, to: &end)
-        Message.move(&usernameStart, usernameCount, to: &end)
-    }
-
     /// Copies these bytes to `end`, refers to them there, and puts `end` behind them.
     @inlinable @inline(__always)
     static func move(_ start: inout UnsafeRawPointer?, _ count: UInt32, to end: inout UnsafeMutableRawPointer) {
@@ -182,26 +175,20 @@ extension UnsafeMutablePointer where Pointee == Message {
     }
 
     /// A copy of everything at `room`, `footprint` bytes. It is borrowed: from whoever owns the room.
-    @inlinable @inline(__always)
-    public func placed(at room: UnsafeMutableRawPointer) -> MessageRef {
+    /// - Parameter keepsBody: topic and payload stay where they are; `room` need not hold them.
+    @inlinable @inline(__always) @discardableResult
+    public func placed(at room: UnsafeMutableRawPointer, keepsBody: Bool = false) -> MessageRef {
         let copy = room.bindMemory(to: Message.self, capacity: 1)
         copy.initialize(to: pointee)
         copy.pointee.references = 0
         var end = room + MemoryLayout<Message>.stride
-        Message.move(&copy.pointee.topicStart, copy.pointee.topicCount, to: &end)
-        Message.move(&copy.pointee.payloadStart, copy.pointee.payloadCount, to: &end)
-        copy.pointee.moveRest(to: &end)
-        return copy
-    }
-
-    /// As ``placed(at:)``, but topic and payload stay where they are: `room` is of a message's stride and `restSize`.
-    @inlinable
-    public func placedWithoutBody(at room: UnsafeMutableRawPointer) -> MessageRef {
-        let copy = room.bindMemory(to: Message.self, capacity: 1)
-        copy.initialize(to: pointee)
-        copy.pointee.references = 0
-        var end = room + MemoryLayout<Message>.stride
-        copy.pointee.moveRest(to: &end)
+        if !keepsBody {
+            Message.move(&copy.pointee.topicStart, copy.pointee.topicCount, to: &end)
+            Message.move(&copy.pointee.payloadStart, copy.pointee.payloadCount, to: &end)
+        }
+        Message.move(&copy.pointee.propertiesStart, copy.pointee.propertiesCount, to: &end)
+        Message.move(&copy.pointee.clientIDStart, copy.pointee.clientIDCount, to: &end)
+        Message.move(&copy.pointee.usernameStart, copy.pointee.usernameCount, to: &end)
         return copy
     }
 

@@ -16,11 +16,11 @@ public enum PortUse {
     }
 
     /// Why a port cannot be bound that is in use, to be read after "it could not be bound: ".
-    /// - Parameter shared: connections of before would not have been in the way if their program had let others in.
+    /// - Parameter shared: whether the socket that was refused allows connections of before beside it.
     public static func reason(_ port: UInt16, shared: Bool = true) -> String {
         guard !isListenedOn(port) else { return anotherProgram }
-        return "nobody listens there, but connections of a program that has ended hold this address for up to a minute"
-            + (shared ? "" : " and reuseaddr is off")
+        return "nobody listens there, but connections hold this address, another program's or, for up to a minute, "
+            + "those of one that has ended" + (shared ? "" : ", and reuseaddr is off")
     }
 
     static let anotherProgram = "another program uses this address"
@@ -28,10 +28,10 @@ public enum PortUse {
     /// The kernel lists sockets that listen before all others.
     private static func listeners(in table: UnsafeMutablePointer<FILE>, on port: UInt16) -> Bool {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { line in
-            var number = 0
-            while fgets(line.baseAddress, Int32(line.count), table) != nil {
-                number += 1
-                guard number > 1 else { continue }
+            func next() -> Bool { fgets(line.baseAddress, Int32(line.count), table) != nil }
+            // The first names the columns.
+            guard next() else { return false }
+            while next() {
                 guard let found = listener(String(cString: line.baseAddress!)) else { return false }
                 if found == port { return true }
             }

@@ -27,6 +27,6 @@ struct PortUseTests {
         #expect(PortUse.reason(place.port) == "another program uses this address")
         for fd in fds { close(fd) }
         #expect(!PortUse.isListenedOn(place.port))
-        #expect(PortUse.reason(place.port, shared: false).hasSuffix("for up to a minute and reuseaddr is off"))
+        #expect(PortUse.reason(place.port, shared: false).hasSuffix("of one that has ended, and reuseaddr is off"))
     }
 }
