@@ -293,6 +293,7 @@ final class Shard: EventLoop, @unchecked Sendable {
         pool.trim()
         chunkPool.trim()
         builder.trim()
+        cr_messages_trim()
     }
 
     // MARK: - Chunks

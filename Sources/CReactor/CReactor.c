@@ -148,6 +148,56 @@ void cr_block_give(void *block) {
   free(block);
 }
 
+#if __has_feature(address_sanitizer)
+/* What is used after it was given back shall be found. */
+void *cr_message_take(size_t size) { return malloc(size); }
+void cr_message_give(void *block) { free(block); }
+bool cr_messages_keep(bool keeps) { return (void)keeps, false; }
+void cr_messages_trim(void) {}
+#else
+/* Lists of blocks by what they hold at least: 8 bytes, 24, 40 and so on, the sizes of glibc's allocator. Others have sizes
+ * of their own, so what is asked for is a size of ours, and what is given back serves the largest of ours that it holds. */
+enum { CR_SIZES = 48 };
+typedef struct kept_message { struct kept_message *next; } kept_message;
+static __thread kept_message *kept_messages[CR_SIZES];
+static __thread size_t messages_room;
+
+static size_t kept_size(size_t which) { return which * 16 + 8; }
+
+void *cr_message_take(size_t size) {
+  size_t which = (size + 7) / 16;
+  if (which >= CR_SIZES) return malloc(size);
+  kept_message *block = kept_messages[which];
+  if (!block) return malloc(kept_size(which));
+  kept_messages[which] = block->next;
+  messages_room += kept_size(which);
+  return block;
+}
+
+void cr_message_give(void *p) {
+  size_t size = malloc_usable_size(p), which = (size - 8) / 16;
+  if (which >= CR_SIZES || messages_room < kept_size(which)) return free(p);
+  messages_room -= kept_size(which);
+  kept_message *block = p;
+  block->next = kept_messages[which];
+  kept_messages[which] = block;
+}
+
+void cr_messages_trim(void) {
+  for (size_t which = 0; which < CR_SIZES; which++)
+    for (kept_message *block; (block = kept_messages[which]) != NULL; free(block)) {
+      kept_messages[which] = block->next;
+      messages_room += kept_size(which);
+    }
+}
+
+bool cr_messages_keep(bool keeps) {
+  cr_messages_trim();
+  messages_room = keeps ? CR_KEPT_MESSAGES : 0;
+  return keeps;
+}
+#endif
+
 enum { CR_KEPT_INPUTS = 32, CR_BLOCK_FROM = 128 << 10 };
 static void *kept_inputs[CR_KEPT_INPUTS];
 static uint32_t common_inputs;

@@ -168,7 +168,7 @@ extension UnsafeMutablePointer where Pointee == Message {
 
     /// A counted copy of everything, with one reference.
     public func copied() -> MessageRef {
-        let room = pointee.isLarge ? cr_block_take(pointee.footprint)! : malloc(pointee.footprint)!
+        let room = pointee.isLarge ? cr_block_take(pointee.footprint)! : cr_message_take(pointee.footprint)!
         let copy = placed(at: room)
         copy.pointee.references = 1
         return copy
@@ -196,6 +196,6 @@ extension UnsafeMutablePointer where Pointee == Message {
 
     @inlinable public func release() {
         guard cr_add_u32(&pointee.references, UInt32.max) == 1 else { return }
-        if pointee.isLarge { cr_block_give(self) } else { free(self) }
+        if pointee.isLarge { cr_block_give(self) } else { cr_message_give(self) }
     }
 }

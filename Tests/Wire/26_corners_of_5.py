@@ -47,6 +47,8 @@ def test_message_expiry_of_zero(b):
     here.subscribe(b.topic(), 1)
     b.client(5, "pub").deliver(b.topic(), b"now", 1, retain=1, props={"message_expiry_interval": 0})
     here.take(b.topic(), b"now", has={"message_expiry_interval": 0})
+    # Not still on its way to the session's loop, where a client who has come back meanwhile would be there.
+    wait_until(lambda: "mqueue_len=1," in b.ctl("sessions", "show", b.id("away")).stdout, "the queued message")
     b.client(5, "away", session_present=1, **KEEP).quiet()
     late = b.client(5, "late")
     late.subscribe(b.topic(), 1)

@@ -131,6 +131,16 @@ void *cr_block_take(size_t size);
 void cr_block_give(void *block);
 void cr_blocks_trim(void);
 
+/* Memory of other messages. A loop takes and gives hundreds a tick, more than the allocator keeps at hand for a thread:
+   one that asks to by cr_messages_keep keeps what is given there for the next of that size, at most CR_KEPT_MESSAGES
+   bytes, until cr_messages_trim or until it asks not to; both on that thread. From any thread. False: it keeps nothing, as
+   all do in a build that looks for what is used after it was given back. */
+enum { CR_KEPT_MESSAGES = 256 << 10 };
+void *cr_message_take(size_t size);
+void cr_message_give(void *block);
+bool cr_messages_keep(bool keeps);
+void cr_messages_trim(void);
+
 /* For LeakSanitizer, which does not look into memory from mmap by itself: this one leads to memory of the heap, and does
    not any more, before it is given back. Nothing without a sanitizer. */
 void cr_leads_to_heap(const void *p, size_t size);
