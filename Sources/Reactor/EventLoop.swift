@@ -214,7 +214,8 @@ open class EventLoop: @unchecked Sendable {
         cr_set_current_loop(index)
         cr_store_seq_u32(threadCell, UInt32(bitPattern: cr_thread_id()))
         cr_set_current_object(Unmanaged.passUnretained(self).toOpaque())
-        cr_messages_keep(true)
+        // Few messages cross the control thread.
+        cr_messages_keep(index >= 0)
         defer { cr_messages_keep(false) }
         // What a tick collects is written at its end: with more connections a tick it would have left the cache by then.
         let capacity = Self.eventsAtOnce

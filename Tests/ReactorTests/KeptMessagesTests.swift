@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CReactor
 import Glibc
+import Schedules
 import Testing
 
 /// On the test's own thread, which keeps only for the time of `keeping`.
@@ -22,18 +23,19 @@ struct KeptMessagesTests {
         var isIntact: Bool { UnsafeRawBufferPointer(start: block, count: size).allSatisfy { $0 == mark } }
     }
 
-    @Test("Blocks of all sizes that come and go share no byte, whatever sizes the allocator has")
+    /// To be tried with other allocators, too (`LD_PRELOAD`): their sizes are not glibc's.
+    @Test("Blocks of all sizes that come and go share no byte")
     func sizes() {
-        var random = SystemRandomNumberGenerator()
+        var dice = Dice(1)
         var live: [Taken] = []
         Self.keeping {
             for round in 0..<40_000 {
-                if live.count > 300 || !live.isEmpty && Bool.random(using: &random) {
-                    let one = live.remove(at: Int.random(in: live.indices, using: &random))
+                if live.count > 300 || !live.isEmpty && dice.oneIn(2) {
+                    let one = live.remove(at: dice.below(live.count))
                     #expect(one.isIntact, "\(one.size) bytes")
                     cr_message_give(one.block)
                 } else {
-                    let size = Int.random(in: 1...1_000, using: &random)
+                    let size = 1 + dice.below(1_000)
                     let one = Taken(block: cr_message_take(size)!, size: size, mark: UInt8(truncatingIfNeeded: round))
                     memset(one.block, Int32(one.mark), size)
                     live.append(one)

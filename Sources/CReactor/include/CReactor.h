@@ -131,10 +131,10 @@ void *cr_block_take(size_t size);
 void cr_block_give(void *block);
 void cr_blocks_trim(void);
 
-/* Memory of other messages. A loop takes and gives hundreds a tick, more than the allocator keeps at hand for a thread:
-   one that asks to by cr_messages_keep keeps what is given there for the next of that size, at most CR_KEPT_MESSAGES
-   bytes, until cr_messages_trim or until it asks not to; both on that thread. From any thread. False: it keeps nothing, as
-   all do in a build that looks for what is used after it was given back. */
+/* Memory of other messages, from any thread to any other. A loop takes and gives hundreds a tick, more than the allocator
+   keeps at hand for a thread. So a thread for which cr_messages_keep(true) was called on it keeps what is given there for
+   the next of that size, at most CR_KEPT_MESSAGES bytes, until it calls cr_messages_trim or cr_messages_keep(false).
+   cr_messages_keep returns false when the thread keeps nothing: no thread does in an address sanitizer's build. */
 enum { CR_KEPT_MESSAGES = 256 << 10 };
 void *cr_message_take(size_t size);
 void cr_message_give(void *block);
